@@ -89,7 +89,7 @@ mod topic_admin;
 mod topic_record;
 mod topics;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -99,6 +99,7 @@ use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
 use crate::domain::topic::{Topic, TopicSpec};
 
 pub use error::{Error, RecordCause, RetryCause, StopCause, UnavailableTopic};
@@ -160,6 +161,28 @@ pub struct TenantTopics {
     pub own: Vec<Topic>,
     /// Those that several tenants share.
     pub shared: Vec<Topic>,
+    /// The logs that are purged: nothing is removed as long as there is anything of another one,
+    /// which the store has lost; `None` stands for any.
+    pub logs: Option<PurgedLogs>,
+}
+
+/// The logs that a purge ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PurgedLogs {
+    /// Their ids.
+    pub ids: BTreeSet<LogId>,
+    /// The time at which the purge began. Records of another log are later, but for the difference
+    /// of clocks.
+    pub began: Time,
+}
+
+/// Makes the error of a sink that keeps what it has of a purged tenant, since some of it is of a
+/// log that the store does not know.
+pub fn another_log(place: &str, log_id: &str) -> Error {
+    Error::denied(format!(
+        "{place} has events of log {log_id}, which the store does not know: it was put back to a \
+         time before that log. To remove them too, ask for the purge again, with force"
+    ))
 }
 
 /// The words for a sink in messages.

@@ -97,7 +97,7 @@ pub use mongodb::Config as MongodbConfig;
 pub use parking::{LogLedger, Parking};
 pub use postgres::{Config as PostgresConfig, Server as PostgresServer};
 pub use purges::{Purge, PurgeStart, Purges, Unpublished};
-pub use removal::{LogEntry, Removal, RemovalStep, TopicRange, Weight};
+pub use removal::{LogEntry, Removal, RemovalStep, Stand, TopicRange, Weight};
 pub use replays::Replays;
 pub use sqlite::{backup, restore_backup};
 pub use subscriptions::{FoundSubscription, SubscriptionChange, Subscriptions};

@@ -12,15 +12,15 @@ use crate::domain::trail::Act;
 use crate::sink::Sinks;
 use crate::store::Store;
 
-/// Prints a line for each sink that has a checkpoint in any log.
+/// Prints a line for each sink that the store knows.
 pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
     let mut sinks: BTreeMap<Follower, (u64, u64)> = BTreeMap::new();
     for enabled in store.list().await? {
         for (follower, cursor) in store.stands(&enabled.tenant).await? {
-            let is_its = cursor.log_id == enabled.log_id;
-            let passed = if is_its { cursor.position } else { Position::START };
+            let its = cursor.filter(|cursor| cursor.log_id == enabled.log_id);
+            let passed = its.map_or(Position::START, |cursor| cursor.position);
             let (logs, events) = sinks.entry(follower).or_default();
-            *logs += 1;
+            *logs += u64::from(cursor.is_some());
             *events += enabled.head.number().saturating_sub(passed.number());
         }
     }
@@ -38,10 +38,9 @@ pub async fn forget(store: &dyn Store, sinks: &Sinks, sink: &Follower) -> anyhow
         bail!("the sink `{sink}` is configured: it is forgotten only once no replica uses it");
     }
     let by = super::actor::actor().does(Act::ForgetSink).on(sink);
-    let logs = store.forget_follower(sink, None, Some(&by)).await?;
-    if logs == 0 {
-        bail!("no log has a checkpoint of a sink `{sink}`; `sinks list` shows those that have");
-    }
+    let Some(logs) = store.forget_follower(sink, None, Some(&by)).await? else {
+        bail!("no replica was ever configured with a sink `{sink}`; `sinks list` shows the sinks");
+    };
     writeln!(super::stdout(), "{sink}: forgotten in {}", super::counted(logs, "log"))?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::domain::follower::Follower;
 use crate::domain::tenant::TenantId;
-use crate::domain::tenant_job::{TenantAct, TenantAttributes};
+use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJobId};
 use crate::domain::trail::Act;
 use crate::follow::tenant_jobs::TenantDeps;
 use crate::store::Store;
@@ -54,11 +54,9 @@ pub async fn purge(
         return Ok(());
     }
     let mut told = Vec::new();
-    loop {
-        let found = store.find_tenant_job(tenant, job.id).await?;
-        let Some(job) = found.filter(|job| job.progress.completed.is_none()) else { break };
-        if job.progress.messages != told {
-            told = job.progress.messages;
+    while let Some(waits_for) = waits_for(store, tenant, job.id).await? {
+        if waits_for != told {
+            told = waits_for;
             for message in &told {
                 writeln!(super::stdout(), "{tenant}: {message}")?;
             }
@@ -69,7 +67,26 @@ pub async fn purge(
     Ok(())
 }
 
-/// Prints a line for each tenant that has a log.
+/// Returns what the purge of a tenant waits for, as one of its jobs tells; `None` if no purge of it
+/// is under way.
+async fn waits_for(
+    store: &dyn Store,
+    tenant: &TenantId,
+    job: TenantJobId,
+) -> anyhow::Result<Option<Vec<String>>> {
+    if store.purges().await?.iter().all(|purge| purge.tenant != *tenant) {
+        return Ok(None);
+    }
+    if store.members().await?.replicas.is_empty() {
+        return Ok(Some(vec![
+            "no gateway runs on this store: it goes on once one does".to_owned(),
+        ]));
+    }
+    let job = store.find_tenant_job(tenant, job).await?;
+    Ok(Some(job.map(|job| job.progress.messages).unwrap_or_default()))
+}
+
+/// Prints a line for each tenant that has a log, or is being purged.
 pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
     let mut out = super::stdout();
     writeln!(
@@ -90,6 +107,11 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
             enabled.lane.number(),
             enabled.head
         )?;
+    }
+    for purge in store.purges().await? {
+        let (tenant, log_id) = (purge.tenant.to_string(), purge.log_id.to_string());
+        let lane = purge.lane.number();
+        writeln!(out, "{tenant:<32}{log_id:<38}{lane:>6}{:>12}{:>12}  being purged", "-", "-")?;
     }
     Ok(())
 }

@@ -4,6 +4,9 @@
 
 use super::Invalid;
 
+/// The end of the name of every service's collection, as hexkit has it.
+const COLLECTION_ENDS: &str = "PersistedEvents";
+
 /// A hexkit service's name, as its own configuration has it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceName(String);
@@ -22,7 +25,13 @@ impl ServiceName {
 
     /// Returns the name of the collection of the service's events.
     pub fn collection(&self) -> String {
-        format!("{}PersistedEvents", self.0)
+        format!("{}{COLLECTION_ENDS}", self.0)
+    }
+
+    /// Returns whether a collection has this name for a service's events.
+    pub fn owns(collection: &str) -> bool {
+        let service = collection.strip_suffix(COLLECTION_ENDS);
+        service.is_some_and(|service| Self::parse(service).is_ok())
     }
 }
 
@@ -33,6 +42,8 @@ mod tests {
     #[test]
     fn a_service_names_its_collection() {
         assert_eq!(ServiceName::parse("ifrs").unwrap().collection(), "ifrsPersistedEvents");
+        assert!(ServiceName::owns("ifrsPersistedEvents"));
+        assert!(!ServiceName::owns("PersistedEvents") && !ServiceName::owns("ifrs"));
         for bad in ["", "a b", "$a", ".a", "system.a", "ü", &"a".repeat(64)] {
             assert!(ServiceName::parse(bad).is_err(), "{bad}");
         }

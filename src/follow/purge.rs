@@ -21,7 +21,7 @@ use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::sink::{KnownCursors, Sink, TenantTopics};
+use crate::sink::{KnownCursors, PurgedLogs, Sink, TenantTopics};
 use crate::store::{self, Purge, Store};
 
 /// The time for which a purge lasts at least, so that readers of all replicas are cut, and whoever
@@ -47,16 +47,26 @@ pub(super) async fn cursors_of(
 ) -> Result<Vec<(LogId, Follower)>, store::Error> {
     let mut ids = HashSet::new();
     for purge in purges {
-        let incarnations = store.incarnations(&purge.tenant).await?;
-        ids.extend(incarnations.iter().map(|one| one.log_id).chain([purge.log_id]));
+        ids.extend(log_ids(store, purge).await?);
     }
     Ok(known.keys().filter(|(log_id, _)| ids.contains(log_id)).cloned().collect())
 }
+
+/// Returns the ids of the log that is purged, all that it has had.
+async fn log_ids(store: &dyn Store, purge: &Purge) -> Result<BTreeSet<LogId>, store::Error> {
+    let incarnations = store.incarnations(&purge.tenant).await?;
+    Ok(incarnations.iter().map(|one| one.log_id).chain([purge.log_id]).collect())
+}
+
+/// The longest time for which rows of one purge are removed before others are looked at.
+const SLICE: Duration = Duration::from_millis(500);
 
 /// The part of a replica in the purges.
 pub(super) struct PurgeWork {
     deps: FollowDeps,
     sinks: Vec<Arc<dyn Sink>>,
+    /// Whether the store knows these sinks.
+    are_known: bool,
     /// The purges that this replica's lanes were told of, and when.
     told: HashMap<(TenantId, LogId), Instant>,
     pace: Pace,
@@ -68,12 +78,19 @@ pub(super) type UnderWay = BTreeMap<TenantId, Vec<String>>;
 impl PurgeWork {
     /// Makes the part of a replica that publishes to these sinks.
     pub(super) fn new(deps: FollowDeps, sinks: &[Arc<dyn Sink>]) -> Self {
-        Self { deps, sinks: sinks.to_vec(), told: HashMap::new(), pace: Pace::default() }
+        let (sinks, told, pace) = (sinks.to_vec(), HashMap::new(), Pace::default());
+        Self { deps, sinks, are_known: false, told, pace }
     }
 
     /// Tells this replica's lanes of new purges, and carries out those of its own lanes as far as
     /// that is possible now. Returns those that are under way.
     pub(super) async fn carry_out_all(&mut self) -> Result<UnderWay, store::Error> {
+        if !self.are_known {
+            for sink in &self.sinks {
+                self.deps.store.know_sink(sink.follower()).await?;
+            }
+            self.are_known = true;
+        }
         let mut under_way = UnderWay::new();
         let purges = self.deps.store.purges().await?;
         self.told.retain(|(tenant, log_id), _| {
@@ -114,28 +131,55 @@ impl PurgeWork {
         if !waits_for.is_empty() {
             return Ok(waits_for);
         }
-        let topics = topics(&**store, settings, &purge.tenant).await?;
-        for sink in sinks.iter() {
-            if let Err(error) = sink.remove_tenant(&purge.tenant, &topics).await {
-                let sink = sink.names().sink;
-                waits_for.push(format!("waits until all is removed from {sink}: {error}"));
-            }
-        }
+        let left = sinks.iter().filter(|sink| !purge.removed.contains(sink.follower()));
+        waits_for = remove_from(&**store, settings, left, purge).await?;
         if !waits_for.is_empty() {
             return Ok(waits_for);
         }
-        while self.pace.step(async |max| store.purge_step(purge, max).await).await? {}
+        let until = Instant::now() + SLICE;
+        while self.pace.step(async |max| store.purge_step(purge, max).await).await? {
+            if Instant::now() > until {
+                return Ok(vec!["removes what the store has of the tenant".to_owned()]);
+            }
+        }
         if !store.scrub().await? {
             return Ok(vec!["waits until readers of the database let it be scrubbed".to_owned()]);
         }
-        store.end_purge(purge, clock.now()).await?;
+        // Whoever had found the tenant before the purge may have created a topic since.
+        waits_for = remove_from(&**store, settings, sinks.iter(), purge).await?;
+        if !waits_for.is_empty() {
+            return Ok(waits_for);
+        }
+        if !store.end_purge(purge, clock.now()).await? {
+            return Ok(vec!["waits until another sink has nothing of the tenant".to_owned()]);
+        }
         tracing::info!(tenant = %purge.tenant, log_id = %purge.log_id, "the tenant is purged");
         Ok(waits_for)
     }
 }
 
-/// Returns the sinks that have to pass a purge first: those of this replica, and those whose
-/// checkpoint of the log the store has.
+/// Removes what these sinks have of the tenant, and notes that. Returns what the purge waits for.
+async fn remove_from(
+    store: &dyn Store,
+    settings: &Settings,
+    sinks: impl Iterator<Item = &Arc<dyn Sink>>,
+    purge: &Purge,
+) -> Result<Vec<String>, store::Error> {
+    let (topics, mut waits_for) = (topics(store, settings, purge).await?, Vec::new());
+    for sink in sinks {
+        match sink.remove_tenant(&purge.tenant, &topics).await {
+            Ok(()) => store.note_removed(sink.follower(), purge).await?,
+            Err(error) => {
+                let sink = sink.names().sink;
+                waits_for.push(format!("waits until all is removed from {sink}: {error}"));
+            }
+        }
+    }
+    Ok(waits_for)
+}
+
+/// Returns the sinks that have to pass a purge first, and to remove what they have of the tenant:
+/// those of this replica, and all that the store knows.
 async fn waits_for(
     store: &dyn Store,
     sinks: &[Arc<dyn Sink>],
@@ -146,8 +190,10 @@ async fn waits_for(
     let mut waits_for: Vec<_> = own
         .map(|sink| format!("waits until {} has forgotten the log", sink.names().sink))
         .collect();
-    for (follower, _) in store.stands(&purge.tenant).await? {
-        if !has_passed(&follower) && sinks.iter().all(|sink| *sink.follower() != follower) {
+    let known = store.stands(&purge.tenant).await?.into_iter().map(|(follower, _)| follower);
+    for follower in known.chain(purge.passed.iter().cloned()).collect::<BTreeSet<_>>() {
+        let is_elsewhere = sinks.iter().all(|sink| *sink.follower() != follower);
+        if is_elsewhere && !purge.removed.contains(&follower) {
             waits_for.push(format!(
                 "waits for the sink `{follower}`, which is not configured here: configure it, or \
                  forget it by `event-gateway sinks forget {follower}`"
@@ -162,14 +208,19 @@ async fn waits_for(
 async fn topics(
     store: &dyn Store,
     settings: &Settings,
-    tenant: &TenantId,
+    purge: &Purge,
 ) -> Result<TenantTopics, store::Error> {
+    let tenant = &purge.tenant;
     let mut all: BTreeSet<Topic> = store.all_topics_of(tenant).await?.into_iter().collect();
     all.extend(settings.specs(tenant).into_iter().map(|spec| spec.topic));
     let others = store.list().await?;
     let is_shared = |topic: &Topic| others.iter().any(|other| settings.names(&other.tenant, topic));
+    let logs = match purge.takes_all {
+        true => None,
+        false => Some(PurgedLogs { ids: log_ids(store, purge).await?, began: purge.started }),
+    };
     let (own, shared) = all.into_iter().partition(|topic| {
         settings.naming().is_of_tenant_alone(topic, tenant) && !is_shared(topic)
     });
-    Ok(TenantTopics { own, shared })
+    Ok(TenantTopics { own, shared, logs })
 }

@@ -17,6 +17,7 @@ use super::{Error, FollowDeps};
 use crate::domain::topic::{Topic, TopicSpec};
 use crate::health::{self, Component, Occurrence, SinkPart};
 use crate::sink::{self, PartitionsGrown, Repair, Sink};
+use crate::store::TenantLog;
 
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// The most topics of one request to the broker: more might not be created in time.
@@ -85,9 +86,21 @@ impl SinkKeeper {
         if self.deps.store.count().await? != self.tenants_ensured {
             let tenants = self.deps.store.list().await?;
             let settings = &self.deps.settings;
-            let specs: Vec<_> = tenants.iter().flat_map(|t| settings.specs(&t.tenant)).collect();
+            let specs = |t: &TenantLog| {
+                settings
+                    .specs(&t.tenant)
+                    .into_iter()
+                    .map(|spec| (t.tenant.clone(), spec))
+                    .collect::<Vec<_>>()
+            };
+            let specs: Vec<_> = tenants.iter().flat_map(specs).collect();
             for some in specs.chunks(ENSURE_MAX) {
-                match self.sink.ensure(some).await {
+                // A tenant may have been purged meanwhile.
+                let there: BTreeSet<_> =
+                    self.deps.store.list().await?.into_iter().map(|t| t.tenant).collect();
+                let some = some.iter().filter(|(tenant, _)| there.contains(tenant));
+                let some: Vec<_> = some.map(|(_, spec)| spec.clone()).collect();
+                match self.sink.ensure(&some).await {
                     // The topics exist; the lanes that write to them report it.
                     Err(sink::Error::Unavailable(_)) => {}
                     // The other topics are created all the same.
@@ -95,6 +108,7 @@ impl SinkKeeper {
                     Ok(()) => {}
                 }
             }
+            let specs: Vec<_> = specs.into_iter().map(|(_, spec)| spec).collect();
             self.report_differences(&specs).await;
             self.tenants_ensured = tenants.len();
         }

@@ -24,7 +24,7 @@ use crate::domain::replay::Wish;
 use crate::domain::settings::{IllegalTopic, Settings};
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId};
-use crate::domain::trail::{Act, TrailEntry};
+use crate::domain::trail::{Act, Actor, TrailEntry};
 use crate::sink::{Repair, Sink, Sinks};
 use crate::store::{self, PurgeStart, Store, Unpublished};
 
@@ -34,6 +34,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The interval at which jobs that ended long ago are removed.
 const DROP_EVERY: Duration = Duration::from_secs(3_600);
+/// The interval at which replays of disabled tenants are looked for.
+const LOOK_FOR_REPLAYS_EVERY: Duration = Duration::from_secs(10);
 /// The time for which a job that has ended is kept, unless whoever asked removes it before.
 const KEEP_MS: i64 = 7 * 24 * 3_600 * 1_000;
 
@@ -47,7 +49,7 @@ pub enum NotSubmitted {
     #[error(transparent)]
     Topics(#[from] IllegalTopic),
     /// There is no such tenant to disable or purge.
-    #[error("tenant `{0}` is not enabled")]
+    #[error("tenant `{0}` has no log: it was never enabled, or is purged")]
     NotEnabled(TenantId),
     /// The tenant can't be enabled yet.
     #[error("tenant `{0}` is being purged: enable it once that is complete")]
@@ -55,8 +57,8 @@ pub enum NotSubmitted {
     /// Events would be lost.
     #[error(
         "a purge of tenant `{tenant}` would lose {} events that are pending and {} that are \
-         parked: wait until they are published, release or discard what is parked, or ask for it \
-         with the parameter `force`",
+         parked: wait until they are published, release or discard what is parked, or force it \
+         (the parameter `force`, or --force in the shell)",
         .unpublished.pending, .unpublished.parked
     )]
     Loses {
@@ -190,14 +192,7 @@ impl TenantDeps {
         if self.store.disable(tenant, self.clock.now(), Some(&entry)).await? {
             tracing::info!(%tenant, "the tenant is disabled");
         }
-        let replays = self.store.replays(tenant).await?;
-        for replay in replays.iter().filter(|replay| replay.is_open()) {
-            let wish = (Wish::Cancel, self.clock.now());
-            let entry = by.as_act(Act::CancelReplay).on(replay.id);
-            let entry = entry.because(Some("the tenant is disabled"));
-            self.store.wish_replay(tenant, replay.id, wish, None, Some(&entry)).await?;
-        }
-        Ok(())
+        Ok(cancel_replays(&*self.store, &*self.clock, tenant, by).await?)
     }
 
     /// Begins the purge of a tenant. One that is under way goes on.
@@ -207,13 +202,7 @@ impl TenantDeps {
         force: bool,
         by: &TrailEntry,
     ) -> Result<(), NotSubmitted> {
-        let mut followers = self.followers.clone();
-        for (follower, _) in self.store.stands(tenant).await? {
-            if !followers.contains(&follower) {
-                followers.push(follower);
-            }
-        }
-        let published_by = (!force).then_some(&followers[..]);
+        let published_by = (!force).then_some(&self.followers[..]);
         let entry = by.as_act(Act::PurgeTenant).on(tenant);
         let entry = entry.because(force.then_some("forced, whatever is not published"));
         let begun = self.store.begin_purge(tenant, self.clock.now(), published_by, Some(&entry));
@@ -233,6 +222,24 @@ impl TenantDeps {
     }
 }
 
+/// Cancels the replays of a tenant that is disabled.
+async fn cancel_replays(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    tenant: &TenantId,
+    by: &TrailEntry,
+) -> Result<(), store::Error> {
+    for replay in store.replays(tenant).await? {
+        if replay.is_open() && replay.wish.0 != Wish::Cancel {
+            let wish = (Wish::Cancel, clock.now());
+            let entry = by.as_act(Act::CancelReplay).on(replay.id);
+            let entry = entry.because(Some("the tenant is disabled"));
+            store.wish_replay(tenant, replay.id, wish, None, Some(&entry)).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The task that carries out the jobs of this replica's lanes.
 pub(super) struct TenantJobsTask {
     deps: FollowDeps,
@@ -244,6 +251,8 @@ pub(super) struct TenantJobsTask {
     /// The last pause while jobs waited.
     pause: Duration,
     dropped: Option<Instant>,
+    /// The last look for replays of disabled tenants.
+    looked: Option<Instant>,
 }
 
 impl TenantJobsTask {
@@ -252,11 +261,12 @@ impl TenantJobsTask {
         let purges = PurgeWork::new(deps.clone(), &sinks.sinks);
         let kafka = sinks.repair.clone();
         let sinks = sinks.sinks.iter().filter(|sink| sink.has_topics()).cloned().collect();
-        Self { deps, sinks, purges, kafka, pause: LOOK_AGAIN, dropped: None }
+        Self { deps, sinks, purges, kafka, pause: LOOK_AGAIN, dropped: None, looked: None }
     }
 
     async fn carry_out_all(&mut self) -> Result<Progress, store::Error> {
         self.drop_old().await?;
+        self.cancel_replays_of_disabled().await?;
         // A job that is listed before the purges are is no older than its purge.
         let open = self.deps.store.open_tenant_jobs().await?;
         let purges = self.purges.carry_out_all().await?;
@@ -338,6 +348,21 @@ impl TenantJobsTask {
         };
         let deps = TopicDeps { store: &**store, settings, kafka: &**kafka };
         topics::report::report(deps, &job.tenant, act, &clock.new_id().to_string()).await
+    }
+
+    /// Cancels replays of disabled tenants that are left: whoever disabled the tenant was killed
+    /// before it had cancelled them all, or one was submitted at the same moment.
+    async fn cancel_replays_of_disabled(&mut self) -> Result<(), store::Error> {
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_FOR_REPLAYS_EVERY) {
+            return Ok(());
+        }
+        self.looked = Some(Instant::now());
+        let FollowDeps { store, clock, .. } = &self.deps;
+        for log in own::logs(&self.deps).await?.iter().filter(|log| !log.is_enabled) {
+            let by = Actor::gateway().does(Act::CancelReplay).of(&log.tenant);
+            cancel_replays(&**store, &**clock, &log.tenant, &by).await?;
+        }
+        Ok(())
     }
 
     /// Removes jobs that ended long ago.

@@ -145,8 +145,8 @@ impl Sink for Hexkit {
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
-    async fn remove_tenant(&self, tenant: &TenantId, _: &TenantTopics) -> Result<(), Error> {
-        remove_tenant::all(&self.inner, tenant).await
+    async fn remove_tenant(&self, tenant: &TenantId, topics: &TenantTopics) -> Result<(), Error> {
+        remove_tenant::all(&self.inner, tenant, topics.logs.as_ref()).await
     }
 
     #[instrument(level = "debug", skip_all)]

@@ -12,6 +12,7 @@ mod client_context;
 mod cursors_topic;
 mod describe;
 mod mark;
+mod other_logs;
 mod publisher;
 mod rights;
 mod settings;
@@ -166,8 +167,12 @@ impl Sink for Kafka {
 
     #[instrument(level = "debug", skip_all, fields(%tenant, topics = topics.own.len()))]
     async fn remove_tenant(&self, tenant: &TenantId, topics: &TenantTopics) -> Result<(), Error> {
-        let own = topics.own.clone();
-        self.blocking(move |kafka| kafka.topics.remove(&kafka.admin, &own)).await
+        let (own, logs) = (topics.own.clone(), topics.logs.clone());
+        self.blocking(move |kafka| {
+            logs.map_or(Ok(()), |logs| other_logs::refuse(kafka, &own, &logs))?;
+            kafka.topics.remove(&kafka.admin, &own)
+        })
+        .await
     }
 
     #[instrument(level = "debug", skip_all)]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::append::snapshot::IdempotencyRecord;
 use super::event_counts::{EventCounts, ParkedCounts};
-use super::{Error, Head, Lag, LaneLease, LogEntry, LogLedger, Receipt, TenantLog, Weight};
+use super::{Error, Head, Lag, LaneLease, LogEntry, LogLedger, Receipt, Stand, TenantLog, Weight};
 use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
@@ -163,6 +163,12 @@ pub(super) trait Columns {
     /// Returns the column `follower`.
     fn follower(&self) -> Result<Follower, Error> {
         self.noun("follower", Follower::parse)
+    }
+
+    /// Returns a sink and its checkpoint, if it has one.
+    fn stand(&self) -> Result<Stand, Error> {
+        let cursor = self.text_if_any("log_id")?.is_some().then(|| self.cursor()).transpose()?;
+        Ok((self.follower()?, cursor))
     }
 
     /// Returns the floor of a topic.

@@ -61,6 +61,11 @@ pub(super) fn left_out(tenants: i64) -> Error {
     Error::Refused(format!("{tenants} tenants would have no lane: they were enabled meanwhile"))
 }
 
+/// Returns the error of a resize while tenants are purged: their lanes might be dropped.
+pub(super) fn purging(purges: i64) -> Error {
+    Error::Refused(format!("{purges} tenants are being purged: wait until that is complete"))
+}
+
 /// Returns the error of a lane that the store does not have.
 pub(super) fn no_such(lane: Lane) -> Error {
     Error::Refused(format!("there is no {lane}"))

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::columns::Columns;
 use super::leases::{Lease, LeaseCheck};
-use super::{Error, TenantLog};
+use super::{Error, Stand, TenantLog};
 use crate::domain::cursor::Cursor;
 use crate::domain::follower::Follower;
 use crate::domain::incarnation::Incarnations;
@@ -31,6 +31,10 @@ pub struct Purge {
     pub started: Time,
     /// The sinks that have passed it, in order of their names.
     pub passed: Vec<Follower>,
+    /// Those of them that have nothing of the tenant any more.
+    pub removed: Vec<Follower>,
+    /// Whether the sinks also remove what they have of another log than those that the tenant had.
+    pub takes_all: bool,
 }
 
 /// The events that a purge would lose, since they were not published.
@@ -43,19 +47,22 @@ pub struct Unpublished {
 }
 
 impl Unpublished {
-    /// Counts what sinks with these cursors have not reached of a log.
+    /// Counts what sinks have not reached of a log: those that the store knows, and `others`.
     pub(super) fn of(
         log: &TenantLog,
         incarnations: &Incarnations,
-        cursors: &[Option<Cursor>],
+        (stands, others): (&[Stand], &[Follower]),
         parked: u64,
     ) -> Self {
         let start = incarnations.iter().next().map_or(0, |first| first.from.back(1).number());
-        let passed = |cursor: &Option<Cursor>| {
+        let passed = |cursor: Option<Cursor>| {
             let own = cursor.filter(|cursor| cursor.log_id == log.log_id);
             own.map_or(start, |cursor| cursor.position.number().max(start))
         };
-        let pending = cursors.iter().map(|it| log.head.number().saturating_sub(passed(it)));
+        let is_unknown = |it: &&Follower| stands.iter().all(|(follower, _)| follower != *it);
+        let others = others.iter().filter(is_unknown).map(|_| None);
+        let cursors = stands.iter().map(|(_, cursor)| *cursor).chain(others);
+        let pending = cursors.map(|it| log.head.number().saturating_sub(passed(it)));
         Self { pending: pending.max().unwrap_or_default(), parked }
     }
 
@@ -80,8 +87,9 @@ pub enum PurgeStart {
 #[async_trait]
 pub trait Purges: Send + Sync {
     /// Begins the purge of a tenant that has a log, enabled or not: from then on it has none.
-    /// Refused if one of `published_by` has not passed all events, or any of them is parked;
-    /// `None` purges nevertheless.
+    /// Refused if a sink has not passed all events, or any of them is parked: one that the store
+    /// knows, or one of `published_by`. `None` purges nevertheless; if a purge is under way, it
+    /// then takes all that the sinks have.
     async fn begin_purge(
         &self,
         tenant: &TenantId,
@@ -102,24 +110,33 @@ pub trait Purges: Send + Sync {
         purge: &Purge,
     ) -> Result<LeaseCheck, Error>;
 
+    /// Notes that a sink that has passed a purge has nothing of the tenant any more. Nothing is
+    /// noted of a purge that has ended.
+    async fn note_removed(&self, follower: &Follower, purge: &Purge) -> Result<(), Error>;
+
     /// Removes at most `max` rows of the tenant: events, ids, parked scopes, replays, erasures,
     /// subscriptions. Returns whether any was left; not if the purge has ended.
     async fn purge_step(&self, purge: &Purge, max: usize) -> Result<bool, Error>;
 
     /// Removes what the steps leave, and ends the purge. The head's number stays, and so do the
-    /// tenant's jobs. Nothing happens if the purge has ended.
-    async fn end_purge(&self, purge: &Purge, at: Time) -> Result<(), Error>;
+    /// tenant's jobs. Nothing happens if the purge has ended. Returns whether it has: not as long
+    /// as a sink that has passed it may have something of the tenant.
+    async fn end_purge(&self, purge: &Purge, at: Time) -> Result<bool, Error>;
 }
 
 /// Makes a purge of a row, which names one sink that has passed it, or none.
 pub(super) fn purge(row: &(impl Columns + ?Sized)) -> Result<Purge, Error> {
-    let has_passed = row.text_if_any("follower")?.is_some();
+    let passed =
+        if row.text_if_any("follower")?.is_some() { vec![row.follower()?] } else { Vec::new() };
+    let has_removed = row.integer_if_any("removed")?.is_some_and(|it| it != 0);
     Ok(Purge {
         tenant: row.tenant()?,
         log_id: row.log_id()?,
         lane: row.lane()?,
         started: Time::from_ms(row.integer("started_ms")?),
-        passed: if has_passed { vec![row.follower()?] } else { Vec::new() },
+        takes_all: row.integer("takes_all")? != 0,
+        removed: if has_removed { passed.clone() } else { Vec::new() },
+        passed,
     })
 }
 
@@ -128,7 +145,10 @@ pub(super) fn together(rows: Vec<Purge>) -> Vec<Purge> {
     let mut purges: Vec<Purge> = Vec::new();
     for purge in rows {
         match purges.last_mut().filter(|last| last.tenant == purge.tenant) {
-            Some(last) => last.passed.extend(purge.passed),
+            Some(last) => {
+                last.passed.extend(purge.passed);
+                last.removed.extend(purge.removed);
+            }
             None => purges.push(purge),
         }
     }

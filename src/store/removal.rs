@@ -101,14 +101,22 @@ pub struct Weight {
     pub bytes: u64,
 }
 
+/// A sink, and its checkpoint in a log if it has one.
+pub type Stand = (Follower, Option<Cursor>);
+
 /// The removal of events.
 #[async_trait]
 pub trait Removal: Send + Sync {
     /// Returns the floors of a tenant's log.
     async fn floors(&self, tenant: &TenantId) -> Result<Floors, Error>;
 
-    /// Returns the checkpoints that all followers have in a tenant's log, configured or not.
-    async fn stands(&self, tenant: &TenantId) -> Result<Vec<(Follower, Cursor)>, Error>;
+    /// Notes that a replica is configured with a sink. From then on the store knows it, until it is
+    /// forgotten.
+    async fn know_sink(&self, follower: &Follower) -> Result<(), Error>;
+
+    /// Returns all sinks that the store knows, configured here or not, and those that have a
+    /// checkpoint in a tenant's log, each with that checkpoint if there is one.
+    async fn stands(&self, tenant: &TenantId) -> Result<Vec<Stand>, Error>;
 
     /// Returns the first events of a range, in order of position.
     async fn entries(&self, range: &TopicRange, max: usize) -> Result<Vec<LogEntry>, Error>;
@@ -132,14 +140,15 @@ pub trait Removal: Send + Sync {
     /// Forgets the ids of removed events that are older, at most so many; returns how many.
     async fn forget_ids(&self, tenant: &TenantId, before: Time, max: usize) -> Result<u64, Error>;
 
-    /// Forgets a follower in one tenant's log, or in all of them: its checkpoints and its parked
-    /// scopes. Returns in how many logs it had a checkpoint.
+    /// Forgets a follower in one tenant's log, or in all of them, so that the store does not know
+    /// the sink any more: its checkpoints, its parked scopes, and what it was to remove of purged
+    /// tenants. Returns in how many logs it had a checkpoint; `None` if it was not known.
     async fn forget_follower(
         &self,
         follower: &Follower,
         of: Option<&TenantId>,
         by: Option<&TrailEntry>,
-    ) -> Result<u64, Error>;
+    ) -> Result<Option<u64>, Error>;
 }
 
 /// Returns the id of an event whose id outlives it, as its row has it.

@@ -43,15 +43,22 @@ CREATE TABLE purges (
     log_id     uuid NOT NULL,
     lane       bigint NOT NULL,
     started_ms bigint NOT NULL,
+    takes_all  boolean NOT NULL DEFAULT FALSE,
     ended_ms   bigint
 );
 
 -- The sinks that have passed a purge: they publish nothing of the tenant any more, and have forgotten
--- its log.
+-- its log; and whether what they had of the tenant is removed.
 CREATE TABLE purge_passes (
     tenant   text COLLATE "C" NOT NULL,
     follower text COLLATE "C" NOT NULL,
+    removed  boolean NOT NULL DEFAULT FALSE,
     PRIMARY KEY (tenant, follower)
+);
+
+-- The sinks that replicas are or were configured with, until they are forgotten.
+CREATE TABLE sinks (
+    follower text COLLATE "C" NOT NULL PRIMARY KEY
 );
 
 -- The ids that each log has had, by number, each with the first position that is published under

@@ -33,15 +33,22 @@ CREATE TABLE purges (
     log_id     TEXT NOT NULL,
     lane       INTEGER NOT NULL,
     started_ms INTEGER NOT NULL,
+    takes_all  INTEGER NOT NULL DEFAULT FALSE,
     ended_ms   INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- The sinks that have passed a purge: they publish nothing of the tenant any more, and have forgotten
--- its log.
+-- its log; and whether what they had of the tenant is removed.
 CREATE TABLE purge_passes (
     tenant   TEXT NOT NULL,
     follower TEXT NOT NULL,
+    removed  INTEGER NOT NULL DEFAULT FALSE,
     PRIMARY KEY (tenant, follower)
+) STRICT, WITHOUT ROWID;
+
+-- The sinks that replicas are or were configured with, until they are forgotten.
+CREATE TABLE sinks (
+    follower TEXT NOT NULL PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
 -- The ids that each log has had, by number, each with the first position that is published under

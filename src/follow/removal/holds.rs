@@ -3,7 +3,6 @@
 //! Each follower that may still need events of a log adds its own here. Removal asks before every
 //! step.
 
-use crate::domain::cursor::Cursor;
 use crate::domain::filter::TopicPattern;
 use crate::domain::follower::Follower;
 use crate::domain::position::Position;
@@ -11,7 +10,7 @@ use crate::domain::replay::Replay;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::follow::{FollowDeps, page_scan, store};
-use crate::store::{FoundSubscription, Scan, Store, TenantLog};
+use crate::store::{FoundSubscription, Scan, Stand, Store, TenantLog};
 
 /// A part of a log that stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +77,7 @@ fn of_replay(replay: &Replay) -> Hold {
 
 /// Returns the holds of the sinks: those that are configured, and those that were and are not
 /// forgotten, which another replica may still be configured with.
-fn of_sinks(sinks: &[Follower], enabled: &TenantLog, stands: &[(Follower, Cursor)]) -> Vec<Hold> {
+fn of_sinks(sinks: &[Follower], enabled: &TenantLog, stands: &[Stand]) -> Vec<Hold> {
     let positions = positions(sinks, enabled, stands).into_iter();
     positions.map(|(sink, from)| Hold { sink: Some(sink), from, topics: Vec::new() }).collect()
 }
@@ -88,14 +87,14 @@ fn of_sinks(sinks: &[Follower], enabled: &TenantLog, stands: &[(Follower, Cursor
 pub(in crate::follow) fn positions(
     sinks: &[Follower],
     enabled: &TenantLog,
-    stands: &[(Follower, Cursor)],
+    stands: &[Stand],
 ) -> Vec<(Follower, Position)> {
     let is_missing = |sink: &&Follower| stands.iter().all(|(follower, _)| follower != *sink);
     let begin = sinks.iter().filter(is_missing).map(|sink| (sink.clone(), Position::START));
     let stand = stands.iter().map(|(follower, cursor)| {
         // A cursor in a former incarnation tells nothing of this one.
-        let is_its = cursor.log_id == enabled.log_id;
-        (follower.clone(), if is_its { cursor.position } else { Position::START })
+        let its = cursor.filter(|cursor| cursor.log_id == enabled.log_id);
+        (follower.clone(), its.map_or(Position::START, |cursor| cursor.position))
     });
     stand.chain(begin).collect()
 }
@@ -104,7 +103,8 @@ pub(in crate::follow) fn positions(
 mod tests {
     use uuid::Uuid;
 
-    use super::{Cursor, Follower, Position, TenantLog, of_sinks};
+    use super::{Follower, Position, TenantLog, of_sinks};
+    use crate::domain::cursor::Cursor;
     use crate::domain::lane::Lane;
     use crate::domain::position::LogId;
     use crate::domain::tenant::TenantId;
@@ -123,14 +123,15 @@ mod tests {
         let cursor = |log_id, position| Cursor { position: at(position), ..Cursor::start(log_id) };
         let follower = |name: &str| Follower::parse(name).unwrap();
         let stands = [
-            (follower("relay"), cursor(log_id, 7)),
-            (follower("gone"), cursor(log_id, 5)),
-            (follower("former"), cursor(LogId::new(Uuid::nil()), 8)),
+            (follower("relay"), Some(cursor(log_id, 7))),
+            (follower("gone"), Some(cursor(log_id, 5))),
+            (follower("former"), Some(cursor(LogId::new(Uuid::nil()), 8))),
+            (follower("elsewhere"), None),
         ];
         let holds = of_sinks(&[follower("relay"), follower("new")], &enabled, &stands);
         let from =
             |name: &str| holds.iter().find(|hold| hold.sink == Some(follower(name))).unwrap().from;
         assert_eq!((from("relay"), from("gone")), (at(7), at(5)));
-        assert_eq!((from("former"), from("new")), (Position::START, Position::START));
+        assert_eq!([from("former"), from("new"), from("elsewhere")], [Position::START; 3]);
     }
 }

@@ -21,6 +21,7 @@ use ::mongodb::options::IndexOptions;
 use ::mongodb::{Client, Collection, Database, IndexModel};
 
 use super::classify::sink_error;
+use crate::domain::service_name::ServiceName;
 use crate::domain::settings::Settings;
 use crate::mongodb_client::error::{CallError, answered, code};
 use crate::sink::Error;
@@ -73,6 +74,15 @@ impl Collections {
     /// Returns the collection with this name.
     pub(super) fn named(&self, name: &str) -> Rows {
         self.database.collection(name)
+    }
+
+    /// Returns the names of the collections of all services, also of those that no file names any
+    /// more.
+    pub(super) async fn of_services(&self) -> Result<Vec<String>, Error> {
+        let mut names =
+            answered(self.database.list_collection_names()).await.map_err(sink_error)?;
+        names.retain(|name| ServiceName::owns(name));
+        Ok(names)
     }
 
     /// Asks whether the server answers.

@@ -84,6 +84,20 @@ impl TopicReader {
         discard(self.consumer);
     }
 
+    /// Returns what `found` makes of the first record of which it makes anything.
+    pub(super) fn find<T>(
+        self,
+        found: impl Fn(&TopicRecord) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let mut first = None;
+        let read = self.each(|batch| {
+            first = batch.iter().find_map(&found);
+            first.is_none()
+        });
+        discard(self.consumer);
+        read.map(|()| first)
+    }
+
     /// Waits until the partition has no open transaction from before, which would hide committed
     /// records after it. It may be another client's, since others may write to a tenant
     /// collection's topic too. Returns the range of the partition.

@@ -31,6 +31,7 @@
 //! |                |                              | empties (while `last` is missing)          |
 //! | `trail`        | {word}                       | time_ms, who, issuer, tenant, act, object, |
 //! |                |                              | reason, request_id                         |
+//! | `sinks`        | {follower}                   |                                            |
 //! | `cursors`      | {tenant, follower}           | log_id, position, event_id, term           |
 //! | `lanes`        | lane                         | tenants (how many are in the lane)         |
 //! | `leases`       | lane                         | holder, term, expires, ttl_ms,             |
@@ -96,6 +97,7 @@ pub(super) struct Collections {
     pub(super) erasures: Rows,
     pub(super) trail: Rows,
     pub(super) removed_ids: Rows,
+    pub(super) sinks: Rows,
     pub(super) cursors: Rows,
     pub(super) lanes: Rows,
     pub(super) leases: Rows,
@@ -127,6 +129,7 @@ impl Collections {
             erasures: rows("erasures"),
             trail: rows("trail"),
             removed_ids: rows("removed_ids"),
+            sinks: rows("sinks"),
             cursors: rows("cursors"),
             lanes: rows("lanes"),
             leases: rows("leases"),

@@ -8,11 +8,10 @@ use ::mongodb::bson::{Bson, Document, RawDocument, doc};
 use async_trait::async_trait;
 
 use super::collections::Collections;
-use super::error::reading;
+use super::error::{reading, writing};
 use super::rows::Rows;
 use super::transaction::{self, Transaction, TransactionBody};
-use super::{Mongodb, bulk, cursors, parking, rows, trail};
-use crate::domain::cursor::Cursor;
+use super::{Mongodb, bulk, cursors, parking, removal, rows, trail};
 use crate::domain::follower::Follower;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::Position;
@@ -62,12 +61,19 @@ impl Purges for Mongodb {
         transaction::commit(&self.collections.open_transactions, &pass).await
     }
 
+    async fn note_removed(&self, follower: &Follower, purge: &Purge) -> Result<(), Error> {
+        let mut its = under_way(purge);
+        its.insert("passed.follower", follower.as_str());
+        let note = doc! { "$addToSet": { "removed": { "follower": follower.as_str() } } };
+        writing(self.collections.purges.update_one(its, note)).await.map(drop)
+    }
+
     async fn purge_step(&self, purge: &Purge, max: usize) -> Result<bool, Error> {
         let step = Step { collections: &self.collections, purge, max };
         transaction::commit(&self.collections.open_transactions, &step).await
     }
 
-    async fn end_purge(&self, purge: &Purge, at: Time) -> Result<(), Error> {
+    async fn end_purge(&self, purge: &Purge, at: Time) -> Result<bool, Error> {
         let end = End { collections: &self.collections, purge, at };
         transaction::commit(&self.collections.open_transactions, &end).await
     }
@@ -89,7 +95,12 @@ impl TransactionBody for Begin<'_> {
         let Collections { tenants, heads, lanes, purges, parked, .. } = self.collections;
         let its = doc! { "_id": self.tenant.as_str() };
         let head = heads.find_one_and_delete(its.clone()).session(&mut *transaction).await?;
-        let Some(head) = head else { return Ok(PurgeStart::NoLog) };
+        let Some(head) = head else {
+            if self.published_by.is_none() && self.takes_all(transaction).await? {
+                trail::note(self.collections, self.by, transaction).await?;
+            }
+            return Ok(PurgeStart::NoLog);
+        };
         let log = head.tenant_log(head.position()?)?;
         if let Some(followers) = self.published_by {
             let loses = unpublished(self.collections, &log, followers, transaction).await?;
@@ -112,13 +123,27 @@ impl TransactionBody for Begin<'_> {
             "position": log.head.as_column(),
             "time_ms": head.time()?.as_ms(),
             "passed": [],
+            "removed": [],
             "steps": 0_i64,
+            "takes_all": 0_i64,
             "ended_ms": Bson::Null,
         } };
         let purge = purges.update_one(doc! { "_id": self.tenant.as_str() }, row).upsert(true);
         purge.session(&mut *transaction).await?;
         trail::note(self.collections, self.by, transaction).await?;
         Ok(PurgeStart::Begun)
+    }
+}
+
+impl Begin<'_> {
+    /// Lets a purge that is under way also remove what the sinks have of another log. Returns
+    /// whether it did not before.
+    async fn takes_all(&self, transaction: &mut Transaction<'_>) -> Result<bool, TransactionError> {
+        let its = doc! { "_id": self.tenant.as_str(), "ended_ms": Bson::Null, "takes_all": 0_i64 };
+        let take_all = doc! { "$set": { "takes_all": 1_i64 } };
+        let purges = &self.collections.purges;
+        let changed = purges.update_one(its, take_all).session(transaction).await?;
+        Ok(changed.modified_count > 0)
     }
 }
 
@@ -193,14 +218,21 @@ struct End<'a> {
 
 #[async_trait]
 impl TransactionBody for End<'_> {
-    type Done = ();
+    type Done = bool;
 
-    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<(), TransactionError> {
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<bool, TransactionError> {
+        let its = under_way(self.purge);
+        let found = self.collections.purges.find_one(its).session(&mut *transaction).await?;
+        let Some(row) = found else { return Ok(true) };
+        let purge = purge(&row)?;
+        if purge.passed.iter().any(|follower| !purge.removed.contains(follower)) {
+            return Ok(false);
+        }
         let ended = doc! { "$set": { "ended_ms": self.at.as_ms() } };
         if change(self.collections, self.purge, ended, transaction).await? {
             remove_all(self.collections, &self.purge.tenant, transaction).await?;
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -254,13 +286,18 @@ async fn change(
     change: Document,
     transaction: &mut Transaction<'_>,
 ) -> Result<bool, TransactionError> {
-    let its = doc! {
+    let its = under_way(purge);
+    let changed = collections.purges.update_one(its, change).session(transaction).await?;
+    Ok(changed.matched_count == 1)
+}
+
+/// Returns the filter for the row of a purge that is under way.
+fn under_way(purge: &Purge) -> Document {
+    doc! {
         "_id": purge.tenant.as_str(),
         "log_id": purge.log_id.to_string(),
         "ended_ms": Bson::Null,
-    };
-    let changed = collections.purges.update_one(its, change).session(transaction).await?;
-    Ok(changed.matched_count == 1)
+    }
 }
 
 /// Counts what the sinks have not published of a log.
@@ -277,19 +314,17 @@ async fn unpublished(
         incarnations.push(row.incarnation()?);
     }
     incarnations.sort_by_key(|it| it.from);
-    let mut cursors: Vec<Option<Cursor>> = Vec::new();
-    for follower in followers {
-        let id = doc! { "_id": cursors::id(&log.tenant, follower) };
-        let found = collections.cursors.find_one(id).session(&mut *transaction).await?;
-        cursors.push(found.map(|row| row.cursor()).transpose()?);
-    }
+    let Collections { sinks, cursors, .. } = collections;
+    let known = bulk::find(sinks, doc! {}, (&mut *transaction).into()).await?;
+    let cursors = bulk::find(cursors, its.clone(), (&mut *transaction).into()).await?;
+    let stands = removal::stands(&known, &cursors)?;
     let mut open = its;
     open.insert("state", doc! { "$in": ["parked", "releasing"] });
     let mut parked = 0;
     for row in bulk::find(&collections.parked, open, transaction.into()).await? {
         parked += row.count("events")?;
     }
-    Ok(Unpublished::of(log, &Incarnations::new(incarnations), &cursors, parked))
+    Ok(Unpublished::of(log, &Incarnations::new(incarnations), (&stands, followers), parked))
 }
 
 /// Returns the filter for a tenant's rows. It goes along the ids, which every collection has an
@@ -303,12 +338,16 @@ fn of_tenant(tenant: &TenantId) -> Document {
 }
 
 fn purge(row: &RawDocument) -> Result<Purge, Error> {
-    let passed = rows::documents(row, "passed")?;
+    let sinks = |name| -> Result<Vec<_>, Error> {
+        rows::documents(row, name)?.iter().map(|row| row.follower()).collect()
+    };
     Ok(Purge {
         tenant: row.tenant()?,
         log_id: row.log_id()?,
         lane: row.lane()?,
         started: Time::from_ms(row.integer("started_ms")?),
-        passed: passed.iter().map(|row| row.follower()).collect::<Result<_, _>>()?,
+        passed: sinks("passed")?,
+        removed: sinks("removed")?,
+        takes_all: row.integer("takes_all")? != 0,
     })
 }

@@ -3,14 +3,14 @@
 //! `follow::removal` calls it with a few events at a time. A removal writes its tenant's row, so
 //! that of a removal and a rotation of the log's id one loses; appends don't write that row.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use ::mongodb::bson::{Bson, Document, doc, rawdoc};
+use ::mongodb::bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
 use async_trait::async_trait;
 
 use super::collections::{BY_KEY, BY_TOPIC, Collections, along};
 use super::cursors::id;
-use super::error::reading;
+use super::error::{reading, writing};
 use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, rows, trail};
 use crate::domain::cursor::Cursor;
@@ -24,7 +24,7 @@ use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
 use crate::store::removal::RemovedId;
-use crate::store::{Error, LogEntry, Removal, RemovalStep, TopicRange, Weight};
+use crate::store::{Error, LogEntry, Removal, RemovalStep, Stand, TopicRange, Weight};
 
 #[async_trait]
 impl Removal for Mongodb {
@@ -36,11 +36,19 @@ impl Removal for Mongodb {
         floors.map(Floors::new)
     }
 
-    async fn stands(&self, tenant: &TenantId) -> Result<Vec<(Follower, Cursor)>, Error> {
+    async fn know_sink(&self, follower: &Follower) -> Result<(), Error> {
+        let its = doc! { "_id": { "follower": follower.as_str() } };
+        let nothing_more = doc! { "$setOnInsert": {} };
+        let know = self.collections.sinks.update_one(its, nothing_more).upsert(true);
+        writing(know).await.map(drop)
+    }
+
+    async fn stands(&self, tenant: &TenantId) -> Result<Vec<Stand>, Error> {
         let mut session = self.session().await?;
+        let Collections { sinks, cursors, .. } = &self.collections;
+        let known = reading(bulk::find(sinks, doc! {}, &mut session)).await?;
         let its = doc! { "_id.tenant": tenant.as_str() };
-        let found = reading(bulk::find(&self.collections.cursors, its, &mut session)).await?;
-        found.iter().map(|row| Ok((row.follower()?, row.cursor()?))).collect()
+        stands(&known, &reading(bulk::find(cursors, its, &mut session)).await?)
     }
 
     async fn entries(&self, range: &TopicRange, max: usize) -> Result<Vec<LogEntry>, Error> {
@@ -95,7 +103,7 @@ impl Removal for Mongodb {
         follower: &Follower,
         of: Option<&TenantId>,
         by: Option<&TrailEntry>,
-    ) -> Result<u64, Error> {
+    ) -> Result<Option<u64>, Error> {
         let forget = ForgetFollower { collections: &self.collections, follower, of, by };
         transaction::commit(&self.collections.open_transactions, &forget).await
     }
@@ -122,6 +130,21 @@ impl Mongodb {
         }
         Ok(entries)
     }
+}
+
+/// Joins the rows of the sinks that are known with those of the checkpoints in one log.
+pub(super) fn stands(
+    known: &[RawDocumentBuf],
+    cursors: &[RawDocumentBuf],
+) -> Result<Vec<Stand>, Error> {
+    let mut stands: BTreeMap<Follower, Option<Cursor>> = BTreeMap::new();
+    for row in known {
+        stands.insert(row.follower()?, None);
+    }
+    for row in cursors {
+        stands.insert(row.follower()?, Some(row.cursor()?));
+    }
+    Ok(stands.into_iter().collect())
 }
 
 struct Remove<'a> {
@@ -255,18 +278,31 @@ struct ForgetFollower<'a> {
 
 #[async_trait]
 impl TransactionBody for ForgetFollower<'_> {
-    type Done = u64;
+    type Done = Option<u64>;
 
-    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<u64, TransactionError> {
-        let Collections { cursors, parked, .. } = self.collections;
+    async fn run(
+        &self,
+        transaction: &mut Transaction<'_>,
+    ) -> Result<Option<u64>, TransactionError> {
+        let Collections { cursors, parked, sinks, purges, .. } = self.collections;
         let mut its = doc! { "_id.follower": self.follower.as_str() };
         if let Some(tenant) = self.of {
             its.insert("_id.tenant", tenant.as_str());
         }
         parked.delete_many(its.clone()).session(&mut *transaction).await?;
         let logs = cursors.delete_many(its).session(&mut *transaction).await?.deleted_count;
-        trail::note(self.collections, self.by.filter(|_| logs > 0), transaction).await?;
-        Ok(logs)
+        let mut is_known = logs > 0;
+        if self.of.is_none() {
+            let follower = self.follower.as_str();
+            let known = sinks.delete_one(doc! { "_id": { "follower": follower } });
+            is_known |= known.session(&mut *transaction).await?.deleted_count > 0;
+            let passed = doc! { "passed.follower": follower };
+            let forget = doc! { "$pull": { "passed": { "follower": follower } } };
+            let passed = purges.update_many(passed, forget).session(&mut *transaction).await?;
+            is_known |= passed.modified_count > 0;
+        }
+        trail::note(self.collections, self.by.filter(|_| is_known), transaction).await?;
+        Ok(is_known.then_some(logs))
     }
 }
 

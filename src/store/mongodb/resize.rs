@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use ::mongodb::bson::{doc, rawdoc};
+use ::mongodb::bson::{Bson, doc, rawdoc};
 use async_trait::async_trait;
 
 use super::bulk;
@@ -43,13 +43,16 @@ impl Resize<'_> {
         &self,
         transaction: &mut Transaction<'_>,
     ) -> Result<(), TransactionError> {
-        let Collections { leases, replicas, .. } = self.collections;
+        let Collections { leases, replicas, purges, .. } = self.collections;
         let there = doc! { "$expr": lasts() };
         let not_held =
             doc! { "$or": [{ "holder": { "$ne": self.by } }, { "$expr": { "$not": [lasts()] } }] };
         let others = replicas.count_documents(there).session(&mut *transaction).await?
-            + leases.count_documents(not_held).session(transaction).await?;
-        Ok(leases::ensure_none(others.cast_signed(), leases::in_use)?)
+            + leases.count_documents(not_held).session(&mut *transaction).await?;
+        leases::ensure_none(others.cast_signed(), leases::in_use)?;
+        let under_way = doc! { "ended_ms": Bson::Null };
+        let purges = purges.count_documents(under_way).session(transaction).await?;
+        Ok(leases::ensure_none(purges.cast_signed(), leases::purging)?)
     }
 
     async fn change_tenants(

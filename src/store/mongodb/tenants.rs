@@ -2,8 +2,6 @@
 //!
 //! Tenants with a file are enabled at start; the lanes and the subcommands list them.
 
-use std::collections::HashMap;
-
 use ::mongodb::bson::{Bson, doc, rawdoc};
 use async_trait::async_trait;
 
@@ -60,17 +58,10 @@ impl Tenants for Mongodb {
 
     async fn list(&self) -> Result<Vec<TenantLog>, Error> {
         let mut session = self.session().await?;
-        let tenants = reading(bulk::find(&self.collections.tenants, doc! {}, &mut session)).await?;
+        // A head has all columns of the tenant's row. To read both would find one without the other
+        // when a tenant is enabled or purged in between.
         let heads = reading(bulk::find(&self.collections.heads, doc! {}, &mut session)).await?;
-        let heads = heads.iter().map(|row| Ok((row.tenant()?, row.position()?)));
-        let heads = heads.collect::<Result<HashMap<_, _>, Error>>()?;
-        let all = tenants.iter().map(|row| {
-            let tenant = row.tenant()?;
-            let head = heads.get(&tenant).copied();
-            row.tenant_log(
-                head.ok_or_else(|| Error::Corrupt(format!("tenant `{tenant}` has no head")))?,
-            )
-        });
+        let all = heads.iter().map(|row| row.tenant_log(row.position()?));
         let mut all = all.collect::<Result<Vec<_>, Error>>()?;
         all.sort_unstable_by(|one, other| one.tenant.cmp(&other.tenant));
         Ok(all)

@@ -100,6 +100,9 @@ impl Leases for Postgres {
             rows::count_in(&session.find(others).await?, "others")?,
             leases::in_use,
         )?;
+        let purges = sqlx::query(sql!("postgres/purge_count.sql"));
+        let purges = rows::count_in(&session.find(purges).await?, "purges")?;
+        leases::ensure_none(purges, leases::purging)?;
         let tenants: Vec<_> = moves.iter().map(|(tenant, _)| tenant.to_string()).collect();
         let targets: Vec<_> = moves.iter().map(|(_, lane)| i64::from(lane.number())).collect();
         let moved = sqlx::query(sql!("postgres/tenant_move.sql")).bind(tenants).bind(targets);

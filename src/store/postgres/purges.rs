@@ -51,7 +51,11 @@ impl Purges for Postgres {
         session.run(rows::of_tenants(sql!("postgres/head_lock.sql"), &[tenant])).await?;
         let found = session.find(of_tenant(sql!("postgres/tenant_find.sql"), tenant)).await?;
         let Some(row) = found.first() else {
-            session.rollback().await?;
+            let take_all = of_tenant(sql!("postgres/purge_take_all.sql"), tenant);
+            if published_by.is_none() && session.change(take_all).await? > 0 {
+                session.note(by).await?;
+            }
+            session.commit().await?;
             return Ok(PurgeStart::NoLog);
         };
         if let Some(followers) = published_by {
@@ -99,6 +103,15 @@ impl Purges for Postgres {
         Ok(LeaseCheck::Held)
     }
 
+    async fn note_removed(&self, follower: &Follower, purge: &Purge) -> Result<(), Error> {
+        let mut session = self.sessions.begin().await?;
+        if is_under_way(&mut session, purge).await? {
+            let end = sqlx::query(sql!("postgres/purge_pass_end.sql"));
+            session.run(cursors::whose(end, &purge.tenant, follower)).await?;
+        }
+        session.commit().await
+    }
+
     async fn purge_step(&self, purge: &Purge, max: usize) -> Result<bool, Error> {
         let max = i64::try_from(max).unwrap_or(i64::MAX);
         let mut session = self.sessions.begin().await?;
@@ -115,14 +128,20 @@ impl Purges for Postgres {
         Ok(removed > 0)
     }
 
-    async fn end_purge(&self, purge: &Purge, at: Time) -> Result<(), Error> {
+    async fn end_purge(&self, purge: &Purge, at: Time) -> Result<bool, Error> {
         let mut session = self.sessions.begin().await?;
         if is_under_way(&mut session, purge).await? {
+            let count = of_tenant(sql!("postgres/purge_left_count.sql"), &purge.tenant);
+            if rows::count_in(&session.find(count).await?, "sinks")? > 0 {
+                session.rollback().await?;
+                return Ok(false);
+            }
             remove_all(&mut session, &purge.tenant).await?;
             let end = of_tenant(sql!("postgres/purge_end.sql"), &purge.tenant);
             session.run(end.bind(at.as_ms())).await?;
         }
-        session.commit().await
+        session.commit().await?;
+        Ok(true)
     }
 }
 
@@ -161,13 +180,9 @@ async fn unpublished(
     let of_log = |sql| of_tenant(sql, &log.tenant);
     let found = session.find(of_log(sql!("postgres/incarnation_find.sql"))).await?;
     let incarnations = found.iter().map(Columns::incarnation).collect::<Result<_, _>>()?;
-    let mut cursors = Vec::new();
-    for follower in followers {
-        let find = sqlx::query(sql!("postgres/cursor_find.sql"));
-        let found = session.find(cursors::whose(find, &log.tenant, follower)).await?;
-        cursors.push(found.first().map(Columns::cursor).transpose()?);
-    }
+    let found = session.find(of_log(sql!("postgres/stand_list.sql"))).await?;
+    let stands = found.iter().map(Columns::stand).collect::<Result<Vec<_>, _>>()?;
     let parked = session.find(of_log(sql!("postgres/purge_parked_count.sql"))).await?;
     let parked = parked.first().map_or(Ok(0), |row| row.count("events"))?;
-    Ok(Unpublished::of(log, &Incarnations::new(incarnations), &cursors, parked))
+    Ok(Unpublished::of(log, &Incarnations::new(incarnations), (&stands, followers), parked))
 }

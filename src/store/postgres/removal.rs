@@ -7,7 +7,6 @@ use async_trait::async_trait;
 
 use super::Postgres;
 use super::rows::{Statement, of_tenant};
-use crate::domain::cursor::Cursor;
 use crate::domain::floors::Floors;
 use crate::domain::follower::Follower;
 use crate::domain::key::Key;
@@ -16,7 +15,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
-use crate::store::{Error, LogEntry, Removal, RemovalStep, TopicRange, Weight};
+use crate::store::{Error, LogEntry, Removal, RemovalStep, Stand, TopicRange, Weight};
 
 #[async_trait]
 impl Removal for Postgres {
@@ -27,10 +26,17 @@ impl Removal for Postgres {
         floors.map(Floors::new)
     }
 
-    async fn stands(&self, tenant: &TenantId) -> Result<Vec<(Follower, Cursor)>, Error> {
-        let list = of_tenant(sql!("postgres/removal_cursor_list.sql"), tenant);
+    async fn know_sink(&self, follower: &Follower) -> Result<(), Error> {
+        let know = sqlx::query(sql!("postgres/sink_know.sql")).bind(follower.to_string());
+        let mut session = self.sessions.begin().await?;
+        session.run(know).await?;
+        session.commit().await
+    }
+
+    async fn stands(&self, tenant: &TenantId) -> Result<Vec<Stand>, Error> {
+        let list = of_tenant(sql!("postgres/stand_list.sql"), tenant);
         let found = self.sessions.acquire().await?.find_all(list).await?;
-        found.iter().map(|row| Ok((row.follower()?, row.cursor()?))).collect()
+        found.iter().map(Columns::stand).collect()
     }
 
     async fn entries(&self, range: &TopicRange, max: usize) -> Result<Vec<LogEntry>, Error> {
@@ -100,15 +106,21 @@ impl Removal for Postgres {
         follower: &Follower,
         of: Option<&TenantId>,
         by: Option<&TrailEntry>,
-    ) -> Result<u64, Error> {
+    ) -> Result<Option<u64>, Error> {
         let forget =
             |sql| sqlx::query(sql).bind(follower.to_string()).bind(of.map(TenantId::to_string));
         let mut session = self.sessions.begin().await?;
         session.run(forget(sql!("postgres/removal_parked_forget.sql"))).await?;
         let logs = session.change(forget(sql!("postgres/removal_follower_forget.sql"))).await?;
-        session.note(by.filter(|_| logs > 0)).await?;
+        let mut is_known = logs > 0;
+        if of.is_none() {
+            for sql in [sql!("postgres/sink_forget.sql"), sql!("postgres/purge_pass_forget.sql")] {
+                is_known |= session.change(sqlx::query(sql).bind(follower.to_string())).await? > 0;
+            }
+        }
+        session.note(by.filter(|_| is_known)).await?;
         session.commit().await?;
-        Ok(logs)
+        Ok(is_known.then_some(logs))
     }
 }
 

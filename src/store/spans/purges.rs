@@ -42,13 +42,18 @@ impl<S: Store> Purges for Spans<S> {
         self.0.pass_purge(lease, follower, purge).await
     }
 
+    #[instrument(level = "debug", skip_all, fields(%follower, tenant = %purge.tenant))]
+    async fn note_removed(&self, follower: &Follower, purge: &Purge) -> Result<(), Error> {
+        self.0.note_removed(follower, purge).await
+    }
+
     #[instrument(level = "debug", skip_all, fields(tenant = %purge.tenant, max))]
     async fn purge_step(&self, purge: &Purge, max: usize) -> Result<bool, Error> {
         self.0.purge_step(purge, max).await
     }
 
     #[instrument(level = "debug", skip_all, fields(tenant = %purge.tenant))]
-    async fn end_purge(&self, purge: &Purge, at: Time) -> Result<(), Error> {
+    async fn end_purge(&self, purge: &Purge, at: Time) -> Result<bool, Error> {
         self.0.end_purge(purge, at).await
     }
 }

@@ -4,14 +4,13 @@ use async_trait::async_trait;
 use tracing::{Span, field, instrument};
 
 use super::{Spans, trail};
-use crate::domain::cursor::Cursor;
 use crate::domain::floors::Floors;
 use crate::domain::follower::Follower;
 use crate::domain::key::Key;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::trail::TrailEntry;
-use crate::store::{Error, LogEntry, Removal, RemovalStep, Store, TopicRange, Weight};
+use crate::store::{Error, LogEntry, Removal, RemovalStep, Stand, Store, TopicRange, Weight};
 
 #[async_trait]
 impl<S: Store> Removal for Spans<S> {
@@ -20,8 +19,13 @@ impl<S: Store> Removal for Spans<S> {
         self.0.floors(tenant).await
     }
 
+    #[instrument(level = "debug", skip_all, fields(%follower))]
+    async fn know_sink(&self, follower: &Follower) -> Result<(), Error> {
+        self.0.know_sink(follower).await
+    }
+
     #[instrument(level = "debug", skip_all, fields(%tenant))]
-    async fn stands(&self, tenant: &TenantId) -> Result<Vec<(Follower, Cursor)>, Error> {
+    async fn stands(&self, tenant: &TenantId) -> Result<Vec<Stand>, Error> {
         self.0.stands(tenant).await
     }
 
@@ -84,9 +88,9 @@ impl<S: Store> Removal for Spans<S> {
         follower: &Follower,
         of: Option<&TenantId>,
         by: Option<&TrailEntry>,
-    ) -> Result<u64, Error> {
+    ) -> Result<Option<u64>, Error> {
         let logs = self.0.forget_follower(follower, of, by).await?;
-        trail::told(by.filter(|_| logs > 0));
+        trail::told(by.filter(|_| logs.is_some()));
         Ok(logs)
     }
 }

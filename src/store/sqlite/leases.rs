@@ -153,6 +153,9 @@ fn resize(
     let others =
         rows::get(writing, sql!("sqlite/lease_count_others.sql"), others, |r| r.integer("others"))?;
     leases::ensure_none(others, leases::in_use)?;
+    let count = sql!("sqlite/purge_count.sql");
+    let purges = rows::get(writing, count, [], |row| row.integer("purges"))?;
+    leases::ensure_none(purges, leases::purging)?;
     for (tenant, lane) in moves {
         rows::write(
             writing,

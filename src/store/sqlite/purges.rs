@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::{Sqlite, parking, rows, trail};
+use super::{Sqlite, parking, removal, rows, trail};
 use crate::domain::follower::Follower;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::tenant::TenantId;
@@ -53,7 +53,13 @@ impl Purges for Sqlite {
                 let log = rows::find_one(writing, find, [&tenant], |row| {
                     row.tenant_log(row.position()?)
                 })?;
-                let Some(log) = log else { return Ok(PurgeStart::NoLog) };
+                let Some(log) = log else {
+                    let take_all = sql!("sqlite/purge_take_all.sql");
+                    if published_by.is_none() && rows::change(writing, take_all, [&tenant])? > 0 {
+                        trail::note(writing, clock.now(), by.as_ref())?;
+                    }
+                    return Ok(PurgeStart::NoLog);
+                };
                 if let Some(followers) = published_by {
                     let loses = unpublished(writing, &log, &followers)?;
                     if !loses.is_nothing() {
@@ -99,6 +105,19 @@ impl Purges for Sqlite {
             .await
     }
 
+    async fn note_removed(&self, follower: &Follower, purge: &Purge) -> Result<(), Error> {
+        let (follower, purge) = (follower.to_string(), purge.clone());
+        self.writer
+            .write(move |writing| {
+                if is_under_way(writing, &purge)? {
+                    let its = [purge.tenant.as_str(), &follower];
+                    rows::change(writing, sql!("sqlite/purge_pass_end.sql"), its)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
     async fn purge_step(&self, purge: &Purge, max: usize) -> Result<bool, Error> {
         let (purge, max) = (purge.clone(), i64::try_from(max).unwrap_or(i64::MAX));
         self.writer
@@ -118,16 +137,22 @@ impl Purges for Sqlite {
             .await
     }
 
-    async fn end_purge(&self, purge: &Purge, at: Time) -> Result<(), Error> {
+    async fn end_purge(&self, purge: &Purge, at: Time) -> Result<bool, Error> {
         let purge = purge.clone();
         self.writer
             .write(move |writing| {
                 if !is_under_way(writing, &purge)? {
-                    return Ok(());
+                    return Ok(true);
+                }
+                let of = [purge.tenant.as_str()];
+                let count = sql!("sqlite/purge_left_count.sql");
+                if rows::get(writing, count, of, |row| row.count("sinks"))? > 0 {
+                    return Ok(false);
                 }
                 remove_all(writing, purge.tenant.as_str())?;
                 let ended = params![purge.tenant.as_str(), at.as_ms()];
-                rows::write(writing, sql!("sqlite/purge_end.sql"), ended)
+                rows::write(writing, sql!("sqlite/purge_end.sql"), ended)?;
+                Ok(true)
             })
             .await
     }
@@ -167,12 +192,8 @@ fn unpublished(
     let tenant = log.tenant.as_str();
     let incarnations = sql!("sqlite/incarnation_find.sql");
     let incarnations = rows::find(writing, incarnations, [tenant], |row| row.incarnation())?;
-    let cursor = |follower: &Follower| {
-        let of = [tenant, follower.as_str()];
-        rows::find_one(writing, sql!("sqlite/cursor_find.sql"), of, |row| row.cursor())
-    };
-    let cursors = followers.iter().map(cursor).collect::<Result<Vec<_>, _>>()?;
+    let stands = removal::stands(writing, tenant)?;
     let parked = sql!("sqlite/purge_parked_count.sql");
     let parked = rows::get(writing, parked, [tenant], |row| row.count("events"))?;
-    Ok(Unpublished::of(log, &Incarnations::new(incarnations), &cursors, parked))
+    Ok(Unpublished::of(log, &Incarnations::new(incarnations), (&stands, followers), parked))
 }

@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 
 use super::{Sqlite, cursors, rows, trail};
-use crate::domain::cursor::Cursor;
 use crate::domain::event::EventId;
 use crate::domain::floors::Floors;
 use crate::domain::follower::Follower;
@@ -17,7 +16,7 @@ use crate::domain::time::Time;
 use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::removal::RemovedId;
-use crate::store::{Error, LogEntry, Removal, RemovalStep, TopicRange, Weight};
+use crate::store::{Error, LogEntry, Removal, RemovalStep, Stand, TopicRange, Weight};
 
 #[async_trait]
 impl Removal for Sqlite {
@@ -29,14 +28,17 @@ impl Removal for Sqlite {
         self.readers.read(list).await.map(Floors::new)
     }
 
-    async fn stands(&self, tenant: &TenantId) -> Result<Vec<(Follower, Cursor)>, Error> {
+    async fn know_sink(&self, follower: &Follower) -> Result<(), Error> {
+        let follower = follower.to_string();
+        let know = move |writing: &Connection| {
+            rows::change(writing, sql!("sqlite/sink_know.sql"), [&follower]).map(drop)
+        };
+        self.writer.write(know).await
+    }
+
+    async fn stands(&self, tenant: &TenantId) -> Result<Vec<Stand>, Error> {
         let tenant = tenant.to_string();
-        self.readers
-            .read(move |reading| {
-                let stand = |row: &Row| Ok((row.follower()?, row.cursor()?));
-                rows::find(reading, sql!("sqlite/removal_cursor_list.sql"), [&tenant], stand)
-            })
-            .await
+        self.readers.read(move |reading| stands(reading, &tenant)).await
     }
 
     async fn entries(&self, range: &TopicRange, max: usize) -> Result<Vec<LogEntry>, Error> {
@@ -128,7 +130,7 @@ impl Removal for Sqlite {
         follower: &Follower,
         of: Option<&TenantId>,
         by: Option<&TrailEntry>,
-    ) -> Result<u64, Error> {
+    ) -> Result<Option<u64>, Error> {
         let (follower, of) = (follower.to_string(), of.map(TenantId::to_string));
         let (by, clock) = (by.cloned(), self.clock.clone());
         self.writer
@@ -137,11 +139,24 @@ impl Removal for Sqlite {
                 rows::change(writing, sql!("sqlite/removal_parked_forget.sql"), its)?;
                 let forget = sql!("sqlite/removal_follower_forget.sql");
                 let logs = rows::change(writing, forget, its)? as u64;
-                trail::note(writing, clock.now(), by.as_ref().filter(|_| logs > 0))?;
-                Ok(logs)
+                let mut is_known = logs > 0;
+                if of.is_none() {
+                    let every =
+                        [sql!("sqlite/sink_forget.sql"), sql!("sqlite/purge_pass_forget.sql")];
+                    for forget in every {
+                        is_known |= rows::change(writing, forget, [&follower])? > 0;
+                    }
+                }
+                trail::note(writing, clock.now(), by.as_ref().filter(|_| is_known))?;
+                Ok(is_known.then_some(logs))
             })
             .await
     }
+}
+
+/// Returns the sinks that are known, and those that have a checkpoint in a tenant's log.
+pub(super) fn stands(connection: &Connection, tenant: &str) -> Result<Vec<Stand>, Error> {
+    rows::find(connection, sql!("sqlite/stand_list.sql"), [tenant], |row| row.stand())
 }
 
 fn remove(writing: &Connection, step: &RemovalStep) -> Result<Option<u64>, Error> {

@@ -1,15 +1,18 @@
 //! Purges by FOLIO's tenant interface: nothing of the tenant is left, nothing is lost unasked, and
 //! a tenant that comes back begins anew.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crash::until;
 use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::topic::Topic;
+use event_gateway::store::Store;
 use serde_json::{Value, json};
 
 use crate::support::fake_sink::FakeKafka;
+use crate::support::faulty_store::{FaultyStore, Mode};
 use crate::support::gateway::{Gateway, Setup, tenant_id};
 use crate::support::subscriber::Subscriber;
 use crate::support::tenants::{ask, enable, post};
@@ -70,7 +73,8 @@ async fn a_purged_tenant_is_gone_from_store_and_sink_and_comes_back_with_another
     let cursors = kafka.state(|state| state.cursors.values().map(|lane| lane.len()).sum::<usize>());
     assert_eq!(cursors, 0, "its cursor is forgotten");
     assert_eq!(gateway.store.purges().await.unwrap(), []);
-    assert_eq!(gateway.store.stands(&diku).await.unwrap(), []);
+    let known = [(Follower::relay(), None)];
+    assert_eq!(gateway.store.stands(&diku).await.unwrap(), known, "its checkpoint is gone");
     assert_eq!(ask(&gateway, ("GET", "/domain-events"), "diku", None).await.0, 404);
     assert_eq!(purge(&gateway, true).await.0, 404, "there is nothing to purge");
     enable(&gateway, "diku").await;
@@ -159,6 +163,71 @@ async fn a_purge_waits_for_a_sink_that_has_a_checkpoint_and_is_not_configured() 
     })
     .await;
     store.forget_follower(&other, None, None).await.unwrap();
+    complete(&gateway, &place).await;
+    followers.stop().await;
+}
+
+#[tokio::test]
+async fn a_purge_asked_of_a_replica_without_sinks_loses_nothing_of_another_s() {
+    let gateway = Setup::new().start().await;
+    let (kafka, diku) = (FakeKafka::default(), tenant_id("diku"));
+    kafka.state(|state| state.away = true);
+    let followers = gateway.follow(&kafka);
+    until("the store knows the sink", async || {
+        gateway.store.stands(&diku).await.unwrap() == [(Follower::relay(), None)]
+    })
+    .await;
+    assert_eq!(post(&gateway, "diku").await.0, 201);
+    let (status, _, problem) = purge(&gateway, false).await;
+    assert_eq!(status, 409, "{problem}");
+    assert_eq!(problem["errors"][0]["parameters"][0]["value"], "1", "{problem}");
+    followers.stop().await;
+}
+
+#[tokio::test]
+async fn a_purge_waits_for_a_sink_that_has_passed_it_and_is_not_configured_any_more() {
+    let gateway = Setup::new().with_relay().start().await;
+    let (kafka, store, diku) = (FakeKafka::default(), &gateway.store, tenant_id("diku"));
+    let lane = store.find_tenant(&diku).await.unwrap().unwrap().lane;
+    let (status, place, _) = purge(&gateway, true).await;
+    assert_eq!(status, 201);
+    let [under_way] = &store.purges().await.unwrap()[..] else { panic!("one is under way") };
+    let lease = store.acquire(lane, "two", Duration::from_secs(5)).await.unwrap().unwrap();
+    let other = Follower::parse("other").unwrap();
+    store.pass_purge(&lease, &other, under_way).await.unwrap();
+    store.release(&lease).await.unwrap();
+    let followers = gateway.follow(&kafka);
+    until("the job names the sink", async || {
+        let (_, _, job) = ask(&gateway, ("GET", &place), "diku", None).await;
+        let told = job["messages"].to_string();
+        told.contains("`event-gateway sinks forget other`") && !told.contains("Kafka")
+    })
+    .await;
+    store.forget_follower(&other, None, None).await.unwrap();
+    complete(&gateway, &place).await;
+    followers.stop().await;
+}
+
+#[tokio::test]
+async fn a_large_purge_holds_up_no_other_tenant_s_job() {
+    let gateway = Setup::new().with_relay().start().await;
+    let kafka = FakeKafka::default();
+    let faulty = Arc::new(FaultyStore::new(gateway.store.clone()));
+    faulty.set(Mode::PurgingWithoutEnd);
+    let store: Arc<dyn Store> = faulty.clone();
+    let followers = gateway.follow_on(&store, &kafka);
+    let (_, place, _) = purge(&gateway, true).await;
+    until("the job tells that rows are removed", async || {
+        let (_, _, job) = ask(&gateway, ("GET", &place), "diku", None).await;
+        job["messages"][0] == "removes what the store has of the tenant"
+    })
+    .await;
+    let (other, _) = enable(&gateway, "college").await;
+    until("the other job is complete", async || {
+        ask(&gateway, ("GET", &other), "college", None).await.2["complete"] == true
+    })
+    .await;
+    faulty.set(Mode::Healthy);
     complete(&gateway, &place).await;
     followers.stop().await;
 }

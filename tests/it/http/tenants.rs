@@ -129,14 +129,13 @@ async fn what_is_pending_of_a_disabled_tenant_is_published() {
     followers.stop().await;
 }
 
-#[tokio::test]
-async fn the_replays_of_a_disabled_tenant_are_cancelled() {
-    let gateway = Gateway::start().await;
+/// Adds a replay of diku's that has not ended, and returns its id.
+async fn add_replay(gateway: &Gateway) -> ReplayId {
     let (store, diku) = (&gateway.store, tenant_id("diku"));
     let log_id = store.find_tenant(&diku).await.unwrap().unwrap().log_id;
     let replay = Replay {
         id: ReplayId::new(Uuid::from_u128(1)),
-        tenant: diku.clone(),
+        tenant: diku,
         log_id,
         number: 1,
         submitted: Time::ZERO,
@@ -148,9 +147,32 @@ async fn the_replays_of_a_disabled_tenant_are_cancelled() {
         progress: Progress::default(),
     };
     assert!(store.add_replay(&replay, None).await.unwrap());
+    replay.id
+}
+
+async fn wish(gateway: &Gateway, id: ReplayId) -> Wish {
+    gateway.store.find_replay(&tenant_id("diku"), id).await.unwrap().unwrap().wish.0
+}
+
+#[tokio::test]
+async fn the_replays_of_a_disabled_tenant_are_cancelled() {
+    let gateway = Gateway::start().await;
+    let replay = add_replay(&gateway).await;
     assert_eq!(disable(&gateway, "diku").await, 204);
-    let found = store.find_replay(&diku, replay.id).await.unwrap().unwrap();
-    assert_eq!(found.wish.0, Wish::Cancel);
+    assert_eq!(wish(&gateway, replay).await, Wish::Cancel);
+}
+
+#[tokio::test]
+async fn a_replay_that_was_left_when_its_tenant_was_disabled_is_cancelled() {
+    let gateway = Gateway::start().await;
+    let kafka = FakeKafka::default();
+    // A lane that can't work carries out no replay.
+    kafka.state(|state| state.away = true);
+    assert_eq!(disable(&gateway, "diku").await, 204);
+    let replay = add_replay(&gateway).await;
+    let followers = gateway.follow(&kafka);
+    until("it is cancelled", async || wish(&gateway, replay).await == Wish::Cancel).await;
+    followers.stop().await;
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! A purge on the real Kafka and in hexkit's collection: it goes on over kills, takes exactly what is
 //! the tenant's own, and a tenant that comes back is published again.
 
+use std::io::{BufRead, BufReader};
+
 use ::mongodb::bson::doc;
 use crash::serve::{Serve, Setup, get};
 use crash::until;
@@ -79,7 +81,9 @@ async fn a_purge_goes_on_over_kills_and_takes_what_is_the_tenant_s_own() {
     // Nobody works on the lanes: the purge begins, and waits.
     let (is_begun, said) = purge(&setup, &["--detach"]);
     assert!(is_begun && said.contains("is being purged"), "{said} {}", setup.log());
-    assert!(!listed(&setup).contains("diku"), "it has no log any more");
+    let shown = listed(&setup);
+    let line = shown.lines().find(|line| line.starts_with("diku ")).unwrap();
+    assert!(line.ends_with("being purged"), "it has no log any more: {shown}");
     assert_eq!(documents(&bed, "diku").await, 2);
     let serve = setup.serve();
     serve.kill();
@@ -126,5 +130,48 @@ async fn a_purge_leaves_the_topics_that_all_tenants_share() {
     assert_eq!(consume_at_least(&address, &shared, 4).len(), 4);
     post(&serve, "college", "item").await;
     assert_eq!(consume_at_least(&address, &shared, 5).len(), 5);
+    assert!(serve.terminate().success());
+}
+
+/// Runs a subcommand, which must succeed.
+fn done(setup: &Setup, verb: &[&str]) {
+    let status = setup.command(verb).status().unwrap();
+    assert!(status.success(), "{verb:?}: {}", setup.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_put_back_to_within_a_purge_takes_no_log_that_came_after_it() {
+    let (env, bed, address) = (kafka::env(), HexkitBed::at(&mongodb::url()), kafka::address());
+    let setup = setup(&env, &bed);
+    let serve = setup.serve();
+    fill(&serve, &bed, "diku").await;
+    serve.kill();
+    assert!(purge(&setup, &["--detach"]).0);
+    done(&setup, &["backup", "within.db"]);
+    let serve = setup.serve();
+    let enable = ["tenants", "enable", "diku"];
+    until("the tenant may come back", async || setup.command(&enable).status().unwrap().success())
+        .await;
+    fill(&serve, &bed, "diku").await;
+    assert!(serve.terminate().success());
+    done(&setup, &["restore-backup", "within.db"]);
+
+    // The purge goes on by itself, and finds what only the sinks have.
+    let serve = setup.serve();
+    let mut follow = setup.command(&["tenants", "purge", "diku"]).spawn().unwrap();
+    let said = BufReader::new(follow.stdout.take().unwrap());
+    let told = said.lines().map(Result::unwrap).find(|line| line.contains("does not know"));
+    assert!(told.unwrap().contains("waits until all is removed from"));
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+    let own = format!("{env}.diku.inventory.*");
+    assert_eq!(consume_at_least(&address, &own, 2).len(), 2, "its records stay");
+    assert_eq!(documents(&bed, "diku").await, 2, "and so do its documents");
+    let (is_purged, said) = purge(&setup, &["--force"]);
+    assert!(is_purged && said.contains("diku: is purged"), "{said}");
+    assert_eq!(documents(&bed, "diku").await, 0);
+    let is_gone =
+        async || topics(&address).keys().all(|topic| !topic.starts_with(&format!("{env}.diku.")));
+    until("its topics are gone", is_gone).await;
     assert!(serve.terminate().success());
 }

@@ -6,11 +6,12 @@ use std::process::Stdio;
 
 use crash::load::Load;
 use crash::serve::Setup;
-use crash::story;
+use crash::{story, until};
 use event_gateway::domain::trail::Act;
 use serde_json::Value;
 
-use crate::support::services::kafka;
+use crate::support::hexkit::HexkitBed;
+use crate::support::services::{kafka, mongodb};
 use crate::support::whole_way::setup;
 
 /// The acts that no subcommand of this story does, and who does.
@@ -59,6 +60,12 @@ fn acts(setup: &Setup) -> Vec<[String; 3]> {
 async fn every_subcommand_that_changes_something_leaves_the_row_of_its_act() {
     let env = kafka::env();
     let setup = setup(&env, "sqlite://data/event-gateway.db");
+    // A sink that is gone later on.
+    let bed = HexkitBed::at(&mongodb::url());
+    let serve = setup.serve_with(&[("HEXKIT_MONGODB_URL", &bed.own_url())]);
+    let is_known = async || done(&setup, "sinks list").contains("hexkit");
+    until("the sink is known", is_known).await;
+    serve.terminate();
     let serve = setup.serve();
     let load = Load::start(&serve.url, &["diku"], 2);
     load.more(30).await;

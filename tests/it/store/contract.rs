@@ -132,6 +132,8 @@ macro_rules! contract {
                 a_job_is_found_until_it_is_removed;
             purges:
                 a_purge_that_would_lose_events_does_not_begin
+                a_sink_that_the_store_knows_must_have_all_events_before_a_purge
+                a_purge_ends_once_every_sink_that_has_passed_it_has_nothing_left
                 a_tenant_has_no_log_once_its_purge_begins
                 a_sink_passes_a_purge_under_its_lease
                 a_purge_leaves_its_number_and_its_job
@@ -193,6 +195,7 @@ macro_rules! contract {
                 terms_rise_with_every_acquisition
                 of_many_who_acquire_a_lane_one_gets_it
                 the_members_tell_who_is_there_and_who_holds_what
+                lanes_are_not_resized_while_a_tenant_is_purged
                 replicas_that_serve_are_counted_and_share_no_lanes
                 lanes_are_resized_by_who_holds_them_all_or_not_at_all
                 who_is_moved_to_another_lane_is_found_there;

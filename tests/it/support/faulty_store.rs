@@ -52,6 +52,8 @@ pub enum Mode {
     RefusingEvents(Vec<EventId>, fn(usize) -> Error),
     /// Every call from a number on fails with this error.
     FailingFrom(usize, Error),
+    /// Purges always have more rows to remove; all else is answered like by the real one.
+    PurgingWithoutEnd,
     /// Calls of this kind panic.
     Panicking(Call),
 }

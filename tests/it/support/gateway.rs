@@ -290,8 +290,13 @@ impl Drop for Gateway {
 impl Gateway {
     /// Publishes the events of its store to a Kafka.
     pub fn follow(&self, kafka: &FakeKafka) -> Followers {
+        self.follow_on(&self.store, kafka)
+    }
+
+    /// The same, with another store in front of the real one.
+    pub fn follow_on(&self, store: &Arc<dyn Store>, kafka: &FakeKafka) -> Followers {
         let parts = follow::FollowDeps {
-            store: self.store.clone(),
+            store: store.clone(),
             settings: Arc::new(settings()),
             wakeups: Wakeups::new(2),
             health: self.health.clone(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
+use event_gateway::domain::time::Time;
 use event_gateway::store::{ChangeToken, Error, Lease, LeaseCheck, Outcome, Store};
 use tokio::task::JoinSet;
 
@@ -247,4 +248,16 @@ pub async fn a_lane_is_acquired_under_a_higher_term_than_any_checkpoint_has<B: S
     let seized = store.seize(enabled.lane, "two", TTL).await.unwrap();
     assert_eq!((seized.term, checkpoint(&seized).await), (902, LeaseCheck::Held));
     assert_eq!(checkpoint(&taken).await, LeaseCheck::Lost);
+}
+
+pub async fn lanes_are_not_resized_while_a_tenant_is_purged<B: StoreFixture>() {
+    let OpenStore { store, .. } = OpenStore::<B>::new().await;
+    for lane in Lane::all(LANES) {
+        store.acquire(lane, "tool", TTL).await.unwrap().unwrap();
+    }
+    // Its lane might be dropped, and then nobody would carry the purge out.
+    store.begin_purge(&diku(), Time::ZERO, None, None).await.unwrap();
+    let refused = store.resize("tool", 5, &[]).await;
+    assert!(matches!(&refused, Err(Error::Refused(why)) if why.contains("purged")), "{refused:?}");
+    assert_eq!(store.members().await.unwrap().lanes.len(), usize::from(LANES));
 }

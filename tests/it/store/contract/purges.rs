@@ -48,7 +48,7 @@ async fn only_purge(store: &dyn Store) -> Purge {
 async fn finish(store: &dyn Store) {
     let purge = only_purge(store).await;
     while store.purge_step(&purge, 1_000).await.unwrap() {}
-    store.end_purge(&purge, at(9)).await.unwrap();
+    assert!(store.end_purge(&purge, at(9)).await.unwrap());
 }
 
 pub async fn a_purge_that_would_lose_events_does_not_begin<B: StoreFixture>() {
@@ -66,11 +66,49 @@ pub async fn a_purge_that_would_lose_events_does_not_begin<B: StoreFixture>() {
     assert_eq!(begin(&**store, Some(&sinks)).await, loses(1, 0));
     let row = Parked { events: 2, counted_to: position(3), ..scope() };
     write_rows(&**store, &lease, &[row]).await;
-    assert_eq!(begin(&**store, Some(&sinks[..1])).await, loses(0, 2));
+    assert_eq!(begin(&**store, Some(&sinks[..1])).await, loses(1, 2), "the other is known");
     assert_eq!(store.purges().await.unwrap(), []);
     assert_eq!(opened.post(&[create(4)]).await[0].position, position(4), "nothing was changed");
     assert_eq!(begin(&**store, None).await, PurgeStart::Begun);
+    assert!(!only_purge(&**store).await.takes_all, "it was forced, and takes one log alone");
+    assert_eq!(begin(&**store, Some(&sinks)).await, PurgeStart::NoLog);
+    assert!(!only_purge(&**store).await.takes_all);
     assert_eq!(begin(&**store, None).await, PurgeStart::NoLog);
+    assert!(only_purge(&**store).await.takes_all, "it was forced while it was under way");
+}
+
+pub async fn a_sink_that_the_store_knows_must_have_all_events_before_a_purge<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let store = &opened.store;
+    opened.post(&[create(1), create(2)]).await;
+    store.know_sink(&Follower::relay()).await.unwrap();
+    // Whoever asks for the purge may have no sink.
+    let loses = PurgeStart::Loses(Unpublished { pending: 2, parked: 0 });
+    assert_eq!(begin(&**store, Some(&[])).await, loses);
+    store.forget_follower(&Follower::relay(), None, None).await.unwrap();
+    assert_eq!(begin(&**store, Some(&[])).await, PurgeStart::Begun);
+}
+
+pub async fn a_purge_ends_once_every_sink_that_has_passed_it_has_nothing_left<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let (store, relay, hexkit) = (&opened.store, Follower::relay(), Follower::hexkit());
+    opened.post(&[create(1)]).await;
+    let lease = hold(&opened, &diku()).await;
+    begin(&**store, None).await;
+    let purge = only_purge(&**store).await;
+    for follower in [&relay, &hexkit] {
+        store.pass_purge(&lease, follower, &purge).await.unwrap();
+    }
+    assert!(!store.end_purge(&purge, at(9)).await.unwrap());
+    store.note_removed(&relay, &purge).await.unwrap();
+    assert_eq!(only_purge(&**store).await.removed, std::slice::from_ref(&relay));
+    assert!(!store.end_purge(&purge, at(9)).await.unwrap(), "hexkit may have something");
+    // A sink that is gone for good removes nothing.
+    assert_eq!(store.forget_follower(&hexkit, None, None).await.unwrap(), Some(0));
+    assert_eq!(only_purge(&**store).await.passed, [relay]);
+    assert!(store.end_purge(&purge, at(9)).await.unwrap());
+    assert_eq!(store.purges().await.unwrap(), []);
+    assert!(store.end_purge(&purge, at(9)).await.unwrap(), "it may be repeated");
 }
 
 fn scope() -> Parked {
@@ -226,7 +264,8 @@ pub async fn a_purge_leaves_its_number_and_its_job<B: Tables>() {
         steps += 1;
     }
     assert!(steps >= 7, "each step is of one table, and of two rows at most");
-    store.end_purge(&purge, at(9)).await.unwrap();
+    store.note_removed(&Follower::relay(), &purge).await.unwrap();
+    assert!(store.end_purge(&purge, at(9)).await.unwrap());
     let left = opened.fixture.tables_of(&diku()).await;
     assert!(left.is_subset(&names(&KEPT)), "{left:?}");
     assert_eq!(opened.fixture.tables_of(&college()).await, theirs, "nobody else's rows go");

@@ -205,18 +205,27 @@ pub async fn a_follower_that_is_forgotten_has_no_checkpoint_and_no_parked_scope<
     let stands = async || store.stands(&diku()).await.unwrap();
     let mut all = stands().await;
     all.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-    assert_eq!(all, [(gone.clone(), cursor), (relay.clone(), cursor)]);
+    assert_eq!(all, [(gone.clone(), Some(cursor)), (relay.clone(), Some(cursor))]);
     assert_eq!(stands().await.len(), 2);
-    assert_eq!(store.forget_follower(&gone, Some(&college()), None).await.unwrap(), 0);
+    assert_eq!(store.forget_follower(&gone, Some(&college()), None).await.unwrap(), None);
     assert_eq!(stands().await.len(), 2);
     assert_eq!(store.parked(&diku(), &gone).await.unwrap().len(), 1);
-    assert_eq!(store.forget_follower(&gone, Some(&diku()), None).await.unwrap(), 1);
-    assert_eq!(stands().await, [(relay.clone(), cursor)]);
+    assert_eq!(store.forget_follower(&gone, Some(&diku()), None).await.unwrap(), Some(1));
+    assert_eq!(stands().await, [(relay.clone(), Some(cursor))]);
     store.checkpoint(&lease, &gone, &[(diku(), cursor)]).await.unwrap();
-    assert_eq!(store.forget_follower(&gone, None, None).await.unwrap(), 1);
+    assert_eq!(store.forget_follower(&gone, None, None).await.unwrap(), Some(1));
     assert_eq!(store.parked(&diku(), &gone).await.unwrap(), []);
     assert_eq!(store.parked(&diku(), &relay).await.unwrap().len(), 1);
-    assert_eq!(store.forget_follower(&gone, None, None).await.unwrap(), 0);
+    assert_eq!(store.forget_follower(&gone, None, None).await.unwrap(), None);
+    // A sink that has nothing yet is known too, of every log.
+    store.know_sink(&gone).await.unwrap();
+    store.know_sink(&gone).await.unwrap();
+    let known = [(gone.clone(), None), (relay.clone(), Some(cursor))];
+    assert_eq!(stands().await, known);
+    assert_eq!(store.forget_follower(&gone, Some(&diku()), None).await.unwrap(), None);
+    assert_eq!(stands().await, known, "a log forgets it, the store doesn't");
+    assert_eq!(store.forget_follower(&gone, None, None).await.unwrap(), Some(0));
+    assert_eq!(stands().await, known[1..]);
 }
 
 /// Other sinks get the log from its start under its new id, and meet anew what they refuse.

@@ -79,7 +79,7 @@ async fn acts(store: &dyn Store, object: &str) -> Vec<(Act, Result<bool, Error>)
     all.push((Act::Discard, asked));
     let forget = Some(entry(Act::ForgetSink));
     let forgotten = store.forget_follower(&gone(), None, forget.as_ref()).await;
-    all.push((Act::ForgetSink, forgotten.map(|logs| logs > 0)));
+    all.push((Act::ForgetSink, forgotten.map(|logs| logs.is_some())));
     let draft = delete_all(ITEM, 77).by(entry(Act::DeleteAll));
     let batch = event_gateway::store::Batch { tenant: diku(), drafts: vec![draft] };
     let appended = store.append(&[batch]).await;

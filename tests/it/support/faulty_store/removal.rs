@@ -1,7 +1,6 @@
 //! The ports `Removal` and `Expansions` of a store that fails as a test asks.
 
 use async_trait::async_trait;
-use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::expansion::Expansion;
 use event_gateway::domain::floors::Floors;
 use event_gateway::domain::follower::Follower;
@@ -10,7 +9,7 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::trail::TrailEntry;
 use event_gateway::store::{
-    Error, ExpansionStep, Expansions, LogEntry, Removal, RemovalStep, TopicRange, Weight,
+    Error, ExpansionStep, Expansions, LogEntry, Removal, RemovalStep, Stand, TopicRange, Weight,
 };
 
 use super::{Call, FaultyStore};
@@ -21,7 +20,11 @@ impl Removal for FaultyStore {
         self.through(Call::Other, self.inner.floors(tenant)).await
     }
 
-    async fn stands(&self, tenant: &TenantId) -> Result<Vec<(Follower, Cursor)>, Error> {
+    async fn know_sink(&self, follower: &Follower) -> Result<(), Error> {
+        self.through(Call::Cursor, self.inner.know_sink(follower)).await
+    }
+
+    async fn stands(&self, tenant: &TenantId) -> Result<Vec<Stand>, Error> {
         self.through(Call::Cursor, self.inner.stands(tenant)).await
     }
 
@@ -56,7 +59,7 @@ impl Removal for FaultyStore {
         follower: &Follower,
         of: Option<&TenantId>,
         by: Option<&TrailEntry>,
-    ) -> Result<u64, Error> {
+    ) -> Result<Option<u64>, Error> {
         self.through(Call::Other, self.inner.forget_follower(follower, of, by)).await
     }
 }

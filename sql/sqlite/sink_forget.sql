@@ -1,0 +1,2 @@
+-- Forgets a sink that no replica is configured with any more: follower.
+DELETE FROM sinks WHERE follower = ?1
