@@ -209,15 +209,15 @@ fn http_config(options: &AuthOptions, auth: http::Auth, limits: &LimitsOptions) 
         auth,
         body_bytes_max: options::BODY_BYTES,
         bodies_bytes_max: limits.http_bodies_bytes_max,
-        // One tenant may have half of it, like of the queue; but there is always room for one body.
+        // Half of it, like of the queue, but never less than one body.
         tenant_bodies_bytes_max: (limits.http_bodies_bytes_max / 2).max(options::BODY_BYTES),
         head_timeout: Duration::from_secs(10),
         answer_timeout: Duration::from_secs(30),
         body_timeout: Duration::from_secs(limits.http_body_timeout_s),
         batch_changes_max: 1000,
         reads_max: 2,
-        readers_max: 256,
-        tenant_readers_max: 32,
+        turns_max: 256,
+        tenant_turns_max: 32,
         connections_max: limits.http_connections_max,
         waiters_max,
         tenant_waiters_max: waiters_max.div_ceil(2),

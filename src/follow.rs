@@ -66,7 +66,7 @@ use preview::Preview;
 use removal::RemovalTask;
 use retention_check::RetentionCheck;
 use sink_keeper::{Reachability, SinkKeeper};
-use tenant_jobs::TenantJobsTask;
+use tenant_jobs::task::TenantJobsTask;
 use trail::TrailTask;
 pub use wakeups::Wakeups;
 use worker::{Task, Worker};

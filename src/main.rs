@@ -91,7 +91,7 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         Command::Erasures(command) => erasures(command, clock).await,
         Command::Republish(options) => republish(&options, clock).await,
         Command::Sinks(command) => sinks(command, clock).await,
-        Command::Trail(TrailCommand::List(options)) => trail(&options, clock).await,
+        Command::Trail(TrailCommand::List(options)) => trail(*options, clock).await,
         Command::PublishPending(options) => {
             let store = open_attached(&options.store, clock).await?;
             let wait = options.wait.map(Duration::from_secs);
@@ -108,7 +108,8 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
             cli::backup::back_up(&config::store_config(&options.store)?, &options.file).await
         }
         Command::RestoreBackup(options) => {
-            cli::backup::restore(&config::store_config(&options.store)?, &options.file).await
+            let store = config::store_config(&options.store)?;
+            cli::backup::restore(&store, &options.file, &*clock).await
         }
         Command::Topics(command) => topics(command, clock).await,
     }
@@ -311,12 +312,11 @@ async fn restore(options: &RestoreOptions, clock: Arc<dyn Clock>) -> anyhow::Res
     cli::restore::run(&deps, options.tenant.as_ref(), options.accept).await
 }
 
-async fn trail(options: &ListTrailOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
-    let ListTrailOptions { tenant, act, since, json, store } = options;
-    let scan =
-        TrailScan { tenant: tenant.clone(), act: *act, from: *since, ..TrailScan::default() };
-    let form = if *json { cli::trail::Form::Json } else { cli::trail::Form::Text };
-    cli::trail::list(&*open_attached(store, clock).await?, scan, form).await
+async fn trail(options: ListTrailOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let ListTrailOptions { tenant, act, from, to, json, store } = options;
+    let scan = TrailScan { tenant, act, from, to, ..TrailScan::default() };
+    let form = if json { cli::trail::Form::Json } else { cli::trail::Form::Text };
+    cli::trail::list(&*open_attached(&store, clock).await?, scan, form).await
 }
 
 async fn open_attached(

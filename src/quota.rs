@@ -1,9 +1,10 @@
 //! The quotas: refuses what a tenant posts beyond its events or bytes per second.
 //!
-//! `http` asks before it reads a body, and charges for it before it is appended; `app` tells how
-//! many replicas share the quotas. A tenant may post while at least one event and one byte are left
-//! of its quotas, and may get into debt by one post, so that no batch is too large for ever; until
-//! the debt is paid by time, all that it posts is refused.
+//! `http` asks before it reads a body, charges for its bytes as they arrive, and for its events
+//! before they are appended; `app` tells how many replicas share the quotas. A tenant may post
+//! while at least one event and one byte are left of its quotas, and may get into debt by one post,
+//! so that no batch is too large for ever; until the debt is paid by time, all that it posts is
+//! refused.
 
 mod bucket;
 
@@ -19,7 +20,7 @@ use crate::domain::time::Time;
 
 use bucket::{Bucket, Rate};
 
-/// The number of tenants with buckets from which on full ones are looked for, and removed.
+/// The number of tenants with buckets at which full ones are swept.
 const SWEEP_FROM: usize = 1_024;
 
 /// The quotas of all tenants.
@@ -28,6 +29,7 @@ pub struct Quotas {
     settings: Arc<Settings>,
     clock: Arc<dyn Clock>,
     replicas: AtomicU64,
+    bodies: AtomicU64,
     tenants: Mutex<Tenants>,
 }
 
@@ -42,6 +44,24 @@ struct Tenants {
 struct Buckets {
     events: Bucket,
     bytes: Bucket,
+    /// The body that was the last to take bytes while any were left; 0 for none. It alone may go on
+    /// into debt.
+    last_body: u64,
+}
+
+/// A body whose bytes are charged to its tenant as they arrive.
+#[derive(Debug)]
+pub struct MeteredBody {
+    tenant: TenantId,
+    id: u64,
+    bytes: usize,
+}
+
+impl MeteredBody {
+    /// Returns the bytes that have arrived.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// Something that a quota limits.
@@ -86,6 +106,8 @@ impl Cost {
 pub struct Limit {
     /// The thing that is limited.
     pub measure: Measure,
+    /// The units per second, at all replicas together.
+    pub per_second: u64,
     /// The units that may be used in a window.
     pub quota: u64,
     /// The seconds of a window.
@@ -119,8 +141,8 @@ impl Quotas {
     /// Makes the quotas that the settings have, with the default's values where they have none.
     pub fn new(default: Quota, settings: Arc<Settings>, clock: Arc<dyn Clock>) -> Self {
         let tenants = Tenants { buckets: HashMap::new(), sweep_from: SWEEP_FROM };
-        let (replicas, tenants) = (AtomicU64::new(1), Mutex::new(tenants));
-        Self { default, settings, clock, replicas, tenants }
+        let (replicas, bodies) = (AtomicU64::new(1), AtomicU64::new(1));
+        Self { default, settings, clock, replicas, bodies, tenants: Mutex::new(tenants) }
     }
 
     /// Returns whether anything is limited, for any tenant.
@@ -128,32 +150,49 @@ impl Quotas {
         self.settings.quotas().any(|quota| quota.or(&self.default).limits())
     }
 
-    /// Sets the number of replicas that share the quotas, this one included.
-    pub fn share_among(&self, replicas: u64) {
+    /// Divides the quotas by a number of replicas, this one included.
+    pub fn divide_among(&self, replicas: u64) {
         self.replicas.store(replicas.max(1), Ordering::Relaxed);
     }
 
-    /// Refuses a tenant that has used up a quota.
-    pub fn admit(&self, tenant: &TenantId) -> Result<(), Exceeded> {
-        self.charge(tenant, Cost::default()).map(drop)
+    /// Begins to charge a tenant for a body, unless the tenant has used up a quota.
+    pub fn begin(&self, tenant: &TenantId) -> Result<MeteredBody, Exceeded> {
+        let admitted = self.with(tenant, |buckets, limits| {
+            let used_up = limits.iter().any(|limit| buckets.wait_seconds(limit) > 0);
+            if used_up { Err(buckets.exceeded(limits)) } else { Ok(()) }
+        });
+        admitted.unwrap_or(Ok(()))?;
+        let id = self.bodies.fetch_add(1, Ordering::Relaxed);
+        Ok(MeteredBody { tenant: tenant.clone(), id, bytes: 0 })
     }
 
-    /// Takes the cost of a post, unless the tenant has used up a quota: then nothing is taken.
-    /// Returns the tenant's limits after that; none if it has no quota.
-    pub fn charge(&self, tenant: &TenantId, cost: Cost) -> Result<Vec<Limit>, Exceeded> {
-        let charged = self.with(tenant, |buckets, limits| {
-            if limits.iter().any(|limit| buckets.wait_seconds(limit) > 0) {
-                return Err(Exceeded { limits: buckets.shown(limits) });
+    /// Charges for bytes of a body that have arrived, which were read whatever becomes of the body.
+    /// The body that takes the last bytes of the quota goes on into debt; any other is refused
+    /// then.
+    pub fn arrived(&self, body: &mut MeteredBody, bytes: usize) -> Result<(), Exceeded> {
+        body.bytes += bytes;
+        let charged = self.with(&body.tenant, |buckets, limits| {
+            let is_left = !buckets.is_used_up(limits, Measure::Bytes);
+            buckets.take(limits, Cost { events: 0, bytes });
+            if is_left {
+                buckets.last_body = body.id;
             }
-            buckets.take(limits, cost);
+            if buckets.last_body == body.id { Ok(()) } else { Err(buckets.exceeded(limits)) }
+        });
+        charged.unwrap_or(Ok(()))
+    }
+
+    /// Takes events whose body has arrived, unless the tenant has used up that quota: then nothing
+    /// is taken. Returns the tenant's limits after that; none if it has no quota.
+    pub fn charge(&self, tenant: &TenantId, events: usize) -> Result<Vec<Limit>, Exceeded> {
+        let charged = self.with(tenant, |buckets, limits| {
+            if buckets.is_used_up(limits, Measure::Events) {
+                return Err(buckets.exceeded(limits));
+            }
+            buckets.take(limits, Cost { events, bytes: 0 });
             Ok(buckets.shown(limits))
         });
         charged.unwrap_or_else(|| Ok(Vec::new()))
-    }
-
-    /// Takes the cost of something that is not refused any more.
-    pub fn spend(&self, tenant: &TenantId, cost: Cost) {
-        self.with(tenant, |buckets, limits| buckets.take(limits, cost));
     }
 
     /// Gives back the cost of a post that the gateway could not append.
@@ -217,7 +256,7 @@ impl Buckets {
         let of = |wanted: Measure| limits.iter().find(|(measure, _)| *measure == wanted);
         let unused = Rate { per_second: 1, burst_seconds: 1, replicas: 1 };
         let bucket = |wanted| Bucket::full(of(wanted).map_or(&unused, |(_, rate)| rate), now);
-        Self { events: bucket(Measure::Events), bytes: bucket(Measure::Bytes) }
+        Self { events: bucket(Measure::Events), bytes: bucket(Measure::Bytes), last_body: 0 }
     }
 
     fn of(&self, measure: Measure) -> &Bucket {
@@ -256,6 +295,14 @@ impl Buckets {
         limits.iter().all(|(measure, rate)| self.of(*measure).is_full(rate))
     }
 
+    fn is_used_up(&self, limits: &[(Measure, Rate)], measure: Measure) -> bool {
+        limits.iter().any(|limit| limit.0 == measure && self.wait_seconds(limit) > 0)
+    }
+
+    fn exceeded(&self, limits: &[(Measure, Rate)]) -> Exceeded {
+        Exceeded { limits: self.shown(limits) }
+    }
+
     fn wait_seconds(&self, (measure, rate): &(Measure, Rate)) -> u64 {
         self.of(*measure).wait_seconds(rate)
     }
@@ -265,6 +312,7 @@ impl Buckets {
             let (measure, rate) = limit;
             Limit {
                 measure: *measure,
+                per_second: rate.per_second,
                 quota: rate.units(),
                 window_seconds: rate.burst_seconds,
                 left: self.of(*measure).left(rate),

@@ -1,8 +1,15 @@
 //! Limits a resource that tenants share: queued bytes, memory of bodies, waiting clients.
 //!
-//! `intake` and `http` take shares on behalf of a tenant. There is a limit for all tenants together
-//! and a lower one for each, so that one tenant never takes what the others need. A share is given
-//! back when it is dropped, however its request ended.
+//! `intake` and `http` take shares on behalf of a tenant. A share is given back when it is dropped,
+//! however its request ended. Three rules keep tenants from starving each other:
+//!
+//! - What a tenant may hold falls as the resource fills: with what it takes, it has no more than is
+//!   left for all others together. One tenant alone gets half, two that grow side by side get a
+//!   third each, and whoever comes later gets at most half of what is left (the dynamic threshold
+//!   of Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998).
+//! - No tenant gets more than a limit of its own.
+//! - An eighth is left to tenants that hold nothing: it is for their first request, which is bound
+//!   by neither of the other rules.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -13,6 +20,8 @@ use crate::domain::tenant::TenantId;
 pub struct Shares {
     max: usize,
     tenant_max: usize,
+    /// The part of `max` that is left to tenants that hold nothing.
+    reserve: usize,
     taken: Mutex<Taken>,
 }
 
@@ -32,34 +41,55 @@ pub struct Share {
 /// Not enough of the resource is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
-    /// Not enough is left for any tenant.
+    /// Not enough is left: for no tenant, or for none that holds something already.
     All,
     /// This tenant has its share already.
     Tenant,
 }
 
+/// The part of a resource that is left to tenants that hold nothing.
+const RESERVE: usize = 8;
+
 impl Shares {
     /// Makes a resource of `max` units in all, of which each tenant may have `tenant_max`.
     pub fn new(max: usize, tenant_max: usize) -> Arc<Self> {
-        Arc::new(Self { max, tenant_max, taken: Mutex::default() })
+        let reserve = (max / RESERVE).max(1).min(max / 2);
+        Arc::new(Self { max, tenant_max, reserve, taken: Mutex::default() })
     }
 
-    /// Takes a share of `size` units, or nothing. A tenant that has no share yet may take one
-    /// larger than its limit.
+    /// Takes a share of `size` units, or nothing. While nobody holds any, a share may be larger
+    /// than the resource.
     pub fn take(self: &Arc<Self>, tenant: &TenantId, size: usize) -> Result<Share, Full> {
         let mut share = self.none(tenant);
         let mut taken = self.taken.lock().expect("no holder panics");
-        if taken.all > 0 && taken.all + size > self.max {
-            return Err(Full::All);
-        }
-        let held = taken.by_tenant.get(tenant).copied().unwrap_or_default();
-        if held > 0 && held + size > self.tenant_max {
-            return Err(Full::Tenant);
+        if taken.all > 0 {
+            self.check(&taken, &share, size)?;
         }
         taken.add(tenant, size);
         share.size = size;
         drop(taken);
         Ok(share)
+    }
+
+    /// Checks whether a share may grow by `size` units.
+    fn check(&self, taken: &Taken, share: &Share, size: usize) -> Result<(), Full> {
+        let all = taken.all + size;
+        if size == 0 {
+            return Ok(());
+        }
+        if all > self.max {
+            return Err(Full::All);
+        }
+        let held = taken.by_tenant.get(&share.tenant).copied().unwrap_or_default();
+        let holds_nothing_else = held == share.size;
+        if holds_nothing_else {
+            return Ok(());
+        }
+        let held = held + size;
+        if held > self.tenant_max || held > self.max - all {
+            return Err(Full::Tenant);
+        }
+        if all > self.max - self.reserve { Err(Full::All) } else { Ok(()) }
     }
 
     /// Returns an empty share, which may grow.
@@ -69,7 +99,11 @@ impl Shares {
 }
 
 impl Taken {
+    /// Counts a share. An empty one leaves no entry, since nobody gives it back.
     fn add(&mut self, tenant: &TenantId, size: usize) {
+        if size == 0 {
+            return;
+        }
         self.all += size;
         match self.by_tenant.get_mut(tenant) {
             Some(held) => *held += size,
@@ -96,13 +130,7 @@ impl Share {
     /// Grows the share by `size` units, or leaves it as it is.
     pub fn grow(&mut self, size: usize) -> Result<(), Full> {
         let mut taken = self.shares.taken.lock().expect("no holder panics");
-        if taken.all + size > self.shares.max {
-            return Err(Full::All);
-        }
-        let held = taken.by_tenant.get(&self.tenant).copied().unwrap_or_default();
-        if held + size > self.shares.tenant_max {
-            return Err(Full::Tenant);
-        }
+        self.shares.check(&taken, self, size)?;
         taken.add(&self.tenant, size);
         self.size += size;
         Ok(())
@@ -119,17 +147,30 @@ impl Drop for Share {
 
 #[cfg(test)]
 mod tests {
-    use super::{Full, Shares};
+    use std::sync::Arc;
+
+    use super::{Full, Share, Shares};
     use crate::domain::tenant::TenantId;
 
-    fn tenants() -> [TenantId; 2] {
-        ["a", "b"].map(|id| TenantId::parse(id).unwrap())
+    fn tenant(n: usize) -> TenantId {
+        TenantId::parse(&format!("t{n}")).unwrap()
+    }
+
+    /// Takes single units for a tenant until it is refused.
+    fn taken(shares: &Arc<Shares>, n: usize) -> (Vec<Share>, Full) {
+        let mut held = Vec::new();
+        loop {
+            match shares.take(&tenant(n), 1) {
+                Ok(share) => held.push(share),
+                Err(full) => return (held, full),
+            }
+        }
     }
 
     #[test]
     fn what_is_dropped_is_there_again() {
-        let ([a, b], shares) = (tenants(), Shares::new(10, 10));
-        let (mut one, mut other) = (shares.none(&a), shares.none(&b));
+        let shares = Shares::new(10, 10);
+        let (mut one, mut other) = (shares.none(&tenant(0)), shares.none(&tenant(1)));
         assert!(one.grow(6).is_ok() && one.grow(1).is_ok());
         assert_eq!(other.grow(4), Err(Full::All));
         assert!(other.grow(3).is_ok());
@@ -139,21 +180,70 @@ mod tests {
 
     #[test]
     fn a_tenant_has_its_share_and_no_more() {
-        let ([a, b], shares) = (tenants(), Shares::new(10, 6));
-        let mut one = shares.none(&a);
-        assert!(one.grow(6).is_ok());
+        let shares = Shares::new(16, 6);
+        let mut one = shares.none(&tenant(0));
+        let mut other = shares.take(&tenant(0), 2).unwrap();
+        assert!(one.grow(4).is_ok());
         assert_eq!(one.grow(1), Err(Full::Tenant));
-        assert_eq!(shares.take(&a, 1).err(), Some(Full::Tenant));
-        assert!(shares.take(&b, 4).is_ok());
-        assert_eq!(shares.take(&b, 5).err(), Some(Full::All));
+        assert_eq!(other.grow(1), Err(Full::Tenant));
+        assert_eq!(shares.take(&tenant(0), 1).err(), Some(Full::Tenant));
+        assert!(shares.take(&tenant(0), 0).is_ok());
+        assert!(shares.take(&tenant(1), 10).is_ok());
+        assert_eq!(shares.take(&tenant(1), 11).err(), Some(Full::All));
     }
 
     #[test]
     fn who_holds_nothing_is_not_refused_for_size_alone() {
-        let ([a, b], shares) = (tenants(), Shares::new(10, 6));
-        let large = shares.take(&a, 100).unwrap();
-        assert_eq!(shares.take(&b, 1).err(), Some(Full::All));
+        let shares = Shares::new(10, 6);
+        let large = shares.take(&tenant(0), 100).unwrap();
+        assert_eq!(shares.take(&tenant(1), 1).err(), Some(Full::All));
         drop(large);
-        assert!(shares.take(&b, 7).is_ok());
+        assert!(shares.take(&tenant(1), 7).is_ok());
+    }
+
+    #[test]
+    fn a_share_of_nothing_takes_no_memory() {
+        let shares = Shares::new(10, 6);
+        for n in 0..100 {
+            assert!(shares.take(&tenant(n), 0).is_ok());
+        }
+        drop(shares.take(&tenant(0), 1).unwrap());
+        assert_eq!(shares.taken.lock().unwrap().by_tenant.len(), 0);
+    }
+
+    #[test]
+    fn what_a_tenant_may_hold_falls_as_the_others_take() {
+        let shares = Shares::new(1_000, 1_000);
+        let held: Vec<_> = (0..12).map(|n| taken(&shares, n)).collect();
+        let counts: Vec<_> = held.iter().map(|(held, _)| held.len()).collect();
+        // The one who comes first gets half; each later one half of what is left, up to the
+        // reserve, of which each gets one.
+        assert_eq!(counts, [500, 250, 125, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        let full: Vec<_> = held.iter().map(|(_, full)| *full).collect();
+        assert_eq!(full[..3], [Full::Tenant; 3]);
+        assert_eq!(full[3..], [Full::All; 9]);
+    }
+
+    #[test]
+    fn who_holds_nothing_finds_room_however_many_tenants_take_all_they_can() {
+        for max in [2, 3, 4, 16, 1_000] {
+            let shares = Shares::new(max, max);
+            let greedy: Vec<_> = (0..2).map(|n| taken(&shares, n)).collect();
+            let others: Vec<_> = (2..max).map_while(|n| shares.take(&tenant(n), 1).ok()).collect();
+            let held = greedy.iter().map(|(held, _)| held.len()).sum::<usize>();
+            assert_eq!(others.len(), (max - held).min(max - 2), "{max}");
+            assert!(others.len() >= max / 8 && held <= max.div_ceil(4) * 3, "{max}: {held}");
+        }
+    }
+
+    #[test]
+    fn one_request_of_a_tenant_may_grow_into_the_reserve_and_a_second_may_not() {
+        let shares = Shares::new(80, 80);
+        let _others = [shares.take(&tenant(0), 40).unwrap(), shares.take(&tenant(1), 20).unwrap()];
+        let mut only = shares.take(&tenant(2), 5).unwrap();
+        assert!(only.grow(10).is_ok());
+        assert_eq!(shares.take(&tenant(2), 1).err(), Some(Full::Tenant));
+        assert_eq!(shares.take(&tenant(1), 1).err(), Some(Full::Tenant));
+        assert!(shares.take(&tenant(3), 5).is_ok());
     }
 }

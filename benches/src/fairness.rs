@@ -1,4 +1,4 @@
-//! Fairness: how long the changes of quiet tenants take alone, beside a tenant that posts 50 times
+//! Fairness: how long the changes of quiet tenants take alone, beside one tenant that posts 50 times
 //! its quota, and beside one that posts as much without a quota.
 
 use std::sync::Arc;

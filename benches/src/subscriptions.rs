@@ -38,6 +38,8 @@ fn start(place: &Place, env: &str, names: &[String]) -> (Setup, Serve) {
     let entity = "[entities.\"inventory.instance\"]\n";
     let mut setup = Setup::new(&program(), &names).for_all_tenants(entity);
     setup = setup.with("ENV", env).with("LOG_LEVEL", "warn").with("BROKER", "none");
+    // Room for all readers, and for what is left to tenants that have none.
+    setup = setup.with("HTTP_SUBSCRIBERS_MAX", 4_096);
     if let Place::Server(server) = place {
         setup = setup.with("STORE_URL", server.url());
     }

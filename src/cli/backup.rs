@@ -5,6 +5,8 @@ use std::path::Path;
 
 use anyhow::{anyhow, bail};
 
+use crate::clock::Clock;
+use crate::domain::trail::Act;
 use crate::store::{self, Config, Error};
 
 /// Writes a copy to `file`, and prints its size.
@@ -24,7 +26,7 @@ pub async fn back_up(store: &Config, file: &Path) -> anyhow::Result<()> {
 }
 
 /// Puts the copy `file` in the place of the database, and prints where the former database is kept.
-pub async fn restore(store: &Config, file: &Path) -> anyhow::Result<()> {
+pub async fn restore(store: &Config, file: &Path, clock: &dyn Clock) -> anyhow::Result<()> {
     let Some(database) = database(store) else {
         match store {
             Config::Postgres(_) => {
@@ -33,7 +35,8 @@ pub async fn restore(store: &Config, file: &Path) -> anyhow::Result<()> {
             _ => bail!("the log is on MongoDB: restore it with `mongorestore --oplogReplay`"),
         }
     };
-    let kept = store::restore_backup(database, file).await.map_err(plain)?;
+    let by = super::actor::actor().does(Act::RestoreBackup).on(file.display());
+    let kept = store::restore_backup(database, file, &by, clock.now()).await.map_err(plain)?;
     let former =
         kept.map(|kept| format!("; the former one is {}", kept.display())).unwrap_or_default();
     writeln!(

@@ -48,7 +48,7 @@ pub async fn purge(
 ) -> anyhow::Result<()> {
     let act = TenantAct::Purge { force };
     let by = super::act(Act::PurgeTenant, tenant);
-    let job = deps.submit(tenant, TenantAttributes::of(act), &by).await?;
+    let job = deps.submit(tenant, TenantAttributes::of(act), &by).await?.job;
     writeln!(super::stdout(), "{tenant}: is being purged, by a running gateway")?;
     if show == Show::Nothing {
         return Ok(());

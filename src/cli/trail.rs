@@ -6,7 +6,7 @@ use std::io::Write;
 use serde_json::json;
 
 use crate::domain::tenant::TenantId;
-use crate::domain::trail::{TrailEntry, TrailRow};
+use crate::domain::trail::TrailRow;
 use crate::store::{Store, TrailScan};
 
 /// The rows that are read at once.
@@ -44,10 +44,11 @@ pub async fn list(store: &dyn Store, mut scan: TrailScan, form: Form) -> anyhow:
 }
 
 /// Prints a row. What callers have named is escaped, so that it stays on the line.
-fn print(out: &mut impl Write, TrailRow { place, entry }: &TrailRow) -> std::io::Result<()> {
-    let TrailEntry { actor, act, tenant, object, reason } = entry;
+fn print(out: &mut impl Write, row: &TrailRow) -> std::io::Result<()> {
+    let TrailRow { place, actor, act, tenant, object, reason } = row;
     let (time, who) = (place.time.to_string(), actor.who.escape_debug().to_string());
-    let (tenant, act) = (tenant.as_ref().map_or("-", TenantId::as_str), act.as_str());
+    let (tenant, act) = (tenant.as_ref().map_or("-", TenantId::as_str), act.escape_debug());
+    let act = act.to_string();
     write!(out, "{time:<25}{tenant:<24}{act:<20}{who:<40}{}", object.escape_debug())?;
     if let Some(reason) = reason {
         write!(out, " ({})", reason.escape_debug())?;
@@ -55,12 +56,13 @@ fn print(out: &mut impl Write, TrailRow { place, entry }: &TrailRow) -> std::io:
     writeln!(out)
 }
 
-fn as_json(TrailRow { place, entry }: &TrailRow) -> serde_json::Value {
-    let TrailEntry { actor, act, tenant, object, reason } = entry;
+fn as_json(row: &TrailRow) -> serde_json::Value {
+    let TrailRow { place, actor, act, tenant, object, reason } = row;
     json!({
+        "place": place.to_string(),
         "time": place.time.to_string(),
         "tenant": tenant.as_ref().map(TenantId::as_str),
-        "act": act.as_str(),
+        "act": act,
         "who": actor.who,
         "issuer": actor.issuer,
         "object": object,

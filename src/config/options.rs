@@ -93,7 +93,7 @@ pub enum Command {
     /// The first line of stdout is the gateway's address, the second the embedded broker's. Logs go
     /// to stderr.
     Serve(Box<ServeOptions>),
-    /// Shows the tenants, and enables or disables them.
+    /// Shows the tenants, and enables, disables or purges them.
     #[command(subcommand)]
     Tenants(TenantsCommand),
     /// Shows the topics of the tenants, compares them with Kafka's, and changes those.

@@ -13,6 +13,7 @@ use super::object_reader::ObjectReader;
 use super::tenant::TenantId;
 use super::text;
 use super::time::Time;
+use super::trail::Actor;
 use super::violation::Violation;
 use super::{Invalid, hyphenated};
 
@@ -181,6 +182,8 @@ pub struct TenantJob {
     pub tenant: TenantId,
     /// The request.
     pub attributes: TenantAttributes,
+    /// The actor of the request, who also does what the job still has to do.
+    pub by: Actor,
     /// The time of the request.
     pub submitted: Time,
     /// How far it is.

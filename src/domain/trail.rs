@@ -53,6 +53,7 @@ acts! {
     SeekSubscription "subscription-seek" "A subscription is moved.";
     EndReader "reader-end" "The reading of a subscription is ended.";
     Restore "restore" "A log or a sink goes on from where the histories diverge.";
+    RestoreBackup "restore-backup" "A copy of the database is put in its place.";
     ForgetSink "sink-forget" "A sink is forgotten.";
     ResizeLanes "lanes-resize" "The number of lanes is changed.";
     ChangeTopics "topics-change" "Topics are created, changed or removed.";
@@ -184,13 +185,22 @@ impl fmt::Display for TrailPlace {
     }
 }
 
-/// A row of the trail.
+/// A row of the trail, as it is read. It is kept for longer than a version of the gateway is in
+/// use, so its act may be one that only another version knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrailRow {
     /// The place, with the time of the act by the store's clock.
     pub place: TrailPlace,
-    /// The entry.
-    pub entry: TrailEntry,
+    /// The actor.
+    pub actor: Actor,
+    /// The name of the act.
+    pub act: String,
+    /// The tenant, if the act is about one.
+    pub tenant: Option<TenantId>,
+    /// The object of the act, such as the id of a replay.
+    pub object: String,
+    /// The reason that was given.
+    pub reason: Option<String>,
 }
 
 /// Cuts a text to so many bytes, at the end of a character, and leaves out NULs.

@@ -2,7 +2,7 @@
 //!
 //! The body comes from the client through `body_guard`, and goes to `submit` and `delete_all`. A
 //! body whose Content-Length is too large is refused before a byte is read. A body that ends too
-//! early is refused.
+//! early is refused. The bytes of a post are charged to the tenant's quota as they arrive.
 
 use actix_web::dev::Payload;
 use actix_web::{HttpRequest, error::PayloadError};
@@ -10,10 +10,11 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
-use super::body_guard;
 use super::gateway::Gateway;
 use super::problem::Problem;
+use super::{body_guard, quota};
 use crate::domain::tenant::TenantId;
+use crate::quota::{Cost, MeteredBody};
 use crate::shares::{Full, Share};
 
 /// The memory that is set aside at first for a body with a larger Content-Length.
@@ -22,28 +23,39 @@ const FIRST_BYTES_MAX: usize = 64 << 10;
 /// A whole body; its share of the budget is given back when it is dropped.
 pub(super) struct Body {
     pub(super) bytes: Bytes,
+    /// The bytes that were charged to the tenant's quota.
+    pub(super) charged_bytes: usize,
     _share: Share,
 }
 
-/// Reads the request's body to its end.
+/// Reads the request's body, of at most `bytes_max` bytes, to its end.
 pub(super) async fn read(
     request: &HttpRequest,
     gateway: &Gateway,
     tenant: &TenantId,
+    bytes_max: usize,
+    metered: Option<MeteredBody>,
 ) -> Result<Body, Problem> {
     let config = &gateway.deps.config;
-    let bytes_max = config.body_bytes_max;
     let declared = declared_bytes(request);
     if declared > bytes_max {
         return Err(Problem::BodyTooLarge { bytes_max });
     }
     let mut payload = body_guard::take(request);
-    let mut arriving =
-        ArrivingBody { bytes: Vec::new(), share: gateway.bodies.none(tenant), declared, bytes_max };
+    let (bytes, share) = (Vec::new(), gateway.bodies.none(tenant));
+    let mut arriving = ArrivingBody { gateway, tenant, bytes, share, metered, declared, bytes_max };
     let filled = timeout(config.body_timeout, arriving.fill(&mut payload)).await;
+    let charged_bytes = arriving.metered.as_ref().map_or(0, MeteredBody::bytes);
     match filled.unwrap_or(Err(Problem::BodyTimeout)) {
-        Ok(()) => Ok(Body { bytes: without_mark(arriving.bytes.into()), _share: arriving.share }),
+        Ok(()) => {
+            let bytes = without_mark(arriving.bytes.into());
+            Ok(Body { bytes, charged_bytes, _share: arriving.share })
+        }
         Err(problem) => {
+            if matches!(problem, Problem::BodiesFull) {
+                let cost = Cost { events: 0, bytes: charged_bytes };
+                gateway.deps.quotas.give_back(tenant, cost);
+            }
             body_guard::leave(request, payload);
             Err(body_guard::broken(request)
                 .map_or(problem, |why| Problem::BodyBroken { why: why.to_owned() }))
@@ -52,17 +64,24 @@ pub(super) async fn read(
 }
 
 /// A body as it arrives.
-struct ArrivingBody {
+struct ArrivingBody<'a> {
+    gateway: &'a Gateway,
+    tenant: &'a TenantId,
     bytes: Vec<u8>,
     share: Share,
+    /// The count of its bytes for the tenant's quota; `None` for what is no post.
+    metered: Option<MeteredBody>,
     declared: usize,
     bytes_max: usize,
 }
 
-impl ArrivingBody {
+impl ArrivingBody<'_> {
     async fn fill(&mut self, payload: &mut Payload) -> Result<(), Problem> {
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|e| broken(&e))?;
+            if let Some(metered) = &mut self.metered {
+                quota::arrived(self.gateway, self.tenant, metered, chunk.len())?;
+            }
             let bytes = self.bytes.len() + chunk.len();
             if bytes > self.bytes_max {
                 return Err(Problem::BodyTooLarge { bytes_max: self.bytes_max });

@@ -35,9 +35,9 @@ pub struct Config {
     /// followers.
     pub reads_max: usize,
     /// The most reads that are running or wait for their turn.
-    pub readers_max: usize,
+    pub turns_max: usize,
     /// The same for one tenant.
-    pub tenant_readers_max: usize,
+    pub tenant_turns_max: usize,
     /// The most connections at once; a few more are let in for probes of the gateway's health.
     pub connections_max: usize,
     /// The most requests that wait for their events to be published. Any further request is

@@ -33,8 +33,7 @@ pub(super) async fn post(
     let body = submit::read(&request, &gateway, &tenant).await?;
     let draft = item(&request, &body.bytes)
         .and_then(|item| target.delete_all(item.as_ref()).map_err(Problem::Illegal));
-    let draft = submit::paid(&gateway, &tenant, &body, draft)?;
-    let draft = draft.by(context.act().on(format!("{producer}.{entity}")));
+    let draft = draft?.by(context.act().on(format!("{producer}.{entity}")));
     let post = Post { tenant, shape, drafts: vec![draft], body, prefer };
     let answer = submit::post(&gateway, post).await?;
     gateway.deps.metrics.acted(context.act().act);

@@ -90,7 +90,8 @@ pub(super) struct Gateway {
     /// 64 KiB, or twice the bytes that it has sent.
     pub(super) bodies: Arc<Shares>,
     pub(super) waiters: Arc<Shares>,
-    pub(super) readers: Arc<Shares>,
+    /// The reads of the log that are running or wait for their turn.
+    pub(super) turns: Arc<Shares>,
     /// The polls and streams of subscriptions.
     pub(super) subscribers: Arc<Shares>,
     pub(super) reads: Semaphore,
@@ -108,7 +109,7 @@ impl Gateway {
         let auth = Authenticator::new(&config.auth, &deps.clock, &deps.metrics)?;
         let bodies = Shares::new(config.bodies_bytes_max, config.tenant_bodies_bytes_max);
         let waiters = Shares::new(config.waiters_max, config.tenant_waiters_max);
-        let readers = Shares::new(config.readers_max, config.tenant_readers_max);
+        let turns = Shares::new(config.turns_max, config.tenant_turns_max);
         let reads = Semaphore::new(config.reads_max);
         let subscribers = Shares::new(config.subscribers_max, config.tenant_subscribers_max);
         Ok(Self {
@@ -116,7 +117,7 @@ impl Gateway {
             auth,
             bodies,
             waiters,
-            readers,
+            turns,
             subscribers,
             reads,
             store_check: Cached::default(),

@@ -42,11 +42,12 @@ fn left(limit: &Limit) -> String {
     }
 }
 
-/// Returns in words which quotas are used up.
+/// Returns in words which quotas are used up, with the numbers of the settings.
 pub(super) fn said(exceeded: &Exceeded) -> String {
     let said = |limit: &Limit| {
-        let Limit { quota, window_seconds, .. } = limit;
-        format!("{quota} {} in {window_seconds} s", limit.measure.name())
+        let Limit { per_second, window_seconds, .. } = limit;
+        let at_once = per_second.saturating_mul(*window_seconds);
+        format!("{per_second} {} per second ({at_once} at once)", limit.measure.name())
     };
     exceeded.used_up().map(said).collect::<Vec<_>>().join(" and of ")
 }

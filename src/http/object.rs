@@ -19,7 +19,19 @@ pub(super) async fn read<T>(
     tenant: &TenantId,
     parse: impl FnOnce(&Raw) -> Result<T, Vec<Violation>>,
 ) -> Result<T, Problem> {
-    let body = body::read(request, gateway, tenant).await?;
+    let bytes_max = gateway.deps.config.body_bytes_max;
+    read_within(bytes_max, request, gateway, tenant, parse).await
+}
+
+/// Reads the body, of at most `bytes_max` bytes, and parses its object.
+pub(super) async fn read_within<T>(
+    bytes_max: usize,
+    request: &HttpRequest,
+    gateway: &Gateway,
+    tenant: &TenantId,
+    parse: impl FnOnce(&Raw) -> Result<T, Vec<Violation>>,
+) -> Result<T, Problem> {
+    let body = body::read(request, gateway, tenant, bytes_max, None).await?;
     let text = if body.bytes.is_empty() { "{}".into() } else { body.bytes.clone() };
     if !body.bytes.is_empty() {
         media_type::json(request)?;

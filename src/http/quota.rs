@@ -1,24 +1,36 @@
 //! The refusals of posts beyond a tenant's quota, which are counted and logged.
 //!
-//! `submit` asks before it reads a body and before it appends; the room `quota` decides.
+//! `submit` asks before it reads a body and before it appends, and `body` as bytes arrive; the room
+//! `quota` decides.
 
 use super::gateway::Gateway;
 use super::problem::Problem;
 use crate::domain::tenant::TenantId;
-use crate::quota::{Cost, Exceeded, Limit};
+use crate::quota::{Exceeded, Limit, MeteredBody};
 
-/// Refuses a tenant that has used up a quota.
-pub(super) fn admit(gateway: &Gateway, tenant: &TenantId) -> Result<(), Problem> {
-    gateway.deps.quotas.admit(tenant).map_err(|exceeded| refused(gateway, tenant, exceeded))
+/// Begins to charge a tenant for a body, or refuses a tenant that has used up a quota.
+pub(super) fn begin(gateway: &Gateway, tenant: &TenantId) -> Result<MeteredBody, Problem> {
+    gateway.deps.quotas.begin(tenant).map_err(|exceeded| refused(gateway, tenant, exceeded))
 }
 
-/// Takes the cost of a post, or refuses it. Returns the tenant's limits after that.
+/// Charges for bytes that have arrived, or refuses the rest of the body.
+pub(super) fn arrived(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    body: &mut MeteredBody,
+    bytes: usize,
+) -> Result<(), Problem> {
+    let charged = gateway.deps.quotas.arrived(body, bytes);
+    charged.map_err(|exceeded| refused(gateway, tenant, exceeded))
+}
+
+/// Takes the events of a post, or refuses it. Returns the tenant's limits after that.
 pub(super) fn charge(
     gateway: &Gateway,
     tenant: &TenantId,
-    cost: Cost,
+    events: usize,
 ) -> Result<Vec<Limit>, Problem> {
-    let charged = gateway.deps.quotas.charge(tenant, cost);
+    let charged = gateway.deps.quotas.charge(tenant, events);
     charged.map_err(|exceeded| refused(gateway, tenant, exceeded))
 }
 

@@ -55,42 +55,30 @@ pub(super) async fn submit(
     let prefer = prefer(request);
     let format = media_type::body_format(request)?;
     let body = read(request, gateway, &tenant).await?;
-    let legal =
-        Items::parse(format, &body.bytes, deps.config.batch_changes_max).and_then(|items| {
-            let shape = items.shape;
-            Ok((shape, items.each(deps.intake.record_bytes_max(), draft)?))
-        });
-    let (shape, drafts) = paid(gateway, &tenant, &body, legal)?;
+    let items = Items::parse(format, &body.bytes, deps.config.batch_changes_max)?;
+    let shape = items.shape;
+    let drafts = items.each(deps.intake.record_bytes_max(), draft)?;
     post(gateway, Post { tenant, shape, drafts, body, prefer }).await
 }
 
-/// Reads the body of a post, unless the tenant has used up its quota.
+/// Reads the body of a post, unless the tenant has used up its quota. Its bytes are charged as they
+/// arrive.
 pub(super) async fn read(
     request: &HttpRequest,
     gateway: &Gateway,
     tenant: &TenantId,
 ) -> Result<Body, Problem> {
-    quota::admit(gateway, tenant)?;
-    body::read(request, gateway, tenant).await
-}
-
-/// Returns what was read in a body. The bytes of one that is illegal count, too: it was read.
-pub(super) fn paid<T>(
-    gateway: &Gateway,
-    tenant: &TenantId,
-    body: &Body,
-    legal: Result<T, Problem>,
-) -> Result<T, Problem> {
-    let cost = Cost { events: 0, bytes: body.bytes.len() };
-    legal.inspect_err(|_| gateway.deps.quotas.spend(tenant, cost))
+    let metered = quota::begin(gateway, tenant)?;
+    let bytes_max = gateway.deps.config.body_bytes_max;
+    body::read(request, gateway, tenant, bytes_max, Some(metered)).await
 }
 
 /// Appends all drafts or none, and answers with the receipts. The tenant's quota is charged for
 /// them first; what the gateway itself could not append is given back.
 pub(super) async fn post(gateway: &Gateway, post: Post) -> Result<HttpResponse, Problem> {
     let Post { tenant, shape, drafts, body, prefer } = post;
-    let cost = Cost { events: drafts.len(), bytes: body.bytes.len() };
-    let limits = quota::charge(gateway, &tenant, cost)?;
+    let limits = quota::charge(gateway, &tenant, drafts.len())?;
+    let cost = Cost { events: drafts.len(), bytes: body.charged_bytes };
     let event_ids = drafts.iter().map(|draft| draft.event_id).collect();
     let posted = append(gateway.deps.intake.clone(), tenant.clone(), drafts, body).await;
     let posted = posted.map_err(|error| {
@@ -107,8 +95,7 @@ pub(super) async fn post(gateway: &Gateway, post: Post) -> Result<HttpResponse, 
     Ok(answer)
 }
 
-/// Returns whether a post costs nothing that was not appended for this reason, which is not in the
-/// post itself.
+/// Returns whether the reason lies in the gateway, so that the post costs nothing.
 fn is_free(error: &PostError) -> bool {
     match error {
         PostError::TooLarge { .. } | PostError::OutcomeUnknown(_) => false,

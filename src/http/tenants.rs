@@ -20,12 +20,14 @@ use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJob, TenantJobId};
 use crate::domain::trail::Act;
 use crate::domain::violation::Violation;
-use crate::follow::tenant_jobs::NotSubmitted;
+use crate::follow::tenant_jobs::{NotSubmitted, Submitted};
 
 /// The interval at which a request that waits looks whether its job has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The longest wait; a request for a longer one gets this.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// The most bytes of a request, which is kept in its job.
+const REQUEST_BYTES_MAX: usize = 64 << 10;
 
 /// A job, in the words of the tenant interface.
 #[derive(Serialize)]
@@ -62,14 +64,18 @@ pub(super) async fn post(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let tenant = context.tenant();
-    let attributes = object::read(&request, &gateway, tenant, TenantAttributes::parse).await?;
+    let (bytes_max, parse) = (REQUEST_BYTES_MAX, TenantAttributes::parse);
+    let attributes = object::read_within(bytes_max, &request, &gateway, tenant, parse).await?;
     let act = attributes.act;
-    let job = gateway.deps.tenants.submit(tenant, attributes, &context.act()).await?;
-    gateway.deps.metrics.acted(match act {
-        TenantAct::Enable => Act::EnableTenant,
-        TenantAct::Disable => Act::DisableTenant,
-        TenantAct::Purge { .. } => Act::PurgeTenant,
-    });
+    let submitted = gateway.deps.tenants.submit(tenant, attributes, &context.act()).await?;
+    let Submitted { job, has_changed } = submitted;
+    if has_changed {
+        gateway.deps.metrics.acted(match act {
+            TenantAct::Enable => Act::EnableTenant,
+            TenantAct::Disable => Act::DisableTenant,
+            TenantAct::Purge { .. } => Act::PurgeTenant,
+        });
+    }
     Ok(match act {
         TenantAct::Disable => HttpResponse::NoContent().finish(),
         TenantAct::Enable | TenantAct::Purge { .. } => {
@@ -147,9 +153,9 @@ impl From<NotSubmitted> for Problem {
                 )])
             }
             NotSubmitted::NotEnabled(tenant) => Self::TenantNotEnabled(tenant),
-            refused @ (NotSubmitted::Purging(_) | NotSubmitted::Loses { .. }) => {
-                Self::TenantJobRefused(refused)
-            }
+            refused @ (NotSubmitted::Purging(_)
+            | NotSubmitted::TooManyJobs(_)
+            | NotSubmitted::Loses { .. }) => Self::TenantJobRefused(refused),
         }
     }
 }

@@ -30,8 +30,9 @@ struct Page {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
+    place: String,
     time: String,
-    act: &'static str,
+    act: String,
     who: String,
     issuer: Option<String>,
     object: String,
@@ -40,15 +41,16 @@ struct Row {
 }
 
 impl From<TrailRow> for Row {
-    fn from(TrailRow { place, entry }: TrailRow) -> Self {
+    fn from(TrailRow { place, actor, act, object, reason, .. }: TrailRow) -> Self {
         Self {
+            place: place.to_string(),
             time: place.time.to_string(),
-            act: entry.act.as_str(),
-            who: entry.actor.who,
-            issuer: entry.actor.issuer,
-            object: entry.object,
-            reason: entry.reason,
-            request_id: entry.actor.request_id,
+            act,
+            who: actor.who,
+            issuer: actor.issuer,
+            object,
+            reason,
+            request_id: actor.request_id,
         }
     }
 }

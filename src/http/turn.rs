@@ -23,7 +23,7 @@ pub(super) async fn turn<'a>(
     gateway: &'a Gateway,
     tenant: &TenantId,
 ) -> Result<(SemaphorePermit<'a>, Share), Problem> {
-    let share = gateway.readers.take(tenant, 1).map_err(|full| match full {
+    let share = gateway.turns.take(tenant, 1).map_err(|full| match full {
         Full::All => Problem::ReadsFull,
         Full::Tenant => Problem::TenantReadsFull,
     })?;

@@ -1,5 +1,5 @@
-//! A token bucket that may get into debt: it fills at a steady rate up to its capacity, and lets
-//! through whoever comes while at least one unit is left, however much he takes.
+//! A token bucket that may get into debt: it fills at a steady rate up to its capacity, and a
+//! request is let through while at least one unit is left, however many units it takes.
 //!
 //! `quota` has two for each tenant that has a quota. All numbers are whole: the level is in
 //! thousandths of a unit, so that it rises by the rate in each millisecond. With several replicas a
@@ -57,14 +57,14 @@ impl Bucket {
         Self { level: rate.capacity(), at: now }
     }
 
-    /// Adds what has come since the last time. If the clock was set back, nothing has.
+    /// Adds the units that have come since the last time: none if the clock was set back.
     pub(super) fn fill(&mut self, rate: &Rate, now: Time) {
         let passed_ms = i128::from(now.as_ms()) - i128::from(self.at.as_ms());
         let gained = i128::from(rate.per_second) * passed_ms.max(0);
         (self.level, self.at) = ((self.level + gained).min(rate.capacity()), now);
     }
 
-    /// Returns whether nothing is missing.
+    /// Returns whether it is full.
     pub(super) fn is_full(&self, rate: &Rate) -> bool {
         self.level >= rate.capacity()
     }

@@ -10,6 +10,7 @@ use super::columns::Columns;
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{JobProgress, TenantAttributes, TenantJob, TenantJobId};
 use crate::domain::time::Time;
+use crate::domain::trail::Actor;
 
 /// The tenant jobs.
 #[async_trait]
@@ -53,6 +54,11 @@ pub(super) fn tenant_job(row: &(impl Columns + ?Sized)) -> Result<TenantJob, Err
         id: row.noun("id", TenantJobId::parse)?,
         tenant: row.tenant()?,
         attributes: row.noun("attributes", TenantAttributes::from_column)?,
+        by: Actor {
+            who: row.text("who")?.to_owned(),
+            issuer: row.text_if_any("issuer")?.map(str::to_owned),
+            request_id: row.text_if_any("request_id")?.map(str::to_owned),
+        },
         submitted: Time::from_ms(row.integer("submitted_ms")?),
         progress: JobProgress {
             messages: row.noun("messages", |text| serde_json::from_str(text))?,

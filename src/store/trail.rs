@@ -75,12 +75,10 @@ pub(super) fn trail_row(row: &(impl Columns + ?Sized)) -> Result<TrailRow, Error
     };
     Ok(TrailRow {
         place: TrailPlace { time: row.time()?, word: row.text("word")?.to_owned() },
-        entry: TrailEntry {
-            actor,
-            act: row.noun("act", Act::parse)?,
-            tenant,
-            object: row.text("object")?.to_owned(),
-            reason: text("reason")?,
-        },
+        actor,
+        act: row.text("act")?.to_owned(),
+        tenant,
+        object: row.text("object")?.to_owned(),
+        reason: text("reason")?,
     })
 }

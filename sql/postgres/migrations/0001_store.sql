@@ -22,12 +22,15 @@ CREATE TABLE tenants (
 
 CREATE INDEX tenants_lane ON tenants (lane, tenant);
 
--- The jobs of the tenant interface. `attributes` is the request as it was posted, and `messages` a
--- JSON list.
+-- The jobs of the tenant interface, each with the actor who asked for it. `attributes` is the request
+-- as it was posted, and `messages` a JSON list.
 CREATE TABLE tenant_jobs (
     tenant       text COLLATE "C" NOT NULL,
     id           text   NOT NULL,
     attributes   text   NOT NULL,
+    who          text   NOT NULL,
+    issuer       text,
+    request_id   text,
     submitted_ms bigint NOT NULL,
     messages     text   NOT NULL,
     error        text,

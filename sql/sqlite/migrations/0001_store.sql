@@ -12,12 +12,15 @@ CREATE TABLE tenants (
 
 CREATE INDEX tenants_lane ON tenants (lane, tenant);
 
--- The jobs of the tenant interface. `attributes` is the request as it was posted, and `messages` a
--- JSON list.
+-- The jobs of the tenant interface, each with the actor who asked for it. `attributes` is the request
+-- as it was posted, and `messages` a JSON list.
 CREATE TABLE tenant_jobs (
     tenant       TEXT NOT NULL,
     id           TEXT NOT NULL,
     attributes   TEXT NOT NULL,
+    who          TEXT NOT NULL,
+    issuer       TEXT,
+    request_id   TEXT,
     submitted_ms INTEGER NOT NULL,
     messages     TEXT NOT NULL,
     error        TEXT,

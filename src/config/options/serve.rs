@@ -56,19 +56,19 @@ pub struct LimitsOptions {
     #[arg(long, env, default_value_t = 4096, value_parser = whole::<usize, 1, 1_000_000>)]
     pub http_connections_max: usize,
     /// The most requests that may wait at once for their events to be published (`Prefer: wait`),
-    /// of one tenant half of them. Any further one is answered at once. The default is a quarter of
-    /// HTTP_CONNECTIONS_MAX.
+    /// of a single busy tenant half of them. Any further one is answered at once. The default is a
+    /// quarter of HTTP_CONNECTIONS_MAX.
     #[arg(long, env, value_parser = whole::<usize, 1, 1_000_000>)]
     pub http_waiters_max: Option<usize>,
-    /// The most polls and streams of subscriptions that may be open at once, of one tenant half of
-    /// them. The default is half of HTTP_CONNECTIONS_MAX.
+    /// The most polls and streams of subscriptions that may be open at once, of a single busy
+    /// tenant half of them. The default is half of HTTP_CONNECTIONS_MAX.
     #[arg(long, env, value_parser = whole::<usize, 1, 1_000_000>)]
     pub http_subscribers_max: Option<usize>,
     /// The most seconds that a request's body may take to arrive.
     #[arg(long, env, default_value_t = 30, value_parser = whole::<u64, 1, 3600>)]
     pub http_body_timeout_s: u64,
-    /// The most bytes that the bodies of all requests in flight may have, of one tenant half of
-    /// them. A single body may have 16777216.
+    /// The most bytes that the bodies of all requests in flight may have, of a single busy tenant
+    /// half of them. A single body may have 16777216.
     #[arg(
         long, env, default_value_t = 256 << 20,
         value_parser = whole::<usize, BODY_BYTES_MIN, BYTES_MAX>
@@ -109,7 +109,7 @@ pub struct LimitsOptions {
     /// in the log, too.
     #[arg(long, env, default_value_t = 7, value_parser = whole::<u64, 1, 36_500>)]
     pub idempotency_days: u64,
-    /// The days for which the trail of what users and operators did is kept; 0 for ever.
+    /// The days for which the trail is kept; 0 for ever.
     #[arg(long, env, default_value_t = 400, value_parser = whole::<u64, 0, 36_500>)]
     pub trail_retention_days: u64,
 }

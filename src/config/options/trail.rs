@@ -25,7 +25,10 @@ pub struct ListTrailOptions {
     pub act: Option<Act>,
     /// The earliest time, such as 2026-11-26T08:00:00Z.
     #[arg(long, value_parser = Time::parse)]
-    pub since: Option<Time>,
+    pub from: Option<Time>,
+    /// The time before which the rows are.
+    #[arg(long, value_parser = Time::parse)]
+    pub to: Option<Time>,
     /// Prints a JSON object for each act.
     #[arg(long)]
     pub json: bool,

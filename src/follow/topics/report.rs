@@ -13,12 +13,13 @@ use crate::domain::trail::Actor;
 const SENTENCES_MAX: usize = 100;
 
 /// Returns a sentence for each topic of a tenant that differs from the files or is obsolete; `by`
-/// names this process in the leases.
+/// names this process in the leases, and the actor, who has asked for it, stands in the trail.
 pub async fn report(
     deps: TopicDeps<'_>,
     tenant: &TenantId,
     act: ObsoleteTopics,
     by: &str,
+    actor: &Actor,
 ) -> Result<Vec<String>, Error> {
     let all = compare(deps, wanted(deps, Some(tenant)).await?).await?;
     let mut sentences: Vec<_> = all.iter().flat_map(differing).collect();
@@ -26,7 +27,7 @@ pub async fn report(
     sentences.extend(match act {
         ObsoleteTopics::Tell => obsolete.iter().map(told).collect::<Vec<_>>(),
         ObsoleteTopics::Delete => {
-            let done = obsolete::delete(deps, obsolete, by, &Actor::gateway()).await?;
+            let done = obsolete::delete(deps, obsolete, by, actor).await?;
             done.iter().map(deleted).collect()
         }
     });

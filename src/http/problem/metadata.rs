@@ -109,6 +109,7 @@ fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
 fn of_tenant_job(refused: &NotSubmitted) -> (&'static str, S, &'static str) {
     match refused {
         NotSubmitted::Purging(_) => ("tenant-purging", S::CONFLICT, "Tenant is being purged"),
+        NotSubmitted::TooManyJobs(_) => ("tenant-jobs-full", TOO_MANY, "Too many tenant jobs"),
         _ => ("purge-loses-events", S::CONFLICT, "Purge would lose events"),
     }
 }

@@ -8,7 +8,8 @@
 //! |----------------|------------------------------|--------------------------------------------|
 //! | `tenants`      | tenant                       | log_id, lane, removals (how many steps),   |
 //! |                |                              | disabled_ms (while it is disabled)         |
-//! | `tenant_jobs`  | {tenant, id}                 | attributes, submitted_ms, messages, error, |
+//! | `tenant_jobs`  | {tenant, id}                 | attributes, who, issuer, request_id,       |
+//! |                |                              | submitted_ms, messages, error,             |
 //! |                |                              | completed_ms                               |
 //! | `purges`       | tenant                       | log_id, lane, started_ms, position and     |
 //! |                |                              | time_ms (of the head), passed, steps,      |

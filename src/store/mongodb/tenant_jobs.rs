@@ -19,6 +19,9 @@ impl TenantJobs for Mongodb {
     async fn add_tenant_job(&self, job: &TenantJob) -> Result<(), Error> {
         let mut row = doc! {
             "attributes": job.attributes.posted.as_str(),
+            "who": job.by.who.as_str(),
+            "issuer": job.by.issuer.as_deref(),
+            "request_id": job.by.request_id.as_deref(),
             "submitted_ms": job.submitted.as_ms(),
         };
         row.extend(columns(&job.progress));

@@ -17,6 +17,9 @@ impl TenantJobs for Postgres {
     async fn add_tenant_job(&self, job: &TenantJob) -> Result<(), Error> {
         let insert = of_id(sql!("postgres/tenant_job_insert.sql"), &job.tenant, job.id)
             .bind(job.attributes.posted.clone())
+            .bind(job.by.who.clone())
+            .bind(job.by.issuer.clone())
+            .bind(job.by.request_id.clone())
             .bind(job.submitted.as_ms())
             .bind(messages_as_column(&job.progress))
             .bind(job.progress.error.clone())

@@ -2,7 +2,7 @@
 //!
 //! The subcommands call it. A copy may be made beside a running `serve`, of one state of the file
 //! and its WAL; it is one file, checked and synced before it gets its name. No file is overwritten,
-//! and the database that a copy replaces is kept.
+//! and the database that a copy replaces is kept, with the rows of the trail that the copy lacks.
 
 use std::fs::{self, File};
 use std::io;
@@ -17,7 +17,9 @@ use super::error::store_error;
 use super::files::{
     LOCKED_FOR, connect, folder_of, is_there, lock_folder, of_file, refuse_other, refused,
 };
-use super::{connections, place, versions, wal};
+use super::{connections, place, trail, versions, wal};
+use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 use crate::store::Error;
 
 /// Writes a copy of SQLite's database at `path` to `to`, which must not exist, beside a running
@@ -54,9 +56,15 @@ pub async fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
 }
 
 /// Puts a copy in the place of SQLite's database at `path`, while no `serve` runs on it. The former
-/// database is moved aside, under the name that is returned; `None` if there was none.
-pub async fn restore_backup(path: &Path, from: &Path) -> Result<Option<PathBuf>, Error> {
-    let (path, from) = (path.to_owned(), from.to_owned());
+/// database is moved aside, under the name that is returned; `None` if there was none. The copy has
+/// the row of this act, which names that file, before it is in place.
+pub async fn restore_backup(
+    path: &Path,
+    from: &Path,
+    by: &TrailEntry,
+    now: Time,
+) -> Result<Option<PathBuf>, Error> {
+    let (path, from, by) = (path.to_owned(), from.to_owned(), by.clone());
     connections::blocking(move || {
         let _folder = lock_folder(&path, LOCKED_FOR)?;
         // If the path is a link, it is kept.
@@ -65,7 +73,9 @@ pub async fn restore_backup(path: &Path, from: &Path) -> Result<Option<PathBuf>,
         let part = named(&path, ".part");
         let put = fs::copy(&from, &part).map_err(|e| refused("copy", &from, &e)).and_then(|_| {
             whole(&part, &from)?;
-            replace(&path, &part)
+            let aside = aside(&path);
+            tell(&part, now, &by, aside.as_deref())?;
+            replace(&path, &part, aside)
         });
         if put.is_err() {
             let _ = fs::remove_file(&part);
@@ -158,15 +168,31 @@ fn refuse_part(from: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Returns the name under which the database is kept; `None` if there is none.
+fn aside(path: &Path) -> Option<PathBuf> {
+    let aside = (0..).map(|n| named(path, &format!(".replaced-{n}"))).find(|file| !file.exists());
+    aside.filter(|_| path.exists())
+}
+
+/// Writes the row of the act into the copy that is put in place. It says where the rows are that
+/// the copy lacks.
+fn tell(part: &Path, now: Time, by: &TrailEntry, aside: Option<&Path>) -> Result<(), Error> {
+    let kept = aside.map(|aside| format!("the former database is {}", aside.display()));
+    let connection = connect(part, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // The file has no known name yet, and is synced before it gets one.
+    connection.pragma_update(None, "journal_mode", "off").map_err(store_error)?;
+    trail::note(&connection, now, Some(&by.because(kept.as_deref())))?;
+    // Subcommands may open it before a `serve` does.
+    connection.pragma_update(None, "journal_mode", "wal").map_err(store_error)?;
+    connection.close().map_err(|(_, error)| store_error(error))
+}
+
 /// Puts `part` in the place of the database, which is kept with its WAL. If this is interrupted,
 /// the next start finds one of the two, or refuses the WAL of the other.
-fn replace(path: &Path, part: &Path) -> Result<Option<PathBuf>, Error> {
+fn replace(path: &Path, part: &Path, aside: Option<PathBuf>) -> Result<Option<PathBuf>, Error> {
     let sync = |file: &Path| File::open(file)?.sync_all();
     let moved = || -> io::Result<Option<PathBuf>> {
         sync(part)?;
-        let aside =
-            (0..).map(|n| named(path, &format!(".replaced-{n}"))).find(|aside| !aside.exists());
-        let aside = aside.filter(|_| path.exists());
         if let Some(aside) = &aside {
             fs::hard_link(path, aside).or_else(|_| fs::rename(path, aside))?;
         }

@@ -1,6 +1,7 @@
 //! Stories about a store or a Kafka that went back in time: the relay stops, reports it, and
 //! repeats nothing.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use event_gateway::clock::System;
@@ -9,12 +10,14 @@ use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::time::Time;
+use event_gateway::domain::trail::{Act, TrailEntry};
 use event_gateway::sink::{KnownCursor, KnownCursors, ParkingProof};
-use event_gateway::store::{Access, Config, Error, backup, open, restore_backup};
+use event_gateway::store::{Access, Config, Error, TrailScan, backup, open, restore_backup};
 use rusqlite::Connection;
 
 use crate::support::harness::{Harness, drafts, tenants};
 use crate::support::ids::{event_id, log_id};
+use crate::support::trail::{by, entry};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_cursors_topic_stops_the_lane_and_repeats_nothing() {
@@ -91,6 +94,16 @@ async fn who_leaves_a_lane_reports_no_tenant_of_it_any_more() {
     assert_eq!(harness.parts.health.troubles(), [].into());
 }
 
+/// Returns what the test itself did by the trail of a database.
+async fn rows(path: &Path) -> Vec<TrailEntry> {
+    let config = Config::Sqlite { path: path.to_owned() };
+    let store = open(&config, Access::Attach, Arc::new(System)).await.unwrap();
+    let all = TrailScan { rows_max: 100, ..TrailScan::default() };
+    let rows = store.trail(&all).await.unwrap();
+    store.close().await.unwrap();
+    rows.iter().map(entry).filter(|entry| entry.actor == by(entry.act).actor).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_was_put_back_stops_its_tenant() {
     let tenants = tenants(1);
@@ -104,10 +117,18 @@ async fn a_backup_that_was_put_back_stops_its_tenant() {
     harness.append(&tenants[0], drafts(&tenants[0], 5..9)).await;
     harness.published(&tenants).await;
     followers.stop().await;
-    assert!(matches!(restore_backup(&path, &copy).await, Err(Error::Refused(_))), "it is open");
+    harness.store.add_trail(&by(Act::Erase)).await.unwrap();
+    let restore = by(Act::RestoreBackup).on(copy.display());
+    let put_back = async || restore_backup(&path, &copy, &restore, Time::from_ms(7)).await;
+    assert!(matches!(put_back().await, Err(Error::Refused(_))), "it is open");
     harness.store.close().await.unwrap();
-    let kept = restore_backup(&path, &copy).await.unwrap().unwrap();
+    let kept = put_back().await.unwrap().unwrap();
     assert!(kept.exists());
+    assert!(!harness.folder.path().join("store.db.part-wal").exists());
+    // The copy has the row of this act; it names the file that has the rows since the copy.
+    let wanted = restore.because(Some(&format!("the former database is {}", kept.display())));
+    assert_eq!(rows(&path).await, [wanted]);
+    assert_eq!(rows(&kept).await, [by(Act::Erase)]);
     harness.store = open(&Config::Sqlite { path }, Access::Serve, Arc::new(System)).await.unwrap();
     harness.parts.store = harness.store.clone();
     let _followers = harness.follow();

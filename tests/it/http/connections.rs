@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::raw_http::{Answer, GOOD, answer, closed, post, posted, request};
+use crate::support::tenants::enable;
 
 const INSTANCE: &str = "/domain-events/inventory/instance";
 
@@ -287,8 +288,11 @@ async fn a_connection_that_is_idle_makes_room_for_one_that_is_not() {
 #[tokio::test]
 async fn who_waits_holds_no_more_than_a_share_and_nobody_else() {
     let mut setup = Setup::new().with_relay();
-    (setup.http.waiters_max, setup.http.tenant_waiters_max) = (3, 2);
+    (setup.http.waiters_max, setup.http.tenant_waiters_max) = (5, 4);
     let gateway = Arc::new(setup.start().await);
+    for tenant in ["third", "fourth", "fifth"] {
+        enable(&gateway, tenant).await;
+    }
     let wait = |tenant: &'static str| {
         let headers = [
             ("X-Okapi-Tenant", tenant),
@@ -306,15 +310,18 @@ async fn who_waits_holds_no_more_than_a_share_and_nobody_else() {
         assert_eq!(beyond.header("Preference-Applied"), None);
     }
     assert_eq!(gateway.log().await.len(), 5);
-    // Another tenant may still wait, until the limit of all is reached.
+    // Another tenant may still wait, and both leave room for a third one.
     let mut others: Vec<_> = (0..3).map(|_| wait("college")).collect();
     answered(&mut others, 2).await;
+    let mut last = ["third", "fourth", "fifth"].map(wait).into();
+    answered(&mut last, 1).await;
+    others.extend(last);
     for path in PROBES {
         assert_eq!(gateway.exchange(&request("GET", path, &[], b"")).await.status, 200);
     }
     let metrics = gateway.exchange(&request("GET", "/metrics", &[], b"")).await;
-    assert!(metrics.text().contains("event_gateway_http_waits_refused_total{limit=\"tenant\"} 3"));
-    assert!(metrics.text().contains("event_gateway_http_waits_refused_total{limit=\"all\"} 2"));
+    assert!(metrics.text().contains("event_gateway_http_waits_refused_total{limit=\"tenant\"} 5"));
+    assert!(metrics.text().contains("event_gateway_http_waits_refused_total{limit=\"all\"} 1"));
     assert_eq!(gateway.exchange(&posted(INSTANCE, "college")).await.status, 201);
     assert!(waiting.iter().chain(&others).all(|waiting| !waiting.is_finished()));
 }
@@ -323,8 +330,10 @@ async fn who_waits_holds_no_more_than_a_share_and_nobody_else() {
 async fn reads_of_one_tenant_leave_turns_for_the_others() {
     let mut setup = Setup::new();
     // No turn comes.
-    (setup.http.reads_max, setup.http.readers_max, setup.http.tenant_readers_max) = (0, 3, 2);
+    (setup.http.reads_max, setup.http.turns_max, setup.http.tenant_turns_max) = (0, 4, 2);
     let gateway = Arc::new(setup.start().await);
+    enable(&gateway, "third").await;
+    enable(&gateway, "fourth").await;
     let read = |tenant: &'static str| {
         let (gateway, request) =
             (gateway.clone(), request("GET", "/domain-events", &[("X-Okapi-Tenant", tenant)], b""));
@@ -334,8 +343,13 @@ async fn reads_of_one_tenant_leave_turns_for_the_others() {
     for refused in answered(&mut reading, 2).await {
         assert_eq!((refused.status, refused.problem().as_str()), (429, "tenant-reads-full"));
     }
-    let mut others: Vec<_> = (0..2).map(|_| read("college")).collect();
-    for refused in answered(&mut others, 1).await {
+    // Another tenant takes what it can, too, and a third one still finds a turn.
+    let mut others: Vec<_> = (0..3).map(|_| read("college")).collect();
+    for refused in answered(&mut others, 2).await {
+        assert_eq!((refused.status, refused.problem().as_str()), (429, "tenant-reads-full"));
+    }
+    let mut last = ["third", "fourth"].map(read).into();
+    for refused in answered(&mut last, 1).await {
         assert_eq!((refused.status, refused.problem().as_str()), (503, "reads-full"));
     }
 }

@@ -1,13 +1,17 @@
 //! Quotas: whoever has used up his own is told when to come back, and nothing of it is taken.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crash::{PATIENCE, until};
 use event_gateway::clock::Manual;
 use event_gateway::domain::quota::Quota;
 use event_gateway::domain::time::Time;
 use event_gateway::store::Error;
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::support::faulty_store::{FaultyStore, Mode};
 use crate::support::gateway::{Gateway, Setup};
@@ -59,8 +63,8 @@ async fn a_tenant_over_its_quota_is_told_when_to_come_back_and_nothing_is_taken(
     let detail = refused.json()["detail"].as_str().unwrap().to_owned();
     assert_eq!(
         detail,
-        "the tenant has used up its quota of 20 events in 2 s: nothing was taken; send it again in \
-         4 s"
+        "the tenant has used up its quota of 10 events per second (20 at once): nothing was taken; \
+         send it again in 4 s"
     );
     assert_eq!(gateway.log().await.len(), 55);
     assert_eq!(gateway.exchange(&posted(INSTANCE, "college")).await.status, 201);
@@ -93,6 +97,78 @@ async fn bytes_count_as_they_were_posted_also_those_of_an_illegal_body() {
     assert_eq!(gateway.read("/domain-events").await.status, 200);
     clock.set(Time::from_ms(BEGIN + 10_000));
     assert_eq!(gateway.post_json(INSTANCE, GOOD).await.status, 201);
+}
+
+/// Returns the head of a post whose body is framed by this header.
+fn head(framing: &str) -> String {
+    format!(
+        "POST {INSTANCE} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\nContent-Type: \
+         application/json\r\n{framing}\r\n\r\n"
+    )
+}
+
+/// Opens a connection with a post that was let in, and whose body is awaited.
+async fn awaited(gateway: &Gateway, bytes: usize) -> TcpStream {
+    let mut connection = gateway.connect().await;
+    let head = head(&format!("Expect: 100-continue\r\nContent-Length: {bytes}"));
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut told = [0; 25];
+    timeout(PATIENCE, connection.read_exact(&mut told)).await.expect("an answer in time").unwrap();
+    connection
+}
+
+/// Waits until a post is refused for its bytes.
+async fn until_refused(gateway: &Gateway, why: &str) {
+    until(why, async || {
+        let answer = gateway.post_json(INSTANCE, "[]").await;
+        answer.status == 429 && answer.json()["violated-policies"] == json!(["bytes"])
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bytes_that_were_read_are_paid_for_whatever_becomes_of_the_body() {
+    let spaces = " ".repeat(10_000);
+    let start = async || {
+        let (mut setup, _clock) = with(quota(0, 1_000));
+        (setup.http.body_bytes_max, setup.http.body_timeout) = (9_999, Duration::from_millis(50));
+        setup.start().await
+    };
+    let gateway = start().await;
+    let chunked = format!("{}2710\r\n{spaces}\r\n", head("Transfer-Encoding: chunked"));
+    let mut connection = gateway.connect().await;
+    connection.write_all(chunked.as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut connection).await.status, 413);
+    until_refused(&gateway, "a body that is too large is paid for").await;
+
+    let gateway = start().await;
+    let begun = format!("{}{}", head("Content-Length: 9000"), &spaces[..8_000]);
+    let mut connection = gateway.connect().await;
+    connection.write_all(begun.as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut connection).await.status, 408);
+    until_refused(&gateway, "a body that is too slow is paid for").await;
+
+    let gateway = start().await;
+    let mut connection = gateway.connect().await;
+    connection.write_all(begun.as_bytes()).await.unwrap();
+    drop(connection);
+    until_refused(&gateway, "a body whose client has left is paid for").await;
+}
+
+#[tokio::test]
+async fn of_bodies_that_come_at_once_one_goes_into_debt_and_the_others_are_not_read_on() {
+    let (setup, _clock) = with(quota(0, 1_000));
+    let gateway = setup.start().await;
+    let body = format!("{}{GOOD}", " ".repeat(10_000));
+    let (mut one, mut other) =
+        (awaited(&gateway, body.len()).await, awaited(&gateway, body.len()).await);
+    one.write_all(body.as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut one).await.status, 201);
+    // The rest of it is not waited for.
+    other.write_all(&body.as_bytes()[..5_000]).await.unwrap();
+    let refused = answer(&mut other).await;
+    assert_eq!((refused.status, refused.problem().as_str()), (429, "quota-exceeded"));
+    assert_eq!(gateway.log().await.len(), 1);
 }
 
 #[tokio::test]

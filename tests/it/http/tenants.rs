@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::support::fake_sink::FakeKafka;
 use crate::support::gateway::{Gateway, Setup, settings, tenant_id};
+use crate::support::raw_http::request;
 use crate::support::subscriber::Subscriber;
 use crate::support::tenants::{ask, enable, post};
 
@@ -273,6 +274,72 @@ async fn an_upgrade_tells_what_differs_and_deletes_nothing_unless_it_is_told_to(
     assert_eq!(post(&gateway, "diku").await.0, 201);
     until("the event is published", async || kafka.state(|state| !state.records.is_empty())).await;
     followers.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_has_obsolete_topics_deleted_by_an_upgrade_is_in_the_trail() {
+    let gateway = Setup::new().with_relay().start().await;
+    let kafka = FakeKafka::default();
+    let former = Topic::parse("folio.diku.inventory.former").unwrap();
+    let noted = [(Subject::new("inventory", "former"), former.clone())];
+    gateway.store.note_topics(&tenant_id("diku"), &noted).await.unwrap();
+    let user = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
+    let headers = [
+        ("X-Okapi-Tenant", "diku"),
+        ("X-Okapi-User-Id", user),
+        ("X-Okapi-Request-Id", "77/tenant"),
+        ("Content-Type", "application/json"),
+    ];
+    let body = json!({
+        "module_from": "a-1", "module_to": "a-2",
+        "parameters": [{ "key": "deleteObsoleteTopics", "value": "true" }],
+    });
+    // Whoever asks again is answered with the job of the first one.
+    for by in [headers, headers.map(|(name, value)| (name, value.trim_start_matches("77/")))] {
+        let asked = request("POST", "/_/tenant", &by, body.to_string().as_bytes());
+        assert_eq!(gateway.exchange(&asked).await.status, 201);
+    }
+    let followers = gateway.follow(&kafka);
+    until("it is deleted", async || kafka.state(|state| state.deleted == [former.clone()])).await;
+    let trail = gateway.read("/trail?act=topics-change").await.json();
+    let [row] = &trail["trail"].as_array().unwrap()[..] else { panic!("{trail}") };
+    let told = ["who", "requestId", "object"].map(|of| row[of].as_str().unwrap());
+    assert_eq!(told, [&format!("user:{user}"), "77/tenant", former.as_str()]);
+    followers.stop().await;
+}
+
+#[tokio::test]
+async fn requests_of_the_tenant_interface_are_bounded_in_size_and_number() {
+    let gateway = Gateway::start().await;
+    let ask_for = async |tenant: &str, minor: usize| {
+        let body = json!({ "module_to": format!("event-gateway-1.{minor}.0") });
+        ask(&gateway, ("POST", "/_/tenant"), tenant, Some(body)).await
+    };
+    let mut places = Vec::new();
+    for minor in 0..16 {
+        let (status, place, _) = ask_for("fresh", minor).await;
+        assert_eq!(status, 201);
+        places.push(place);
+    }
+    // What is asked again is the same job, and there is no room for another one.
+    let (status, place, _) = ask_for("fresh", 3).await;
+    assert_eq!((status, &place), (201, &places[3]));
+    let (status, _, refused) = ask_for("fresh", 16).await;
+    assert_eq!((status, &refused["errors"][0]["code"]), (429, &json!("tenant-jobs-full")));
+    assert_eq!(ask_for("other", 16).await.0, 201);
+    assert_eq!(disable(&gateway, "fresh").await, 204);
+    assert_eq!(gateway.store.open_tenant_jobs().await.unwrap().len(), 17);
+    let large = json!({ "module_to": "m", "parameters": [
+        { "key": "loadSample", "value": "x".repeat(64 << 10) }
+    ] });
+    let (status, _, refused) = ask(&gateway, ("POST", "/_/tenant"), "college", Some(large)).await;
+    assert_eq!((status, &refused["errors"][0]["code"]), (413, &json!("body-too-large")));
+    // Only what has changed anything is an act.
+    let metrics = gateway.read("/metrics").await.text().to_owned();
+    for (act, count) in [("tenant-enable", 2), ("tenant-disable", 1)] {
+        let line = format!("event_gateway_acts_total{{act=\"{act}\"}} {count}\n");
+        assert!(metrics.contains(&line), "{act}: {metrics}");
+    }
 }
 
 #[tokio::test]

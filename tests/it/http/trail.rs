@@ -200,6 +200,12 @@ async fn the_trail_is_read_page_by_page_and_what_is_illegal_is_named() {
     assert_eq!(objects, ["0", "1", "3", "4"]);
     let all = page("?limit=6").await;
     assert_eq!((all["trail"].as_array().unwrap().len(), &all["next"]), (6, &Value::Null));
+    // A row is known by its place, from which one may go on.
+    let places: Vec<_> =
+        all["trail"].as_array().unwrap().iter().map(|row| row["place"].as_str().unwrap()).collect();
+    let rest = page(&format!("?after={}", places[3])).await;
+    assert_eq!(rest["trail"].as_array().unwrap()[..], all["trail"].as_array().unwrap()[4..]);
+    assert!(places.windows(2).all(|two| two[0] != two[1]), "{places:?}");
     assert_eq!(page("?to=2020-01-01T00:00:00Z").await["trail"], json!([]));
     assert_eq!(page("?from=2020-01-01T00:00:00Z").await["trail"], all["trail"]);
     for bad in ["act=x", "after=x", "limit=0", "limit=1001", "from=x", "to=x", "tenant=diku"] {

@@ -235,7 +235,7 @@ async fn a_tenant_with_a_backlog_gives_way_to_each_other_one_and_keeps_its_order
 
 #[tokio::test]
 async fn a_tenant_leaves_places_in_the_queue_to_the_others() {
-    let config = Config { queue_batches_max: 4, tenant_batches_max: 2, ..Config::default() };
+    let config = Config { queue_batches_max: 6, tenant_batches_max: 2, ..Config::default() };
     let (commits, intake, _writers) = held(config).await;
     let waiting = [2, 3].map(|id| submitted(&intake, &diku(), id));
     for _ in 0..100 {
@@ -247,9 +247,15 @@ async fn a_tenant_leaves_places_in_the_queue_to_the_others() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    let third = create_in(&TenantId::parse("third").unwrap(), 1);
-    let batch = Batch { tenant: third.origin.tenant.clone(), drafts: vec![third] };
-    assert!(matches!(intake.submit(batch).await, Err(Error::Full)));
+    // Both leave places to whoever has none, until all are taken.
+    let tenant = |id| TenantId::parse(id).unwrap();
+    let strangers = ["third", "fourth"].map(|id| submitted(&intake, &tenant(id), 1));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(strangers.iter().all(|stranger| !stranger.is_finished()));
+    let refused = submitted(&intake, &tenant("fifth"), 1).await.unwrap();
+    assert!(matches!(refused, Err(Error::Full)));
     commits.store.set(Mode::Healthy);
     for one in waiting.into_iter().chain(others) {
         one.await.unwrap().unwrap();

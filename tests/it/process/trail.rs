@@ -15,13 +15,14 @@ use crate::support::services::{kafka, mongodb};
 use crate::support::whole_way::setup;
 
 /// The acts that no subcommand of this story does, and who does.
-const ELSEWHERE: [(Act, &str); 7] = [
+const ELSEWHERE: [(Act, &str); 8] = [
     (Act::DeleteAll, "modules alone, over HTTP: `http::trail`"),
     (Act::Release, "needs what is parked: `process::parked`, and `http::trail`"),
     (Act::Discard, "callers alone, over HTTP: `http::trail`"),
     (Act::EndReader, "readers alone, over HTTP: `http::trail`"),
     (Act::Repair, "needs what an audit has missed: `follow::audit`"),
     (Act::Restore, "needs a store that went back: `follow::restore`"),
+    (Act::RestoreBackup, "needs a gateway that is stopped: `follow::went_back`"),
     (Act::ChangeTopics, "`process::topics`"),
 ];
 

@@ -208,7 +208,9 @@ macro_rules! choke_contract {
     ($module:ident, $fixture:ty) => {
         sentences! { $module, $fixture,
             choke: what_the_store_can_t_take_fails_alone;
-            trail: an_act_whose_row_can_t_be_written_is_not_done;
+            trail:
+                an_act_whose_row_can_t_be_written_is_not_done
+                an_act_of_another_version_hides_no_row;
         }
     };
 }

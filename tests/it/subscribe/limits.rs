@@ -9,14 +9,15 @@ use serde_json::json;
 use crate::support::faulty_store::{FaultyStore, Mode};
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::subscriber::Subscriber;
+use crate::support::tenants::enable;
 
 const INSTANCE: &str = "/domain-events/inventory/instance";
 
 #[tokio::test]
 async fn readers_that_wait_are_bounded_and_leave_the_log_to_others() {
     let mut setup = Setup::new();
-    (setup.http.reads_max, setup.http.readers_max) = (1, 2);
-    (setup.http.subscribers_max, setup.http.tenant_subscribers_max) = (5, 3);
+    (setup.http.reads_max, setup.http.turns_max) = (1, 2);
+    (setup.http.subscribers_max, setup.http.tenant_subscribers_max) = (7, 3);
     let gateway = setup.start().await;
     let subscriber = Subscriber::new(&gateway.url());
     let (mut waiting, mut streams) = (Vec::new(), Vec::new());
@@ -49,7 +50,7 @@ async fn readers_that_wait_are_bounded_and_leave_the_log_to_others() {
     let other = subscriber.clone().of("college", "cg.c");
     assert_eq!(other.put(json!({})).await.0, 201);
     let (status, refused) = other.ask("").await;
-    assert_eq!((status, &refused["errors"][0]["code"]), (503, &"subscribers-full".into()));
+    assert_eq!((status, &refused["errors"][0]["code"]), (429, &"tenant-subscribers-full".into()));
     assert_eq!(gateway.read("/domain-events").await.status, 200, "the log's turns are free");
     let metrics = gateway.read("/metrics").await.text().to_owned();
     assert!(metrics.contains("event_gateway_subscription_readers 5"), "{metrics}");
@@ -66,6 +67,37 @@ async fn readers_that_wait_are_bounded_and_leave_the_log_to_others() {
         metrics.contains("event_gateway_subscription_readers 1\n")
     };
     until("readers that left are not counted", readers).await;
+}
+
+#[tokio::test]
+async fn two_tenants_that_take_all_they_can_leave_room_for_others() {
+    let mut setup = Setup::new();
+    (setup.http.subscribers_max, setup.http.tenant_subscribers_max) = (4, 2);
+    let gateway = setup.start().await;
+    let subscriber = Subscriber::new(&gateway.url());
+    let (tenants, groups) = (["diku", "college", "third", "fourth"], ["cg.a", "cg.b", "cg.c"]);
+    for tenant in &tenants[2..] {
+        enable(&gateway, tenant).await;
+    }
+    let mut streams = Vec::new();
+    // Each opens as many as it can; the refused one is the next after that.
+    for (tenant, most, code) in [
+        (tenants[0], 2, "tenant-subscribers-full"),
+        (tenants[1], 1, "tenant-subscribers-full"),
+        (tenants[2], 1, "subscribers-full"),
+        (tenants[3], 0, "subscribers-full"),
+    ] {
+        for group in &groups[..=most] {
+            assert_eq!(subscriber.clone().of(tenant, group).put(json!({})).await.0, 201);
+        }
+        for group in &groups[..most] {
+            let mut stream = subscriber.clone().of(tenant, group).stream("", &[]).await;
+            stream.begun().await;
+            streams.push(stream);
+        }
+        let (_, refused) = subscriber.clone().of(tenant, groups[most]).ask("").await;
+        assert_eq!(refused["errors"][0]["code"], code, "{tenant}");
+    }
 }
 
 #[tokio::test]

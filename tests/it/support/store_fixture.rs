@@ -63,6 +63,9 @@ pub trait Choke: StoreFixture {
     /// Makes the server or the file refuse every event of the key `choke`, and every row of the
     /// trail about the object `choke`, from now on.
     async fn choke(&self);
+
+    /// Gives the row of the trail about an object another act, as another version may write it.
+    async fn rename_act(&self, object: &str, act: &str);
 }
 
 /// Opens a store with the lanes set, and `diku` and `college` enabled.

@@ -87,6 +87,13 @@ impl Choke for OwnDatabase {
             database.run_command(choke).await.unwrap();
         }
     }
+
+    async fn rename_act(&self, object: &str, act: &str) {
+        let database = client(&self.url).await.database(&self.database);
+        let (its, act) = (doc! { "object": object }, doc! { "$set": { "act": act } });
+        let renamed = database.collection::<Document>("trail").update_one(its, act).await.unwrap();
+        assert_eq!(renamed.modified_count, 1);
+    }
 }
 
 impl Fast for OwnDatabase {

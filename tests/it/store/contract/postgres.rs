@@ -97,6 +97,12 @@ impl Choke for Schema {
             ALTER TABLE trail ADD CHECK (object <> 'choke')";
         sqlx::raw_sql(choke).execute(&mut self.outside().await).await.unwrap();
     }
+
+    async fn rename_act(&self, object: &str, act: &str) {
+        let rename = sqlx::query("UPDATE trail SET act = $1 WHERE object = $2");
+        let rename = rename.bind(act.to_owned()).bind(object.to_owned());
+        assert_eq!(rename.execute(&mut self.outside().await).await.unwrap().rows_affected(), 1);
+    }
 }
 
 impl Fast for Schema {

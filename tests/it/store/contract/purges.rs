@@ -14,6 +14,7 @@ use event_gateway::domain::tenant_job::{
     JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId,
 };
 use event_gateway::domain::time::Time;
+use event_gateway::domain::trail::Actor;
 use event_gateway::store::{
     ChangeToken, ExpansionStep, Lag, Lease, LeaseCheck, Outcome, Purge, PurgeStart, RemovalStep,
     Store, SubscriptionChange, Unpublished,
@@ -219,6 +220,7 @@ async fn fill<B: StoreFixture>(opened: &OpenStore<B>) -> Lease {
         id: TenantJobId::new(Uuid::from_u128(1)),
         tenant: diku(),
         attributes: TenantAttributes::of(TenantAct::Purge { force: true }),
+        by: Actor::shell("test"),
         submitted: at(6),
         progress: JobProgress::default(),
     };

@@ -95,6 +95,11 @@ impl Choke for Folder {
             BEGIN SELECT RAISE(ABORT, 'choked'); END";
         self.outside().execute_batch(choke).unwrap();
     }
+
+    async fn rename_act(&self, object: &str, act: &str) {
+        let rename = "UPDATE trail SET act = ? WHERE object = ?";
+        assert_eq!(self.outside().execute(rename, [act, object]).unwrap(), 1);
+    }
 }
 
 impl Fast for Folder {

@@ -14,6 +14,7 @@ use event_gateway::domain::tenant_job::{
 };
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::TopicSpec;
+use event_gateway::domain::trail::Actor;
 use event_gateway::domain::wire_form::WireForm;
 use event_gateway::store::{ChangeToken, ErasureStep, Error, Head, Outcome, Scan};
 use uuid::Uuid;
@@ -184,6 +185,7 @@ pub async fn a_job_is_found_until_it_is_removed<B: StoreFixture>() {
         id: TenantJobId::new(Uuid::from_u128(id)),
         tenant: tenant.clone(),
         attributes: TenantAttributes::of(TenantAct::Enable),
+        by: Actor::user(Some("1"), Some("https://k/realms/diku"), Some("1/2")),
         submitted: Time::from_ms(1_000 - i64::try_from(id).unwrap()),
         progress: JobProgress::default(),
     };
