@@ -30,8 +30,8 @@ use crate::intake;
 use crate::sink;
 
 pub use options::{
-    AclOptions, AuditOptions, Cli, Command, DescriptorOptions, ErasuresCommand, Given,
-    GrowTopicOptions, HexkitOptions, KafkaOptions, LanesCommand, ListTrailOptions,
+    AclOptions, ApplyTopicsOptions, AuditOptions, Cli, Command, DescriptorOptions, ErasuresCommand,
+    Given, GrowTopicOptions, HexkitOptions, KafkaOptions, LanesCommand, ListTrailOptions,
     ObsoleteTopicsOptions, PartsOptions, PurgeOptions, ReplaysCommand, RepublishOptions,
     ResizeOptions, RestoreOptions, ServeOptions, SinksCommand, SomeTopicsOptions,
     StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand, TenantsOptions,
@@ -108,6 +108,7 @@ impl Config {
             store: store_config(store)?,
             sinks: all_sinks(parts, &settings, replica.lanes)?,
         };
+        auth::warn_of_plain_text(&config.http.auth, listener.http_host, config.http.tls.is_some());
         unread::warn(options, given, &config.store);
         hexkit::warn_of_half(&parts.hexkit, &config.settings);
         warn_of_not_stored(&config.sinks, &config.settings);

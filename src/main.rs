@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use event_gateway::cli::descriptor::Variable;
 use event_gateway::cli::replays::Show;
+use event_gateway::cli::topics::Form;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{
     self, AclOptions, AuditOptions, Cli, Command, Config, ErasuresCommand, LanesCommand,
@@ -21,8 +22,7 @@ use event_gateway::follow::audit::Scope;
 use event_gateway::follow::erasure::submit::ErasureDeps;
 use event_gateway::follow::replay::submit::SubmitDeps;
 use event_gateway::follow::tenant_jobs::TenantDeps;
-use event_gateway::follow::topics::TopicDeps;
-use event_gateway::follow::topics::acl::Acts;
+use event_gateway::follow::topics::{Shorten, TopicDeps, acl::AclSet, grow::Parked};
 use event_gateway::metrics::Metrics;
 use event_gateway::sink::{self, Sinks};
 use event_gateway::store::{self, Access, Store, TrailScan};
@@ -143,7 +143,7 @@ async fn purge(options: &PurgeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<
 
 /// Runs a subcommand of `topics`.
 async fn topics(command: TopicsCommand, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
-    use cli::topics::{Form, diff, grow, list, obsolete};
+    use cli::topics::{apply, diff, grow, list, obsolete};
     let form = |is_json| if is_json { Form::Json } else { Form::Text };
     let by = clock.new_id().to_string();
     match command {
@@ -164,13 +164,15 @@ async fn topics(command: TopicsCommand, clock: Arc<dyn Clock>) -> anyhow::Result
             }
         }
         TopicsCommand::Apply(options) => {
-            let opened = open_broker(&options.topics, clock).await?;
-            cli::topics::apply::run(opened.topic_deps()?, options.tenant.as_ref()).await
+            let opened = open_broker(&options.some.topics, clock).await?;
+            let shorten = if options.shorten { Shorten::Yes } else { Shorten::No };
+            apply::run(opened.topic_deps()?, options.some.tenant.as_ref(), shorten).await
         }
         TopicsCommand::Grow(options) => {
             let opened = open_broker(&options.topics, clock).await?;
-            let wait = options.wait.map(Duration::from_secs);
-            grow::run(opened.topic_deps()?, &options.topic, &by, wait).await
+            let parked = if options.with_parked { Parked::Accepted } else { Parked::Refused };
+            let how = (options.wait.map(Duration::from_secs), parked);
+            grow::run(opened.topic_deps()?, &options.topic, &by, how).await
         }
         TopicsCommand::Obsolete(options) => {
             let opened = open_broker(&options.some.topics, clock).await?;
@@ -182,22 +184,20 @@ async fn topics(command: TopicsCommand, clock: Arc<dyn Clock>) -> anyhow::Result
     }
 }
 
-async fn acl(
-    options: &AclOptions,
-    form: cli::topics::Form,
-    clock: Arc<dyn Clock>,
-) -> anyhow::Result<()> {
+async fn acl(options: &AclOptions, form: Form, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let AclOptions { tenant, group, principal, manage, topics, .. } = options;
-    let Opened { store, settings, sinks } = open_broker(topics, clock).await?;
-    let user = group.as_ref().map_or("event-gateway".to_owned(), ToString::to_string);
-    let holder = cli::topics::acl::Holder {
-        principal: &principal.clone().unwrap_or_else(|| format!("User:{user}")),
-        tenant: tenant.as_ref(),
-        group: group.as_ref(),
-        acts: if *manage { Acts::Manage } else { Acts::Serve },
+    let settings = config::settings(&topics.tenants, &topics.store)?;
+    let store = open_attached(&topics.store, clock);
+    let tenants = match tenant {
+        // Its rights are granted before it is enabled, and perhaps before there is a store.
+        Some(tenant) => vec![tenant.clone()],
+        None => cli::topics::tenants(&*store.await?, &settings).await?,
     };
-    let broker = sinks.broker().map_or("HOST:PORT".to_owned(), |kafka| kafka.place());
-    cli::topics::acl::run(&*store, &settings, &holder, &broker, form).await
+    let (principal, tenants, group) = (principal.as_deref(), &*tenants, group.as_ref());
+    let set = if *manage { AclSet::Manage } else { AclSet::Serve };
+    let sinks = open_outside(config::sinks(&topics.kafka, &topics.store, 1)?)?;
+    let holder = cli::topics::acl::Holder { principal, tenants, group, set };
+    cli::topics::acl::run(&settings, &holder, sinks.broker().map(|kafka| kafka.place()), form)
 }
 
 async fn audit(options: &AuditOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {

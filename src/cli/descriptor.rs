@@ -1,8 +1,10 @@
 //! `descriptor`: prints the ModuleDescriptor, by which Okapi and the entitlement manager know the
 //! gateway as a module of FOLIO.
 //!
-//! The descriptor's handlers and permissions are those of the route table, its variables are the
-//! options of `serve`, and its topics are those that the files give to any tenant.
+//! The descriptor's handlers and permissions are those of the route table, and its topics those
+//! that the files give to any tenant. Okapi gives a container every variable of `env`, and `null`
+//! as the value of one without any: so it lists those that a deployment behind Okapi sets, each
+//! with a value, and `metadata` has all options of `serve`.
 
 use std::io::Write;
 
@@ -17,18 +19,40 @@ use crate::http::{self, ALL, ALL_OF_ALL_TENANTS, Access, PERMISSIONS};
 const TENANT: &str = "/_/tenant";
 /// The path of the metrics, which are scraped past Okapi.
 const METRICS: &str = "/metrics";
-/// The values that variables have in a container behind Okapi, where they are not the defaults.
-const IN_CONTAINERS: [(&str, &str); 3] =
-    [("ENV", "folio"), ("HTTP_HOST", "0.0.0.0"), ("AUTH_MODE", "perimeter")];
+/// The variables that a container behind Okapi gets, each with its value there; without one, with
+/// its default. An empty one counts as unset. Okapi's own `/_/env` overrides them.
+const IN_CONTAINERS: [(&str, Option<&str>); 19] = [
+    ("ENV", Some("folio")),
+    ("HTTP_HOST", Some("0.0.0.0")),
+    ("HTTP_PORT", None),
+    ("AUTH_MODE", Some("perimeter")),
+    ("DB_HOST", Some("postgres")),
+    ("DB_PORT", None),
+    ("DB_USERNAME", None),
+    ("DB_PASSWORD", None),
+    ("DB_DATABASE", None),
+    ("DB_MAXPOOLSIZE", None),
+    ("DB_QUERYTIMEOUT", None),
+    ("KAFKA_HOST", Some("kafka")),
+    ("KAFKA_PORT", None),
+    ("KAFKA_SECURITY_PROTOCOL", None),
+    ("KAFKA_SSL_TRUSTSTORE_LOCATION", Some("")),
+    ("KAFKA_SSL_KEYSTORE_LOCATION", Some("")),
+    ("REPLICATION_FACTOR", Some("")),
+    ("MAX_REQUEST_SIZE", None),
+    ("TENANTS_DIR", None),
+];
 
 /// A variable of the environment that the gateway reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Variable {
     /// The name.
     pub name: String,
     /// The value that it has if it is unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
     /// A sentence about it.
+    #[serde(rename = "description")]
     pub help: String,
 }
 
@@ -85,14 +109,14 @@ struct Launch {
 #[derive(Serialize)]
 struct Env {
     name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<String>,
+    value: String,
     description: String,
 }
 
 #[derive(Serialize)]
 struct Metadata {
     topics: Vec<String>,
+    variables: Vec<Variable>,
 }
 
 /// Prints the descriptor of this version; `variables` are those of `serve`.
@@ -114,9 +138,9 @@ pub fn print(settings: &Settings, variables: Vec<Variable>) -> anyhow::Result<()
             docker_args: json!({ "HostConfig": { "PortBindings": {
                 "8081/tcp": [{ "HostPort": "%p" }],
             } } }),
-            env: variables.into_iter().map(Env::from).collect(),
+            env: variables.iter().filter_map(in_container).collect(),
         },
-        metadata: Metadata { topics: topics(settings) },
+        metadata: Metadata { topics: topics(settings), variables },
         name: "Event gateway",
         id,
     };
@@ -175,10 +199,10 @@ fn topics(settings: &Settings) -> Vec<String> {
     specs.map(|spec| spec.topic.as_str().replace(any.as_str(), "{tenant}")).collect()
 }
 
-impl From<Variable> for Env {
-    fn from(Variable { name, default, help }: Variable) -> Self {
-        let set = IN_CONTAINERS.iter().find(|(of, _)| *of == name);
-        let value = set.map(|(_, value)| (*value).to_owned()).or(default);
-        Self { name, value, description: help }
-    }
+/// Returns a variable as a container gets it, if it does.
+fn in_container(variable: &Variable) -> Option<Env> {
+    let Variable { name, default, help } = variable;
+    let (_, set) = IN_CONTAINERS.iter().find(|(of, _)| of == name)?;
+    let value = set.map(str::to_owned).or_else(|| default.clone())?;
+    Some(Env { name: name.clone(), value, description: help.clone() })
 }

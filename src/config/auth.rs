@@ -14,6 +14,10 @@ use crate::http::{Auth, Issuers, KeycloakConfig};
 
 /// The least bytes of the key: a shorter one than a hash can be guessed (RFC 7518, section 3.2).
 const KEY_BYTES_MIN: usize = 32;
+/// The longest time that a request with a key that may be used waits for fresh ones.
+const KEYS_WAIT: Duration = Duration::from_millis(500);
+/// The longest time in which an issuer must answer with its keys.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(4);
 const OF_OKAPI: [&str; 2] = ["AUTH_OKAPI_KEY", "AUTH_OKAPI_KEY_FILE"];
 const OF_KEYCLOAK: [&str; 6] = [
     "AUTH_ISSUERS",
@@ -37,6 +41,11 @@ pub(super) fn auth(options: &AuthOptions, host: IpAddr, given: &Given) -> anyhow
              AUTH_MODE=okapi or keycloak to have the gateway check them"
         ),
     };
+    ensure!(
+        mode != AuthMode::Perimeter || options.auth_metrics != Some(MetricsAccess::Closed),
+        "AUTH_METRICS is closed, but AUTH_MODE is perimeter, in which nobody checks who asks for \
+         /metrics past Okapi: close it in the network"
+    );
     let of_others = match mode {
         AuthMode::Perimeter => [&OF_OKAPI[..], &OF_KEYCLOAK].concat(),
         AuthMode::Okapi => OF_KEYCLOAK.to_vec(),
@@ -50,6 +59,16 @@ pub(super) fn auth(options: &AuthOptions, host: IpAddr, given: &Given) -> anyhow
         AuthMode::Perimeter => Ok(Auth::Perimeter),
         AuthMode::Okapi => Ok(Auth::Okapi(key(options)?)),
         AuthMode::Keycloak => keycloak(options).map(Auth::Keycloak),
+    }
+}
+
+/// Warns of tokens that cross a network in plain text.
+pub(super) fn warn_of_plain_text(auth: &Auth, host: IpAddr, has_tls: bool) {
+    if !has_tls && !host.to_canonical().is_loopback() && !matches!(auth, Auth::Perimeter) {
+        tracing::warn!(
+            "tokens come to {host} in plain text, and whoever is on the way can use them: set \
+             HTTP_TLS_CERT and HTTP_TLS_KEY, or let a proxy on this host speak TLS"
+        );
     }
 }
 
@@ -109,6 +128,8 @@ fn keycloak(options: &AuthOptions) -> anyhow::Result<KeycloakConfig> {
         audience: options.auth_audience.clone(),
         keys_ttl: Duration::from_secs(options.auth_jwks_ttl_s),
         keys_stale_max: Duration::from_secs(options.auth_jwks_stale_s),
+        keys_wait: KEYS_WAIT,
+        fetch_timeout: FETCH_TIMEOUT,
         realms_max: options.auth_realms_max,
     })
 }

@@ -217,9 +217,13 @@ mod tests {
     #[test]
     fn what_tls_and_sasl_lack_is_reported_with_the_variable() {
         let sasl = ["--kafka-security-protocol", "SASL_SSL"];
+        let with = |more: &[&'static str]| [&sasl[..], more].concat();
         for (args, named) in [
-            (&["--kafka-ssl-truststore-location", "/nowhere/ca.pem"][..], "/nowhere/ca.pem"),
-            (&["--kafka-ssl-keystore-location", "/nowhere/me.p12"], "KAFKA_SSL_KEYSTORE_LOCATION"),
+            (&*with(&["--kafka-ssl-truststore-location", "/nowhere/ca.pem"]), "/nowhere/ca.pem"),
+            (
+                &with(&["--kafka-ssl-keystore-location", "/nowhere/me.p12"]),
+                "KAFKA_SSL_KEYSTORE_LOCATION",
+            ),
             (&sasl, "KAFKA_SASL_MECHANISM is not set"),
             (&[&sasl[..], &["--kafka-sasl-mechanism", "GSSAPI"]].concat(), "SCRAM-SHA-512"),
         ] {
@@ -231,6 +235,39 @@ mod tests {
     }
 
     #[test]
+    fn what_the_protocol_does_not_use_is_no_lock_and_is_refused() {
+        let url = "--kafka-sasl-oauthbearer-token-endpoint-url";
+        let protocol = |name: &'static str| ["--kafka-security-protocol", name];
+        for (args, told) in [
+            (
+                &["--kafka-sasl-username", "u", "--kafka-sasl-password", "s3cret"][..],
+                "KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD are set, but KAFKA_SECURITY_PROTOCOL is \
+                 PLAINTEXT",
+            ),
+            (
+                &["--kafka-ssl-truststore-location", "ca.pem"],
+                "KAFKA_SSL_TRUSTSTORE_LOCATION is set, but KAFKA_SECURITY_PROTOCOL is PLAINTEXT",
+            ),
+            (
+                &[&protocol("SASL_PLAINTEXT")[..], &["--kafka-ssl-keystore-location", "x"]]
+                    .concat(),
+                "SASL_PLAINTEXT, which is without TLS",
+            ),
+            (
+                &[&protocol("SSL")[..], &["--kafka-sasl-mechanism", "PLAIN"]].concat(),
+                "SSL, which is without SASL",
+            ),
+            (
+                &[&protocol("SASL_SSL")[..], &[url, "https://u:s3cret@kc/token"]].concat(),
+                "TOKEN_ENDPOINT_URL has a user or a password in it",
+            ),
+        ] {
+            let error = settings(&options(args), &[]).unwrap_err().to_string();
+            assert!(error.contains(told) && !error.contains("s3cret"), "{args:?}: {error}");
+        }
+    }
+
+    #[test]
     fn a_store_that_only_java_reads_is_refused_with_the_command_that_converts_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, bytes: &[u8]| {
@@ -238,6 +275,7 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             path
         };
+        let tls = ["--kafka-security-protocol", "SSL"];
         let jks = file("store.p12", b"\xfe\xed\xfe\xed\0\0\0\x02");
         let text = file("store.pem", b"not a certificate");
         for (option, path, told) in [
@@ -245,11 +283,14 @@ mod tests {
             ("--kafka-ssl-keystore-location", &jks, "-deststoretype PKCS12"),
             ("--kafka-ssl-keystore-location", &text, "neither PEM nor PKCS#12"),
         ] {
-            let error = settings(&options(&[option, path]), &[]).unwrap_err().to_string();
+            let error = settings(&options(&[&tls[..], &[option, path]].concat()), &[])
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(told) && error.contains(&**path), "{error}");
         }
         let pem = file("ca.jks", b"-----BEGIN CERTIFICATE-----");
-        let all = settings(&options(&["--kafka-ssl-keystore-location", &pem]), &[]).unwrap();
+        let keystore = ["--kafka-ssl-keystore-location", &*pem];
+        let all = settings(&options(&[&tls[..], &keystore].concat()), &[]).unwrap();
         assert!(all.contains(&("ssl.key.location".to_owned(), pem)), "the name says nothing");
     }
 

@@ -37,7 +37,8 @@ pub use serve::{BODY_BYTES, LimitsOptions, ListenerOptions, ServeOptions};
 pub use store::{PostgresOptions, StoreOptions, TenantsOptions};
 pub use subscriptions::SubscriptionsCommand;
 pub use topics::{
-    AclOptions, GrowTopicOptions, ObsoleteTopicsOptions, SomeTopicsOptions, TopicsCommand,
+    AclOptions, ApplyTopicsOptions, GrowTopicOptions, ObsoleteTopicsOptions, SomeTopicsOptions,
+    TopicsCommand,
 };
 pub use trail::{ListTrailOptions, TrailCommand};
 pub use usage::Usage;

@@ -44,8 +44,11 @@ impl Topic {
     /// Returns whether the name is reserved for a gateway's own topics, such as
     /// `folio.event-gateway.cursors`, whatever `ENV` that gateway has.
     pub fn is_reserved(&self) -> bool {
-        let parts: Vec<_> = self.0.split('.').collect();
-        matches!(parts[..], [OWN, _] | [_, OWN, _])
+        // Kafka refuses a name that is another one's but for `.` and `_`.
+        [&['.'][..], &['.', '_']].into_iter().any(|between| {
+            let parts: Vec<_> = self.0.split(between).collect();
+            matches!(parts[..], [OWN, _] | [_, OWN, _])
+        })
     }
 }
 

@@ -76,8 +76,8 @@ impl fmt::Display for Act {
 /// An actor, and the request by which the actor acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// The actor: `user:` and the user's id, `user` if the caller names none, `shell:` and the user
-    /// of the operating system, or `gateway`.
+    /// The actor: `user:` and the user's id, `subject:` and that of a token without a user, `user`
+    /// if the caller names neither, `shell:` and the user of the operating system, or `gateway`.
     pub who: String,
     /// The issuer of the caller's token, if the gateway has checked one.
     pub issuer: Option<String>,
@@ -85,10 +85,28 @@ pub struct Actor {
     pub request_id: Option<String>,
 }
 
+/// The names of the caller of a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CallerNames<'a> {
+    /// The user's id.
+    pub user: Option<&'a str>,
+    /// The subject of the caller's token.
+    pub subject: Option<&'a str>,
+}
+
 impl Actor {
-    /// Makes the actor of an HTTP request.
+    /// Makes the actor of a user's request.
     pub fn user(id: Option<&str>, issuer: Option<&str>, request_id: Option<&str>) -> Self {
-        let who = id.map_or("user".to_owned(), |id| format!("user:{id}"));
+        Self::caller(CallerNames { user: id, subject: None }, issuer, request_id)
+    }
+
+    /// Makes the actor of an HTTP request.
+    pub fn caller(named: CallerNames<'_>, issuer: Option<&str>, request_id: Option<&str>) -> Self {
+        let who = match named {
+            CallerNames { user: Some(id), .. } => format!("user:{id}"),
+            CallerNames { subject: Some(subject), .. } => format!("subject:{subject}"),
+            CallerNames { .. } => "user".to_owned(),
+        };
         let cut_off = |text: &str| cut(text, NAME_BYTES_MAX);
         Self {
             who: cut_off(&who),
@@ -211,7 +229,7 @@ fn cut(text: &str, bytes_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Act, Actor, Time, TrailPlace};
+    use super::{Act, Actor, CallerNames, Time, TrailPlace};
 
     #[test]
     fn each_act_has_a_name_of_its_own() {
@@ -233,6 +251,8 @@ mod tests {
         assert_eq!((entry.object.len(), entry.reason.unwrap().len()), (1_000, 1_000));
         assert_eq!(Actor::user(Some("gateway"), None, None).who, "user:gateway");
         assert_eq!(Actor::user(None, None, None).who, "user");
+        let named = CallerNames { user: None, subject: Some("shell:root") };
+        assert_eq!(Actor::caller(named, None, None).who, "subject:shell:root");
         assert_eq!(Actor::shell("root").who, "shell:root");
     }
 

@@ -73,6 +73,8 @@ pub struct ComparedTopic {
 pub enum Remedy {
     /// `topics apply` does it.
     Apply,
+    /// `topics apply --shorten` does it, since Kafka then removes records that it has kept.
+    Shorten,
     /// `topics grow` does it, since keys move to other partitions.
     Grow,
     /// The gateway doesn't do it.
@@ -87,11 +89,16 @@ impl ComparedTopic {
 
     /// Returns the way in which a difference of this topic can be removed. Partitions never become
     /// fewer, replicas are Kafka's own matter, and no more replicas are demanded for a record than
-    /// are in sync.
+    /// are in sync. Records that Kafka keeps are removed only if that is asked for: the log need
+    /// not have them any more.
     pub fn remedy(&self, difference: &Difference) -> Remedy {
         let found = self.found.clone().unwrap_or_default();
         match difference.setting {
-            TopicSetting::Retention | TopicSetting::CleanupPolicy => Remedy::Apply,
+            // Another policy keeps other records, whichever of them it is.
+            TopicSetting::CleanupPolicy => Remedy::Shorten,
+            TopicSetting::Retention if self.has_another_policy() => Remedy::Shorten,
+            TopicSetting::Retention if difference.is_shorter() => Remedy::Shorten,
+            TopicSetting::Retention => Remedy::Apply,
             TopicSetting::Partitions
                 if found.partitions < usize::from(self.wanted.spec.partitions) =>
             {
@@ -105,6 +112,21 @@ impl ComparedTopic {
             TopicSetting::Partitions | TopicSetting::ReplicationFactor => Remedy::None,
         }
     }
+}
+
+impl ComparedTopic {
+    fn has_another_policy(&self) -> bool {
+        self.differences.iter().any(|it| it.setting == TopicSetting::CleanupPolicy)
+    }
+}
+
+/// Whether Kafka may remove records that it has kept until now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shorten {
+    /// It may.
+    Yes,
+    /// It keeps them.
+    No,
 }
 
 /// Returns the topics that the files want of one tenant, or of all that the store has, in the order
@@ -165,21 +187,26 @@ pub fn act(actor: &Actor, topic: &Topic, tenants: &[TenantLog]) -> TrailEntry {
     }
 }
 
-/// Creates a topic that is missing, or sets those of its settings for which that is safe; the actor
-/// stands in the trail. Returns the differences that it has removed.
+/// Creates a topic that is missing, or sets those of its settings for which that is safe, or asked
+/// for; the actor stands in the trail. Returns the differences that it has removed.
 pub async fn apply(
     deps: TopicDeps<'_>,
     compared: &ComparedTopic,
+    shorten: Shorten,
     actor: &Actor,
 ) -> Result<Vec<Difference>, Error> {
     let WantedTopic { spec, tenants } = &compared.wanted;
-    let entry = act(actor, &spec.topic, tenants).because(Some("the settings of the files"));
+    let entry = act(actor, &spec.topic, tenants);
     if compared.found.is_none() {
-        deps.store.add_trail(&entry).await?;
+        deps.store.add_trail(&entry.because(Some("created"))).await?;
         deps.kafka.ensure(std::slice::from_ref(spec)).await?;
         return Ok(Vec::new());
     }
-    let safe = |it: &&Difference| compared.remedy(it) == Remedy::Apply;
+    let safe = |it: &&Difference| match compared.remedy(it) {
+        Remedy::Apply => true,
+        Remedy::Shorten => shorten == Shorten::Yes,
+        Remedy::Grow | Remedy::None => false,
+    };
     let safe: Vec<_> = compared.differences.iter().filter(safe).cloned().collect();
     let value = |it: &Difference| match it.setting {
         // Of a compacted topic, the comparison is about records that are kept for ever.
@@ -188,8 +215,52 @@ pub async fn apply(
     };
     let settings: Vec<_> = safe.iter().map(|it| (it.setting.name(), value(it))).collect();
     if !settings.is_empty() {
-        deps.store.add_trail(&entry).await?;
+        let why = safe
+            .iter()
+            .zip(&settings)
+            .map(|(it, (name, to))| format!("{name} {} -> {to}", it.found));
+        let why = why.collect::<Vec<_>>().join(", ");
+        deps.store.add_trail(&entry.because(Some(&why))).await?;
         deps.kafka.alter(&spec.topic, &settings).await?;
     }
     Ok(safe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ComparedTopic, Remedy, TopicDescription, WantedTopic};
+    use crate::domain::topic::{Topic, TopicSpec};
+
+    fn remedies(wanted: (i64, bool), found: (Option<i64>, &str)) -> Vec<Remedy> {
+        let topic = Topic::parse("folio.diku.inventory.item").unwrap();
+        let (retention_ms, compacted) = wanted;
+        let spec = TopicSpec { topic, partitions: 1, retention_ms, compacted };
+        let found = TopicDescription {
+            partitions: 1,
+            retention_ms: found.0,
+            cleanup_policy: Some(found.1.to_owned()),
+            ..TopicDescription::default()
+        };
+        let differences = found.differences(&spec, None);
+        let wanted = WantedTopic { spec, tenants: Vec::new() };
+        let compared = ComparedTopic { wanted, found: Some(found), differences };
+        compared.differences.iter().map(|it| compared.remedy(it)).collect()
+    }
+
+    #[test]
+    fn records_that_kafka_keeps_are_removed_only_if_that_is_asked_for() {
+        for (wanted, found, remedy) in [
+            ((60_000, false), (Some(60_000), "delete"), vec![]),
+            ((60_000, false), (Some(59_999), "delete"), vec![Remedy::Apply]),
+            ((-1, false), (Some(60_000), "delete"), vec![Remedy::Apply]),
+            ((60_000, false), (Some(60_001), "delete"), vec![Remedy::Shorten]),
+            ((60_000, false), (None, "delete"), vec![Remedy::Shorten]),
+            ((60_000, true), (None, "compact"), vec![]),
+            ((-1, true), (None, "delete"), vec![Remedy::Shorten]),
+            ((60_000, true), (Some(60_000), "delete"), vec![Remedy::Shorten; 2]),
+            ((60_000, false), (None, "compact"), vec![Remedy::Shorten; 2]),
+        ] {
+            assert_eq!(remedies(wanted, found), remedy, "{wanted:?} {found:?}");
+        }
+    }
 }

@@ -2,9 +2,10 @@
 //! each.
 //!
 //! `gate` asks here for every connection, and `middleware` for every request. If all seats are
-//! taken, a new connection takes the seat of the one that has been idle the longest. If none is
-//! idle, a few more may come in beyond the limit, for probes alone: any other request on them is
-//! refused with 503.
+//! taken, a new connection takes the seat of the one that has been idle the longest, or else of the
+//! one that has sent a part of a head for the longest. If each has a request that is being
+//! answered, a few more may come in beyond the limit, for probes alone: any other request on them
+//! is refused with 503.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,10 +29,10 @@ pub(super) struct Connections {
 struct Places {
     taken: usize,
     extra: usize,
-    /// The connections that wait for a request, the longest first: those with a seat, and those
-    /// beyond the limit.
-    idle: BTreeMap<u64, Weak<Connection>>,
-    idle_extra: BTreeMap<u64, Weak<Connection>>,
+    /// The connections that wait for a request, in the order in which they make room: those with a
+    /// seat, and those beyond the limit.
+    idle: BTreeMap<Waiting, Weak<Connection>>,
+    idle_extra: BTreeMap<Waiting, Weak<Connection>>,
     idle_so_far: u64,
 }
 
@@ -51,8 +52,8 @@ pub(super) struct Connection {
 #[derive(Debug, Clone, Copy)]
 struct Standing {
     place: Place,
-    /// The connection's number among those that wait.
-    idle: Option<u64>,
+    /// The connection's place among those that wait.
+    idle: Option<Waiting>,
     /// Whether another connection has taken its place.
     lost: bool,
 }
@@ -63,8 +64,12 @@ enum Place {
     Extra,
 }
 
+/// The place of a connection among those that wait for a request: who has sent nothing makes room
+/// first, and then who has waited so for the longest, by number.
+type Waiting = (Come, u64);
+
 /// The part of a request that has arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Come {
     /// Nothing.
     Nothing,
@@ -139,7 +144,7 @@ impl Places {
         }
     }
 
-    fn idle(&mut self, place: Place) -> &mut BTreeMap<u64, Weak<Connection>> {
+    fn idle(&mut self, place: Place) -> &mut BTreeMap<Waiting, Weak<Connection>> {
         match place {
             Place::Seat => &mut self.idle,
             Place::Extra => &mut self.idle_extra,
@@ -155,20 +160,19 @@ impl Places {
 }
 
 impl Connection {
-    /// Marks the connection as waiting for a request. One with a seat that has sent a part of a
-    /// head is not idle.
+    /// Marks the connection as waiting for a request, or for the rest of its head.
     pub(super) fn waits(self: &Arc<Self>, waker: &Waker, come: Come) {
         *self.waker.lock().expect("no holder panics") = Some(waker.clone());
         let mut places = self.all.lock();
         let mut standing = self.standing();
-        if come == Come::Part && standing.place == Place::Seat {
-            places.is_not_idle(&mut standing);
-        } else if standing.idle.is_none() && !standing.lost {
-            places.idle_so_far += 1;
-            let number = places.idle_so_far;
-            standing.idle = Some(number);
-            places.idle(standing.place).insert(number, Arc::downgrade(self));
+        if standing.lost || standing.idle.is_some_and(|(waited_with, _)| waited_with == come) {
+            return;
         }
+        places.is_not_idle(&mut standing);
+        places.idle_so_far += 1;
+        let waiting = (come, places.idle_so_far);
+        standing.idle = Some(waiting);
+        places.idle(standing.place).insert(waiting, Arc::downgrade(self));
     }
 
     /// Sets the waker that is called when the request is answered.

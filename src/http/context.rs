@@ -20,7 +20,7 @@ use crate::domain::draft::Origin;
 use crate::domain::headers::Headers;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::domain::trail::Actor;
+use crate::domain::trail::{Actor, CallerNames};
 
 /// The header with the id that Okapi gives to a request.
 pub(super) const REQUEST_ID: &str = "X-Okapi-Request-Id";
@@ -67,7 +67,8 @@ pub(super) fn context(
     caller.check(permission, &tenant)?;
     let headers = Arc::new(inherited(request, clock, caller)?);
     let issuer = caller.issuer.as_deref();
-    let actor = Actor::user(headers.value(USER), issuer, headers.value(TRACED_REQUEST_ID));
+    let named = CallerNames { user: headers.value(USER), subject: caller.subject.as_deref() };
+    let actor = Actor::caller(named, issuer, headers.value(TRACED_REQUEST_ID));
     let (expires, for_all) = (caller.expires, caller.may_in_all_tenants(permission));
     Ok(TenantContext { origin: Origin { tenant, headers }, expires, actor, for_all })
 }

@@ -15,11 +15,14 @@ pub(super) enum Denied {
     NoToken,
     #[error("the token is refused: {0}")]
     Token(#[from] Refused),
-    #[error("the keys of the token's issuer are not known, since it can't be reached")]
+    #[error(
+        "the keys of the token's issuer are not known, since it can't be reached, or too many \
+         issuers that nobody knows are asked first"
+    )]
     KeysUnavailable,
     #[error("the token is of another tenant than the header `X-Okapi-Tenant`")]
     Tenant,
-    #[error("the token is of another user than the header `X-Okapi-User-Id`")]
+    #[error("the token is of another user than the header `X-Okapi-User-Id`, or of none")]
     User,
     #[error("the permission `{}` is missing", .0.name)]
     Permission(Permission),

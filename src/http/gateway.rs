@@ -106,7 +106,7 @@ impl Gateway {
     /// Builds the state from the parts that `app` built.
     pub(super) fn new(deps: HttpDeps) -> std::io::Result<Self> {
         let config = &deps.config;
-        let auth = Authenticator::new(&config.auth, &deps.clock, &deps.metrics)?;
+        let auth = Authenticator::new(&config.auth, &deps.store, &deps.clock, &deps.metrics)?;
         let bodies = Shares::new(config.bodies_bytes_max, config.tenant_bodies_bytes_max);
         let waiters = Shares::new(config.waiters_max, config.tenant_waiters_max);
         let turns = Shares::new(config.turns_max, config.tenant_turns_max);

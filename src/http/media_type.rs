@@ -60,5 +60,5 @@ fn refuse_encodings(request: &HttpRequest) -> Result<(), Problem> {
     if values.all(|value| value.as_bytes().split(|b| *b == b',').all(identity)) {
         return Ok(());
     }
-    Err(Problem::UnsupportedMediaType { accepted: "the content encoding identity" })
+    Err(Problem::CompressedBody)
 }

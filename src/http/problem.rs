@@ -134,6 +134,8 @@ pub(super) enum Problem {
     RecordTooLarge { pointer: String, bytes_max: usize },
     #[error("the content type must be {accepted}, JSON in UTF-8")]
     UnsupportedMediaType { accepted: &'static str },
+    #[error("the body must not be compressed: send it without Content-Encoding")]
+    CompressedBody,
     #[error("a batch has at least one change")]
     EmptyBatch,
     /// Violations by posted events; never empty.

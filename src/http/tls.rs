@@ -9,13 +9,14 @@ mod stream;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::RwLock;
 
 use openssl::error::ErrorStack;
+use openssl::pkey::{PKey, Private};
 use openssl::sha::sha256;
 use openssl::ssl::{
-    AlpnError, Ssl, SslAcceptor, SslContext, SslFiletype, SslMethod, SslOptions, select_next_proto,
+    AlpnError, Ssl, SslAcceptor, SslContext, SslMethod, SslOptions, select_next_proto,
 };
 use openssl::x509::X509;
 use tokio::net::TcpStream;
@@ -35,7 +36,7 @@ pub struct Tls {
 
 struct Pair {
     context: SslContext,
-    /// The sum of the files that were read last, whether or not they could be used.
+    /// The digest of the files that were read last, whether or not they could be used.
     read: [u8; 32],
 }
 
@@ -52,7 +53,7 @@ pub enum TlsError {
     },
     /// A file is no PEM file of its kind, or the key is not the certificate's.
     #[error(
-        "`{}` and `{}` are no certificate chain and its key in PEM form: {source}",
+        "`{}` and `{}` are no certificate chain and its key in PEM form: {why}",
         certificate.display().to_string().escape_debug(), key.display().to_string().escape_debug()
     )]
     Unusable {
@@ -61,32 +62,38 @@ pub enum TlsError {
         /// The file of the key.
         key: PathBuf,
         /// The cause.
-        source: ErrorStack,
+        why: String,
     },
+    /// The key has a passphrase, and nobody is asked for it.
+    #[error(
+        "the key in `{}` is encrypted: `openssl pkey -in KEY -out DECRYPTED` decrypts it",
+        key.display().to_string().escape_debug()
+    )]
+    Encrypted {
+        /// The file of the key.
+        key: PathBuf,
+    },
+}
+
+/// The files of a pair, as they were read.
+struct Files {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
 }
 
 impl Tls {
     /// Loads a certificate chain and its key, each from a PEM file.
     pub fn load(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
-        let read = sum(&certificate, &key)?;
-        let context = context(&certificate, &key)?;
+        let files = Files::read(&certificate, &key)?;
+        let (context, read) = (files.context(&certificate, &key)?, files.digest());
         Ok(Self { certificate, key, pair: RwLock::new(Pair { context, read }) })
     }
 
     /// Takes up files that have changed since they were read last, for connections that come from
     /// now on. If they can't be used, it is reported once, and the former pair goes on. It blocks
-    /// while it reads.
+    /// while it reads, but holds up no connection.
     pub fn reload(&self) {
-        let reloaded = sum(&self.certificate, &self.key).and_then(|read| {
-            let mut pair = self.pair.write().expect("no holder panics");
-            if pair.read == read {
-                return Ok(false);
-            }
-            pair.read = read;
-            pair.context = context(&self.certificate, &self.key)?;
-            Ok(true)
-        });
-        match reloaded {
+        match self.take_up() {
             Ok(false) => {}
             Ok(true) => tracing::info!("took up the new certificate of the listener"),
             Err(error) => tracing::error!(
@@ -94,6 +101,20 @@ impl Tls {
                  {error}"
             ),
         }
+    }
+
+    /// Takes up files that have changed; returns whether they have.
+    fn take_up(&self) -> Result<bool, TlsError> {
+        let files = Files::read(&self.certificate, &self.key)?;
+        let read = files.digest();
+        if self.pair.read().expect("no holder panics").read == read {
+            return Ok(false);
+        }
+        let context = files.context(&self.certificate, &self.key);
+        let mut pair = self.pair.write().expect("no holder panics");
+        pair.read = read;
+        pair.context = context?;
+        Ok(true)
     }
 
     /// Returns the stream of a new connection; a handshake is part of its first read.
@@ -111,36 +132,77 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// Returns a sum of both files.
-fn sum(certificate: &PathBuf, key: &PathBuf) -> Result<[u8; 32], TlsError> {
-    let mut sums = Vec::new();
-    for file in [certificate, key] {
-        let read = fs::read(file);
-        let read = read.map_err(|source| TlsError::Unreadable { file: file.clone(), source })?;
-        sums.extend(sha256(&read));
+impl Files {
+    fn read(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+        let read = |file: &Path| {
+            let unreadable = |source| TlsError::Unreadable { file: file.to_owned(), source };
+            fs::read(file).map_err(unreadable)
+        };
+        Ok(Self { certificate: read(certificate)?, key: read(key)? })
     }
-    Ok(sha256(&sums))
+
+    /// Returns a digest of both files.
+    fn digest(&self) -> [u8; 32] {
+        sha256(&[sha256(&self.certificate), sha256(&self.key)].concat())
+    }
+
+    /// Returns what connections are accepted with. The paths are named by errors.
+    fn context(&self, certificate: &Path, key: &Path) -> Result<SslContext, TlsError> {
+        let unusable = |why: String| {
+            let (certificate, key) = (certificate.to_owned(), key.to_owned());
+            TlsError::Unusable { certificate, key, why }
+        };
+        let failed = |source: ErrorStack| unusable(first_reason(&source));
+        let private = self.private_key().map_err(|no_key| match no_key {
+            NoKey::Encrypted => TlsError::Encrypted { key: key.to_owned() },
+            NoKey::Illegal(why) => unusable(format!("the key: {why}")),
+        })?;
+        let chain = X509::stack_from_pem(&self.certificate);
+        let chain = chain.map_err(|why| unusable(format!("the chain: {}", first_reason(&why))))?;
+        if chain.is_empty() {
+            return Err(unusable("there is no certificate".to_owned()));
+        }
+        context(chain, &private).map_err(failed)
+    }
+
+    /// Reads the key. Nobody is asked for a passphrase, and certainly not a terminal.
+    fn private_key(&self) -> Result<PKey<Private>, NoKey> {
+        let mut is_encrypted = false;
+        let read = PKey::private_key_from_pem_callback(&self.key, |_| {
+            is_encrypted = true;
+            Ok(0)
+        });
+        read.map_err(|why| match is_encrypted {
+            true => NoKey::Encrypted,
+            false => NoKey::Illegal(first_reason(&why)),
+        })
+    }
 }
 
-fn context(certificate: &PathBuf, key: &PathBuf) -> Result<SslContext, TlsError> {
-    let unusable =
-        |source| TlsError::Unusable { certificate: certificate.clone(), key: key.clone(), source };
-    let unread = |source| TlsError::Unreadable { file: certificate.clone(), source };
-    let chain = X509::stack_from_pem(&fs::read(certificate).map_err(unread)?).map_err(unusable)?;
-    let built = || {
-        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
-        acceptor.set_options(SslOptions::NO_RENEGOTIATION);
-        let mut chain = chain.into_iter();
-        if let Some(own) = chain.next() {
-            acceptor.set_certificate(&own)?;
-        }
-        chain.try_for_each(|above| acceptor.add_extra_chain_cert(above))?;
-        acceptor.set_private_key_file(key, SslFiletype::PEM)?;
-        acceptor.check_private_key()?;
-        acceptor.set_alpn_select_callback(|_, offered| {
-            select_next_proto(PROTOCOLS, offered).ok_or(AlpnError::ALERT_FATAL)
-        });
-        Ok(acceptor.build().into_context())
-    };
-    built().map_err(unusable)
+/// The reason why a file has no key.
+enum NoKey {
+    Encrypted,
+    Illegal(String),
+}
+
+/// Returns OpenSSL's first reason, without the stack of its functions.
+fn first_reason(stack: &ErrorStack) -> String {
+    let reason = stack.errors().iter().find_map(|error| error.reason());
+    reason.unwrap_or("OpenSSL gives no reason").to_owned()
+}
+
+fn context(chain: Vec<X509>, key: &PKey<Private>) -> Result<SslContext, ErrorStack> {
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+    acceptor.set_options(SslOptions::NO_RENEGOTIATION);
+    let mut chain = chain.into_iter();
+    if let Some(own) = chain.next() {
+        acceptor.set_certificate(&own)?;
+    }
+    chain.try_for_each(|above| acceptor.add_extra_chain_cert(above))?;
+    acceptor.set_private_key(key)?;
+    acceptor.check_private_key()?;
+    acceptor.set_alpn_select_callback(|_, offered| {
+        select_next_proto(PROTOCOLS, offered).ok_or(AlpnError::ALERT_FATAL)
+    });
+    Ok(acceptor.build().into_context())
 }

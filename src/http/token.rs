@@ -14,8 +14,10 @@ mod keycloak;
 mod keys;
 mod okapi;
 mod perimeter;
+mod realms;
 mod refused;
 mod signature;
+mod tenants;
 
 use std::sync::Arc;
 
@@ -26,6 +28,7 @@ use super::denied::Denied;
 use super::problem::Problem;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::store::Store;
 
 pub(super) use caller::Caller;
 pub(super) use claims::LEEWAY_MS;
@@ -34,6 +37,7 @@ use keycloak::Keycloak;
 pub use keycloak::KeycloakConfig;
 use okapi::Okapi;
 pub(super) use refused::Refused;
+use tenants::KnownTenants;
 
 /// The ways to authenticate callers, set by `AUTH_MODE`.
 #[derive(Debug, Clone)]
@@ -77,6 +81,7 @@ enum Mode {
 impl Authenticator {
     pub(super) fn new(
         auth: &Auth,
+        store: &Arc<dyn Store>,
         clock: &Arc<dyn Clock>,
         metrics: &Arc<Metrics>,
     ) -> std::io::Result<Self> {
@@ -85,7 +90,8 @@ impl Authenticator {
             Auth::Perimeter => Mode::Perimeter,
             Auth::Okapi(key) => Mode::Okapi(Okapi::new(key)),
             Auth::Keycloak(config) => {
-                Mode::Keycloak(Keycloak::new(config, clock.clone(), metrics.clone())?)
+                let tenants = KnownTenants::new(store.clone(), clock.clone());
+                Mode::Keycloak(Keycloak::new(config, tenants, clock.clone(), metrics.clone())?)
             }
         };
         Ok(Self { mode, clock: clock.clone() })

@@ -87,6 +87,12 @@ impl Difference {
         Self { setting, wanted: wanted.to_string(), found: found.to_string() }
     }
 
+    /// Returns whether the topic should keep records for a shorter time than it does.
+    pub fn is_shorter(&self) -> bool {
+        let ms = |text: &str| text.parse().ok().filter(|ms: &i64| *ms >= 0).unwrap_or(i64::MAX);
+        ms(&self.wanted) < ms(&self.found)
+    }
+
     /// Returns the difference of a `min.insync.replicas` that does not fit the replicas: with three
     /// or more a record must be on two, and it can never be on more than there are.
     pub fn of_min_in_sync(replicas: Replicas, min_in_sync: usize) -> Option<Self> {
@@ -117,11 +123,14 @@ impl fmt::Display for Difference {
             TopicSetting::ReplicationFactor => {
                 write!(f, "it has {found} replicas, and should have {wanted}")
             }
-            TopicSetting::MinInSync => write!(
-                f,
-                "it has min.insync.replicas={found}, and should have {wanted}: so a record counts \
-                 as written that the death of one broker loses, or none can be written"
-            ),
+            TopicSetting::MinInSync => {
+                write!(f, "it has min.insync.replicas={found}, and should have {wanted}: ")?;
+                let is_more = found.parse::<usize>().ok() > wanted.parse().ok();
+                f.write_str(match is_more {
+                    true => "so many replicas don't exist, and no record can be written",
+                    false => "a record counts as written that the death of one broker loses",
+                })
+            }
         }
     }
 }

@@ -92,7 +92,10 @@ const SPOKEN: [(&str, &[&str]); 23] = [
     // A task that runs as long as the gateway is missed when it ends; a request's task ends with
     // the request.
     ("JoinSet", &["tasks"]),
-    ("tokio::spawn", &["http/submit", "http/subscriptions/sse", "http/token/jwks"]),
+    (
+        "tokio::spawn",
+        &["http/submit", "http/subscriptions/sse", "http/token/jwks", "http/token/tenants"],
+    ),
     ("thread::Builder", &["sink/embedded", "store/sqlite/copier", "telemetry/queue"]),
     ("thread::spawn", &[]),
 ];

@@ -8,40 +8,39 @@ use super::Form;
 use crate::domain::settings::Settings;
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
-use crate::follow::topics::acl::{self, Acl, Acts, Names, Resource};
-use crate::store::Store;
+use crate::follow::topics::acl::{self, Acl, AclSet, Names, Resource};
 
 /// The user whose rights are printed.
 pub struct Holder<'a> {
-    /// The principal, such as `User:gateway`.
-    pub principal: &'a str,
-    /// The tenant whose topics they are for; `None` for all that the store has.
-    pub tenant: Option<&'a TenantId>,
-    /// The consumer group; `None` for the gateway itself.
+    /// The principal, such as `User:gateway`; without one, it is named like the group.
+    pub principal: Option<&'a str>,
+    /// The tenants whose topics they are for, whether or not the store has them.
+    pub tenants: &'a [TenantId],
+    /// The consumer group of the one tenant; `None` for the gateway itself.
     pub group: Option<&'a Group>,
-    /// The acts of the gateway.
-    pub acts: Acts,
+    /// The ACLs that the gateway itself gets.
+    pub set: AclSet,
 }
 
-/// Prints the rights: the commands that grant them at this broker, or JSON.
-pub async fn run(
-    store: &dyn Store,
+/// Prints the rights: the commands that grant them at the address of this broker, or JSON.
+pub fn run(
     settings: &Settings,
     holder: &Holder<'_>,
-    broker: &str,
+    broker: Option<String>,
     form: Form,
 ) -> anyhow::Result<()> {
-    let tenants: Vec<_> = super::super::logs(store, holder.tenant).await?;
-    let tenants: Vec<_> = tenants.into_iter().map(|log| log.tenant).collect();
-    let all = match (holder.group, holder.tenant) {
-        (Some(group), Some(tenant)) => acl::of_consumer(settings, tenant, group),
-        _ => acl::of_gateway(settings, &tenants, holder.acts),
+    let user = holder.group.map_or("event-gateway".to_owned(), ToString::to_string);
+    let principal = holder.principal.map_or_else(|| format!("User:{user}"), str::to_owned);
+    let broker = broker.unwrap_or_else(|| "HOST:PORT".to_owned());
+    let all = match (holder.group, holder.tenants) {
+        (Some(group), [tenant]) => acl::of_consumer(settings, tenant, group),
+        _ => acl::of_gateway(settings, holder.tenants, holder.set),
     };
     let mut out = super::super::stdout();
     for acl in all {
         match form {
-            Form::Text => writeln!(out, "{}", command(&acl, holder.principal, broker))?,
-            Form::Json => writeln!(out, "{}", as_json(&acl, holder.principal))?,
+            Form::Text => writeln!(out, "{}", command(&acl, &principal, &broker))?,
+            Form::Json => writeln!(out, "{}", as_json(&acl, &principal))?,
         }
     }
     Ok(())
@@ -63,9 +62,15 @@ fn command(acl: &Acl, principal: &str, broker: &str) -> String {
     let (resource, pattern, name) = parts(acl);
     let operations: String = acl.operations.iter().map(|it| format!(" --operation {it}")).collect();
     format!(
-        "kafka-acls.sh --bootstrap-server {broker} --add --allow-principal '{principal}'\
-         {operations} --resource-pattern-type {pattern} --{resource} {name}"
+        "kafka-acls.sh --bootstrap-server {broker} --command-config admin.properties --add \
+         --allow-principal {}{operations} --resource-pattern-type {pattern} --{resource} {name}",
+        quoted(principal)
     )
+}
+
+/// Returns the text as one word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn as_json(acl: &Acl, principal: &str) -> serde_json::Value {
@@ -77,4 +82,15 @@ fn as_json(acl: &Acl, principal: &str) -> serde_json::Value {
         "name": name,
         "operations": acl.operations,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_principal_is_one_word_of_a_shell() {
+        assert_eq!(quoted("User:gateway"), "'User:gateway'");
+        assert_eq!(quoted("User:O'Brien $x"), r"'User:O'\''Brien $x'");
+    }
 }

@@ -7,17 +7,21 @@ use anyhow::bail;
 
 use crate::cli::actor::actor;
 use crate::domain::tenant::TenantId;
-use crate::follow::topics::{self, ComparedTopic, Remedy, TopicDeps};
+use crate::follow::topics::{self, ComparedTopic, Remedy, Shorten, TopicDeps};
 
 /// Applies the files to the topics of one tenant, or of all; prints what was done, and what was
 /// not. A topic that Kafka refuses keeps no other from being changed.
-pub async fn run(deps: TopicDeps<'_>, tenant: Option<&TenantId>) -> anyhow::Result<()> {
+pub async fn run(
+    deps: TopicDeps<'_>,
+    tenant: Option<&TenantId>,
+    shorten: Shorten,
+) -> anyhow::Result<()> {
     super::refuse_unknown(deps.store, tenant).await?;
     let all = topics::compare(deps, topics::wanted(deps, tenant).await?).await?;
     let mut refused = 0;
     for compared in all.iter().filter(|compared| !compared.is_same()) {
         let topic = &compared.wanted.spec.topic;
-        match topics::apply(deps, compared, &actor()).await {
+        match topics::apply(deps, compared, shorten, &actor()).await {
             Ok(done) if compared.found.is_none() => {
                 debug_assert!(done.is_empty(), "a new topic differs in nothing");
                 writeln!(super::super::stdout(), "{topic}: created")?;
@@ -28,7 +32,7 @@ pub async fn run(deps: TopicDeps<'_>, tenant: Option<&TenantId>) -> anyhow::Resu
                     let (name, found, wanted) = (it.setting.name(), it.found, it.wanted);
                     writeln!(out, "{topic}: {name} is {wanted} now ({found} before)")?;
                 }
-                left(&mut out, compared)?;
+                left(&mut out, compared, shorten)?;
             }
             Err(error) => {
                 refused += 1;
@@ -44,11 +48,17 @@ pub async fn run(deps: TopicDeps<'_>, tenant: Option<&TenantId>) -> anyhow::Resu
 }
 
 /// Prints the differences that are left as they are.
-fn left(out: &mut impl Write, compared: &ComparedTopic) -> std::io::Result<()> {
+fn left(out: &mut impl Write, compared: &ComparedTopic, shorten: Shorten) -> std::io::Result<()> {
     let topic = &compared.wanted.spec.topic;
     for difference in &compared.differences {
         match compared.remedy(difference) {
             Remedy::Apply => {}
+            Remedy::Shorten if shorten == Shorten::Yes => {}
+            Remedy::Shorten => writeln!(
+                out,
+                "{topic}: left as it is: {difference} (topics apply --shorten: Kafka removes \
+                 records, which the log need not have any more)"
+            )?,
             Remedy::Grow => writeln!(out, "{topic}: left as it is: {difference} (topics grow)")?,
             Remedy::None => writeln!(out, "{topic}: left as it is: {difference}")?,
         }

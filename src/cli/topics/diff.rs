@@ -66,6 +66,7 @@ fn text(out: &mut impl Write, compared: &ComparedTopic) -> std::io::Result<()> {
     for difference in &compared.differences {
         let remedy = match compared.remedy(difference) {
             Remedy::Apply => " (topics apply)",
+            Remedy::Shorten => " (topics apply --shorten)",
             Remedy::Grow => " (topics grow)",
             Remedy::None => " (the gateway does not change it)",
         };
@@ -88,6 +89,7 @@ fn as_json(compared: &ComparedTopic) -> Value {
 fn difference_as_json(difference: &Difference, remedy: Remedy) -> Value {
     let remedy = match remedy {
         Remedy::Apply => "apply",
+        Remedy::Shorten => "shorten",
         Remedy::Grow => "grow",
         Remedy::None => "none",
     };

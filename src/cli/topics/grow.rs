@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::cli::actor::actor;
 use crate::domain::topic::Topic;
-use crate::follow::topics::grow::{self, Grown, Unfinished};
+use crate::follow::topics::grow::{self, Grown, Parked, Unfinished};
 use crate::follow::topics::{self, TopicDeps, WantedTopic};
 
 /// The interval at which the logs are counted.
@@ -20,7 +20,7 @@ pub async fn run(
     deps: TopicDeps<'_>,
     topic: &Topic,
     by: &str,
-    wait: Option<Duration>,
+    (wait, parked): (Option<Duration>, Parked),
 ) -> anyhow::Result<()> {
     let all = topics::wanted(deps, None).await?;
     let found = all.into_iter().find(|wanted| wanted.spec.topic == *topic);
@@ -29,18 +29,22 @@ pub async fn run(
     })?;
     grow::partitions(deps, &wanted).await?;
     await_nothing_pending(deps, &wanted, wait).await?;
+    if parked == Parked::Refused {
+        grow::refuse_parked(deps, &wanted).await?;
+    }
     let why = format!("{} partitions", wanted.spec.partitions);
     let entry = topics::act(&actor(), topic, &wanted.tenants).because(Some(&why));
     deps.store.add_trail(&entry).await?;
-    let Grown { from, up_to } = grow::grow(deps, &wanted, by).await?;
+    let Grown { from, up_to } = grow::grow(deps, &wanted, parked, by).await?;
     let mut out = super::super::stdout();
     writeln!(out, "{topic}: {} partitions now ({from} before)", wanted.spec.partitions)?;
+    let but = if parked == Parked::Accepted { ", but those that are parked," } else { "" };
     for (tenant, position) in up_to {
         writeln!(
             out,
-            "{tenant}: events up to position {position} are in the former partitions; a later one \
-             of the same key may be in another, and Kafka orders no records of two partitions: a \
-             consumer that reads both goes by the header `position`"
+            "{tenant}: events up to position {position}{but} are in the first {from} partitions. \
+             Later events may be in any partition: a consumer orders the events of a key by the \
+             header `position`"
         )?;
     }
     Ok(())

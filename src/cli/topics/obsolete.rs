@@ -9,7 +9,7 @@ use super::Form;
 use crate::domain::tenant::TenantId;
 use crate::follow::topics::TopicDeps;
 use crate::follow::topics::obsolete::{self, ObsoleteTopic};
-use crate::follow::topics::report::{deleted, told};
+use crate::follow::topics::report::{describe, describe_deletion};
 
 /// Prints the obsolete topics of one tenant, or of all. If `by` names this process, those that can
 /// be deleted are, and the others are told with the reason.
@@ -27,8 +27,8 @@ pub async fn run(
     let mut out = super::super::stdout();
     for topic in &all {
         match (form, by) {
-            (Form::Text, None) => writeln!(out, "{}", told(topic))?,
-            (Form::Text, Some(_)) => writeln!(out, "{}", deleted(topic))?,
+            (Form::Text, None) => writeln!(out, "{}", describe(topic))?,
+            (Form::Text, Some(_)) => writeln!(out, "{}", describe_deletion(topic))?,
             (Form::Json, _) => {
                 let ObsoleteTopic { topic, tenants, kept } = topic;
                 let object = json!({

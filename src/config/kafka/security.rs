@@ -14,6 +14,7 @@ const OAUTHBEARER: &str = "OAUTHBEARER";
 const TRUSTSTORE: &str = "KAFKA_SSL_TRUSTSTORE_LOCATION";
 const KEYSTORE: &str = "KAFKA_SSL_KEYSTORE_LOCATION";
 const KEYSTORE_PASSWORD: &str = "KAFKA_SSL_KEYSTORE_PASSWORD";
+const TOKEN_URL: &str = "KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL";
 
 /// Settings of TLS and SASL, each with the variable that sets it; librdkafka's own settings may be
 /// used instead.
@@ -50,6 +51,8 @@ pub(super) fn settings(options: &KafkaOptions) -> anyhow::Result<Vec<Setting>> {
              SASL_SSL"
         );
     }
+    check_protocol(options, &protocol)?;
+    check_token_url(options)?;
     let mut all = vec![("security.protocol".to_owned(), protocol.clone())];
     all.extend(tls(options)?);
     if protocol.starts_with("SASL_") {
@@ -57,6 +60,53 @@ pub(super) fn settings(options: &KafkaOptions) -> anyhow::Result<Vec<Setting>> {
     }
     all.extend(sasl(options));
     Ok(all)
+}
+
+/// Refuses settings of TLS or SASL that the protocol doesn't use: they would look like a lock.
+fn check_protocol(options: &KafkaOptions, protocol: &str) -> anyhow::Result<()> {
+    let of = &options.kafka_sasl_oauthbearer;
+    let of_sasl = [
+        ("KAFKA_SASL_MECHANISM", options.kafka_sasl_mechanism.is_some()),
+        ("KAFKA_SASL_USERNAME", options.kafka_sasl_username.is_some()),
+        ("KAFKA_SASL_PASSWORD", options.kafka_sasl_password.is_some()),
+        (TOKEN_URL, of.kafka_sasl_oauthbearer_token_endpoint_url.is_some()),
+        ("KAFKA_SASL_OAUTHBEARER_CLIENT_ID", of.kafka_sasl_oauthbearer_client_id.is_some()),
+        ("KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET", of.kafka_sasl_oauthbearer_client_secret.is_some()),
+    ];
+    let of_tls = [
+        (TRUSTSTORE, options.kafka_ssl_truststore_location.is_some()),
+        (KEYSTORE, options.kafka_ssl_keystore_location.is_some()),
+    ];
+    for (settings, is_used, way) in [
+        (&of_sasl[..], protocol.starts_with("SASL_"), "SASL"),
+        (&of_tls[..], protocol.ends_with("SSL"), "TLS"),
+    ] {
+        let set: Vec<_> = settings.iter().filter(|(_, is_set)| *is_set).map(|it| it.0).collect();
+        ensure!(
+            is_used || set.is_empty(),
+            "{} set, but KAFKA_SECURITY_PROTOCOL is {protocol}, which is without {way}",
+            are(&set)
+        );
+    }
+    Ok(())
+}
+
+/// Returns the names, and the verb that fits their number.
+fn are(names: &[&str]) -> String {
+    format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
+}
+
+/// Refuses a URL that has credentials: the client logs it, and its id and secret have variables.
+fn check_token_url(options: &KafkaOptions) -> anyhow::Result<()> {
+    let url = options.kafka_sasl_oauthbearer.kafka_sasl_oauthbearer_token_endpoint_url.as_deref();
+    let after_scheme = url.and_then(|url| url.split_once("://")).map(|(_, rest)| rest);
+    let authority = after_scheme.unwrap_or_default().split(['/', '?', '#']).next();
+    ensure!(
+        !authority.is_some_and(|authority| authority.contains('@')),
+        "{TOKEN_URL} has a user or a password in it: set KAFKA_SASL_OAUTHBEARER_CLIENT_ID and \
+         KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET"
+    );
+    Ok(())
 }
 
 fn tls(options: &KafkaOptions) -> anyhow::Result<Vec<Setting>> {

@@ -22,7 +22,7 @@ pub enum TopicsCommand {
     /// that is safe.
     ///
     /// It changes neither partitions nor replicas. The exit status is 1 if anything was refused.
-    Apply(Box<SomeTopicsOptions>),
+    Apply(Box<ApplyTopicsOptions>),
     /// Gives a topic the partitions that the files say, once nothing of its tenants is pending.
     ///
     /// A key may go to another partition than before; Kafka orders no records of two partitions. It
@@ -38,7 +38,8 @@ pub enum TopicsCommand {
 /// Options of `topics acl`.
 #[derive(Debug, Clone, Args)]
 pub struct AclOptions {
-    /// The tenant whose topics they are for; without one, all tenants.
+    /// The tenant whose topics they are for, enabled or not; without one, all tenants that are
+    /// enabled or have a file.
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: Option<TenantId>,
     /// The consumer group, such as cg.search, that reads the tenant's topics; without one, the
@@ -82,6 +83,18 @@ pub struct DiffTopicsOptions {
     pub some: SomeTopicsOptions,
 }
 
+/// Options of `topics apply`.
+#[derive(Debug, Clone, Args)]
+pub struct ApplyTopicsOptions {
+    /// Also sets a shorter retention and another cleanup policy, by which Kafka removes records
+    /// that it keeps. The log need not have them any more.
+    #[arg(long)]
+    pub shorten: bool,
+    /// The topics.
+    #[command(flatten)]
+    pub some: SomeTopicsOptions,
+}
+
 /// Options of `topics grow`.
 #[derive(Debug, Clone, Args)]
 pub struct GrowTopicOptions {
@@ -92,6 +105,10 @@ pub struct GrowTopicOptions {
     /// ever.
     #[arg(long, value_parser = whole::<u64, 0, 604_800>)]
     pub wait: Option<u64>,
+    /// Goes on although events of the topic are parked: once they are released, they go by the new
+    /// number, after later ones.
+    #[arg(long)]
+    pub with_parked: bool,
     /// The log and the topics.
     #[command(flatten)]
     pub topics: TopicsOptions,

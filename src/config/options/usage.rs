@@ -55,6 +55,7 @@ impl Usage {
             }
             _ => return None,
         };
+        let value = without_userinfo(value);
         Some(format!("{} is `{}`: {must}", self.name(argument), value.escape_debug()))
     }
 
@@ -93,6 +94,16 @@ impl Usage {
             }
             _ => name.to_owned(),
         }
+    }
+}
+
+/// Masks what stands before an `@` in a URL, which may be a password.
+fn without_userinfo(value: &str) -> String {
+    match (value.find("://"), value.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => {
+            format!("{}***{}", &value[..scheme + 3], &value[at..])
+        }
+        _ => value.to_owned(),
     }
 }
 
@@ -147,6 +158,11 @@ mod tests {
                 "BROKER is `Kafka`: it must be one of embedded, none, kafka",
             ),
             (
+                &["serve", "--auth-issuers", "https://u:p@kc/realms/x"],
+                "AUTH_ISSUERS is `https://***@kc/realms/x`: it must be URLs of realms, such as \
+                 https://keycloak/realms/diku, or with `*` for the realm, separated by commas",
+            ),
+            (
                 &["serve", "--replica", "a\nb"],
                 "REPLICA is `a\\nb`: it must have 1 to 100 of a-z A-Z 0-9 . _ -",
             ),
@@ -175,7 +191,8 @@ mod tests {
             ),
             (
                 &["replays", "list", "--tenant", "Diku"],
-                "--tenant is `Diku`: it must match ^[a-z][a-z0-9_-]{0,30}$",
+                "--tenant is `Diku`: it must match ^[a-z][a-z0-9_-]{0,30}$, and not be \
+                 event-gateway",
             ),
             (&["audit", "--topic"], "--topic needs a value"),
             (&["publish-pending", "--wait"], "--wait needs a value"),

@@ -235,9 +235,8 @@ fn a_topic_of_the_gateway_s_own_is_refused() {
     let cases = [
         ("diku", "{env}.event-gateway.{tenant}", "a.b", "folio.event-gateway.diku"),
         ("cursors", "{env}.event-gateway.{tenant}", "a.b", "folio.event-gateway.cursors"),
-        ("event-gateway", "{env}.{tenant}.{entity}", "a.cursors", "folio.event-gateway.cursors"),
+        ("event-gateway_cursors", "{env}.{tenant}", "a.b", "folio.event-gateway_cursors"),
         ("other", "{tenant}.event-gateway.{entity}", "a.cursors", "other.event-gateway.cursors"),
-        ("event-gateway", "{tenant}.{entity}", "a.cursors", "event-gateway.cursors"),
     ];
     for (tenant, template, entity, topic) in cases {
         let file = format!("[entities.\"{entity}\"]\ntopic = \"{template}\"\n");
@@ -249,7 +248,12 @@ fn a_topic_of_the_gateway_s_own_is_refused() {
     }
     let legal = "[entities.\"a.b\"]\n[entities.\"a.c\"]\ntopic = \
                  \"{env}.{tenant}.event-gateway.{entity}\"\n";
-    assert!(settings(&[("event-gateway.toml", legal)], &[]).is_ok());
+    assert!(settings(&[("diku.toml", legal)], &[]).is_ok());
+    let error = settings(&[("event-gateway.toml", legal)], &[]).unwrap_err();
+    assert!(
+        error.contains("and not be event-gateway"),
+        "its prefix is that of the cursors: {error}"
+    );
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The rights that Kafka's authorizer must grant: those of the gateway's user, and those of a
 //! consumer group of a tenant.
 //!
-//! `topics acl` prints them. They follow from the settings and the tenants of the store; Kafka is
-//! not asked.
+//! `topics acl` prints them. They follow from the settings and the tenants' ids; Kafka is not
+//! asked.
 
 use crate::domain::settings::Settings;
 use crate::domain::subscription::Group;
@@ -39,9 +39,9 @@ pub struct Acl {
     pub operations: Vec<&'static str>,
 }
 
-/// The acts that the gateway's user may do.
+/// The ACLs of the gateway's user, by what it is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acts {
+pub enum AclSet {
     /// Everything that `serve`, `audit` and `restore` do.
     Serve,
     /// The changes too that `topics` and `lanes resize` make.
@@ -52,12 +52,12 @@ const SERVE: [&str; 4] = ["Create", "DescribeConfigs", "Read", "Write"];
 const MANAGE: [&str; 3] = ["Alter", "AlterConfigs", "Delete"];
 
 /// Returns the rights that the gateway needs for the topics of these tenants.
-pub fn of_gateway(settings: &Settings, tenants: &[TenantId], acts: Acts) -> Vec<Acl> {
+pub fn of_gateway(settings: &Settings, tenants: &[TenantId], set: AclSet) -> Vec<Acl> {
     let naming = settings.naming();
-    let more = if acts == Acts::Manage { &MANAGE[..] } else { &[] };
+    let more = if set == AclSet::Manage { &MANAGE[..] } else { &[] };
     let operations = [&SERVE[..], more].concat();
     let mut all = topics(settings, tenants, &operations);
-    let more = if acts == Acts::Manage { &MANAGE[..1] } else { &[] };
+    let more = if set == AclSet::Manage { &MANAGE[..1] } else { &[] };
     all.push(Acl {
         resource: Resource::Topic,
         names: Names::Literal(naming.own("cursors")),
@@ -101,7 +101,7 @@ fn topics(settings: &Settings, tenants: &[TenantId], operations: &[&'static str]
 
 #[cfg(test)]
 mod tests {
-    use super::{Acts, Names, Resource, of_consumer, of_gateway};
+    use super::{AclSet, Names, Resource, of_consumer, of_gateway};
     use crate::domain::settings::Settings;
     use crate::domain::subscription::Group;
     use crate::domain::tenant::TenantId;
@@ -123,13 +123,13 @@ mod tests {
     #[test]
     fn the_gateway_may_alter_and_delete_only_if_that_is_asked_for() {
         let (settings, diku) = (Settings::default(), TenantId::parse("diku").unwrap());
-        let operations = |acts| {
-            let all = of_gateway(&settings, std::slice::from_ref(&diku), acts);
+        let operations = |set| {
+            let all = of_gateway(&settings, std::slice::from_ref(&diku), set);
             all.into_iter().flat_map(|acl| acl.operations).collect::<Vec<_>>()
         };
         for operation in ["Alter", "AlterConfigs", "Delete"] {
-            assert!(!operations(Acts::Serve).contains(&operation), "{operation}");
-            assert!(operations(Acts::Manage).contains(&operation), "{operation}");
+            assert!(!operations(AclSet::Serve).contains(&operation), "{operation}");
+            assert!(operations(AclSet::Manage).contains(&operation), "{operation}");
         }
     }
 }

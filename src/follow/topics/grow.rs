@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::lanes::on_lanes;
-use super::{Error, TopicDeps, WantedTopic};
+use super::{Error, TopicDeps, WantedTopic, wanted};
 use crate::domain::follower::Follower;
 use crate::domain::parked::{Request, State};
 use crate::domain::position::Position;
@@ -25,6 +25,16 @@ pub struct Unfinished {
     pub releases: usize,
     /// The replays that have not ended.
     pub replays: usize,
+}
+
+/// Whether a topic grows although events of it are parked, which are published after later ones, by
+/// the new number, once they are released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parked {
+    /// It does.
+    Accepted,
+    /// It does not.
+    Refused,
 }
 
 impl Unfinished {
@@ -85,13 +95,41 @@ pub async fn partitions(deps: TopicDeps<'_>, wanted: &WantedTopic) -> Result<usi
     }
 }
 
+/// Returns an error if events of a topic are parked.
+pub async fn refuse_parked(deps: TopicDeps<'_>, topic: &WantedTopic) -> Result<(), Error> {
+    let mut parked = 0;
+    for log in &topic.tenants {
+        let all = deps.store.parked(&log.tenant, &Follower::relay()).await?;
+        parked += all.iter().filter(|it| it.topic == topic.spec.topic && it.is_open()).count();
+    }
+    match parked {
+        0 => Ok(()),
+        _ => Err(Error::NotGrown(
+            topic.spec.topic.clone(),
+            format!(
+                "{parked} of its keys, or the whole of it, are parked, and what is released later \
+                 goes by the new number: release or discard them first, or add --with-parked"
+            ),
+        )),
+    }
+}
+
 /// Gives a topic the partitions that the files say, while nothing is published on its tenants'
 /// lanes; `by` names this process in the leases.
-pub async fn grow(deps: TopicDeps<'_>, wanted: &WantedTopic, by: &str) -> Result<Grown, Error> {
-    let WantedTopic { spec, tenants } = wanted;
+pub async fn grow(
+    deps: TopicDeps<'_>,
+    topic: &WantedTopic,
+    parked: Parked,
+    by: &str,
+) -> Result<Grown, Error> {
+    let WantedTopic { spec, tenants } = topic;
     let lanes: BTreeSet<_> = tenants.iter().map(|log| log.lane).collect();
     on_lanes(deps, lanes, by, async |held| {
-        let from = partitions(deps, wanted).await?;
+        refuse_others(deps, topic).await?;
+        if parked == Parked::Refused {
+            refuse_parked(deps, topic).await?;
+        }
+        let from = partitions(deps, topic).await?;
         let published = tenants.iter().map(|log| (log.tenant.clone(), held.published(log)));
         let up_to = published.collect();
         deps.kafka.grow(&spec.topic, spec.partitions).await?;
@@ -100,4 +138,19 @@ pub async fn grow(deps: TopicDeps<'_>, wanted: &WantedTopic, by: &str) -> Result
         Ok(Grown { from, up_to })
     })
     .await
+}
+
+/// Returns an error if the topic has other tenants by now: their lanes are not held.
+async fn refuse_others(deps: TopicDeps<'_>, topic: &WantedTopic) -> Result<(), Error> {
+    let name = &topic.spec.topic;
+    let now = wanted(deps, None).await?.into_iter().find(|it| it.spec.topic == *name);
+    let now = now.map(|it| it.tenants).unwrap_or_default();
+    let is_known = |log: &TenantLog| topic.tenants.iter().any(|it| it.tenant == log.tenant);
+    match now.iter().find(|log| !is_known(log)) {
+        None => Ok(()),
+        Some(log) => {
+            let why = format!("tenant `{}` was enabled meanwhile; try again", log.tenant);
+            Err(Error::NotGrown(name.clone(), why))
+        }
+    }
 }

@@ -25,10 +25,10 @@ pub async fn report(
     let mut sentences: Vec<_> = all.iter().flat_map(differing).collect();
     let obsolete = obsolete::obsolete(deps, Some(tenant)).await?;
     sentences.extend(match act {
-        ObsoleteTopics::Tell => obsolete.iter().map(told).collect::<Vec<_>>(),
+        ObsoleteTopics::Tell => obsolete.iter().map(describe).collect::<Vec<_>>(),
         ObsoleteTopics::Delete => {
             let done = obsolete::delete(deps, obsolete, by, actor).await?;
-            done.iter().map(deleted).collect()
+            done.iter().map(describe_deletion).collect()
         }
     });
     let more = sentences.len().saturating_sub(SENTENCES_MAX);
@@ -47,7 +47,7 @@ fn differing(compared: &ComparedTopic) -> Vec<String> {
 }
 
 /// Says of an obsolete topic whether it can be deleted.
-pub fn told(obsolete: &ObsoleteTopic) -> String {
+pub fn describe(obsolete: &ObsoleteTopic) -> String {
     let ObsoleteTopic { topic, kept, .. } = obsolete;
     match kept {
         None => format!("topic {topic}: no file names it any more; it is empty and can be deleted"),
@@ -56,9 +56,9 @@ pub fn told(obsolete: &ObsoleteTopic) -> String {
 }
 
 /// Says of an obsolete topic whether it was deleted.
-pub fn deleted(obsolete: &ObsoleteTopic) -> String {
+pub fn describe_deletion(obsolete: &ObsoleteTopic) -> String {
     match &obsolete.kept {
         None => format!("topic {}: no file names it any more; it was deleted", obsolete.topic),
-        Some(_) => told(obsolete),
+        Some(_) => describe(obsolete),
     }
 }

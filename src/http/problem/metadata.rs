@@ -80,7 +80,7 @@ fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
         P::BodyTooLarge { .. } => ("body-too-large", TOO_LARGE, "Body too large"),
         P::BatchTooLarge { .. } => ("batch-too-large", TOO_LARGE, "Batch too large"),
         P::RecordTooLarge { .. } => ("record-too-large", TOO_LARGE, "Record too large"),
-        P::UnsupportedMediaType { .. } => {
+        P::UnsupportedMediaType { .. } | P::CompressedBody => {
             ("unsupported-media-type", UNSUPPORTED, "Unsupported media type")
         }
         P::EmptyBatch => ("empty-batch", ILLEGAL, "Empty batch"),

@@ -11,6 +11,8 @@ pub(in crate::http) struct Caller {
     pub(in crate::http) tenant: Option<TenantId>,
     /// The token's user, if it names one.
     pub(in crate::http) user: Option<String>,
+    /// The token's subject, by which the trail names a caller that is no user.
+    pub(in crate::http) subject: Option<String>,
     /// The issuer of the token, if it names one.
     pub(in crate::http) issuer: Option<String>,
     pub(in crate::http) permissions: Permissions,
@@ -53,12 +55,13 @@ impl Caller {
         self.is_operator == Some(true) && self.permissions.have_for_all_tenants(permission)
     }
 
-    /// Returns the user of a request whose header names one. It must be the token's, unless the
-    /// token names none.
+    /// Returns the user of a request whose header names one. It must be the token's; only the
+    /// perimeter's word is taken for it.
     pub(in crate::http) fn user(&self, header: Option<&str>) -> Result<Option<String>, Denied> {
         match (&self.user, header) {
             (Some(own), Some(other)) if own != other => Err(Denied::User),
             (Some(own), _) => Ok(Some(own.clone())),
+            (None, Some(_)) if self.tenant.is_some() => Err(Denied::User),
             (None, other) => Ok(other.map(str::to_owned)),
         }
     }

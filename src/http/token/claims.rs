@@ -17,6 +17,9 @@ use crate::domain::time::Time;
 /// differ.
 pub(in crate::http) const LEEWAY_MS: i64 = 60_000;
 
+/// The most bytes of a user's id.
+const USER_BYTES_MAX: usize = 4_096;
+
 /// The head of a token, of which nothing is believed.
 #[derive(Deserialize)]
 pub(super) struct Head {
@@ -101,7 +104,7 @@ pub(super) struct Times {
 impl Times {
     /// Returns the end, if the token is valid at a time.
     pub(super) fn check(&self, now: Time) -> Result<Time, Refused> {
-        let end = self.exp.map(of_seconds).ok_or(Refused::Expired)?;
+        let end = self.exp.map(of_seconds).ok_or(Refused::NoExpiry)?;
         if end.after(LEEWAY_MS) <= now {
             return Err(Refused::Expired);
         }
@@ -116,6 +119,16 @@ impl Times {
 pub(super) fn of_seconds(seconds: f64) -> Time {
     #[allow(clippy::cast_possible_truncation, reason = "a number that is too large saturates")]
     Time::from_ms((seconds * 1_000.0) as i64)
+}
+
+/// Checks the claim `user_id`, which becomes a header of events: printable ASCII, as the header
+/// that names a user must be. An empty one names none.
+pub(super) fn user(claim: Option<String>) -> Result<Option<String>, Refused> {
+    let user = claim.filter(|user| !user.is_empty());
+    let is_legal = |user: &String| {
+        user.len() <= USER_BYTES_MAX && user.bytes().all(|b| (b' '..=b'~').contains(&b))
+    };
+    if user.as_ref().is_none_or(is_legal) { Ok(user) } else { Err(Refused::Malformed) }
 }
 
 /// The claim `aud`: one text, or several.
@@ -152,7 +165,7 @@ mod tests {
         assert_eq!(check(exp, nbf, 940_000), Ok(at(2_000_000)));
         assert_eq!(check(exp, nbf, 939_999), Err(Refused::NotYet));
         assert_eq!(check(exp, None, 0), Ok(at(2_000_000)));
-        assert_eq!(check(None, nbf, 1_500_000), Err(Refused::Expired));
+        assert_eq!(check(None, nbf, 1_500_000), Err(Refused::NoExpiry));
         assert_eq!(check(Some(-1e300), None, 0), Err(Refused::Expired));
         assert_eq!(check(Some(1e300), None, 0), Ok(at(i64::MAX)));
         assert_eq!(check(exp, Some(1e300), 1_500_000), Err(Refused::NotYet));

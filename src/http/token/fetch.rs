@@ -15,8 +15,6 @@ const CERTS: &str = "/protocol/openid-connect/certs";
 const BYTES_MAX: usize = 256 << 10;
 /// The longest time in which a connection must be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The longest time in which a whole answer must come.
-const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The reason why there are no keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,12 +29,13 @@ pub(super) enum Failed {
 pub(super) struct Fetcher(Client);
 
 impl Fetcher {
-    pub(super) fn new() -> std::io::Result<Self> {
+    /// Makes one whose answers must come whole within a time.
+    pub(super) fn new(timeout: Duration) -> std::io::Result<Self> {
         let client = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
+            .timeout(timeout)
             // Keys are fetched too rarely for a connection to be worth keeping.
             .pool_max_idle_per_host(0)
             .build();

@@ -46,6 +46,11 @@ impl Issuers {
         TenantId::parse(found.get(1)?.as_str()).ok()
     }
 
+    /// Returns whether the list has this issuer itself.
+    pub(super) fn names(&self, issuer: &str) -> bool {
+        self.texts().any(|text| text == issuer)
+    }
+
     /// Returns the patterns that any realm matches.
     pub fn of_any_realm(&self) -> Vec<&str> {
         self.texts().filter(|text| text.ends_with('*')).collect()
@@ -171,6 +176,8 @@ mod tests {
                     https://kc/realms/b,http://127.evil.example/realms/a";
         let issuers = Issuers::parse(text).unwrap();
         assert_eq!(issuers.of_any_realm(), ["http://kc/realms/*"]);
+        assert!(issuers.names("http://localhost:1/realms/a"));
+        assert!(!issuers.names("http://kc/realms/a") && !issuers.names("http://kc/realms/*b"));
         let without = ["http://kc/realms/*", "http://127.evil.example/realms/a"];
         assert_eq!(issuers.without_tls(), without);
     }

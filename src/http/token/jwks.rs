@@ -4,28 +4,39 @@
 //! `keycloak` asks it with issuers of the allow-list alone. Keys are fresh for a time (`ttl`);
 //! after it, the next request fetches them again. An issuer is asked at most every `RETRY_MS`,
 //! whatever key ids come in tokens; while it does not answer, its keys are used until they are
-//! `stale_max` old. A realm that its server doesn't know has no keys at once. Issuers that never
-//! had keys have places of their own, so that invented realms take none from those that have.
+//! `stale_max` old. Who has such a key waits for fresh ones at most `wait`, and not at all for an
+//! issuer that failed the last time: the fetch goes on beside. A realm of which its server says
+//! twice that there is none has no keys any more.
+//!
+//! Strangers, which anybody may invent before anything of a token is verified, have places and
+//! turns of their own, and few may wait: they take neither from realms that have keys, nor from
+//! those that the allow-list names or the store has a tenant of.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey};
-use tokio::sync::{Mutex as Turn, OwnedMutexGuard, Semaphore};
+use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::fetch::{Failed, Fetcher};
 use super::keys::Keys;
+use super::realms::{Rank, Realm, Realms, locked};
+use super::tenants::KnownTenants;
 use crate::clock::Clock;
+use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::metrics::Metrics;
 
 /// The time after which an issuer may be asked again.
 const RETRY_MS: i64 = 30_000;
-/// The most issuers that have no keys.
-const STRANGERS_MAX: usize = 256;
-/// The most issuers without keys that are asked at the same time.
+/// The most issuers without keys that are asked at the same time, of those that are expected.
+const EXPECTED_ASKED_MAX: usize = 16;
+/// The most strangers that are asked at the same time.
 const STRANGERS_ASKED_MAX: usize = 4;
+/// The most strangers that are asked or wait for it.
+const STRANGERS_WAITING_MAX: usize = 64;
 
 /// The bounds of the cache.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +45,11 @@ pub(super) struct Bounds {
     pub(super) ttl: Duration,
     /// The age up to which keys are used while their issuer is unreachable.
     pub(super) stale_max: Duration,
-    /// The most issuers that have keys.
+    /// The longest time that a request waits for fresh keys, if it has one that may be used.
+    pub(super) wait: Duration,
+    /// The longest time in which an issuer must answer.
+    pub(super) fetch_timeout: Duration,
+    /// The most issuers that have keys, and the most that are expected to.
     pub(super) realms_max: usize,
 }
 
@@ -42,6 +57,10 @@ pub(super) struct Bounds {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) issuer: &'a str,
+    /// The tenant whose realm the issuer is.
+    pub(super) tenant: &'a TenantId,
+    /// Whether the allow-list names the issuer itself, and not any realm.
+    pub(super) is_named: bool,
     pub(super) kid: &'a str,
     pub(super) algorithm: Algorithm,
 }
@@ -51,46 +70,34 @@ pub(super) struct Wanted<'a> {
 pub(super) enum NoKey {
     /// The issuer has no such key.
     Unknown,
-    /// The issuer's keys are not known, since it can't be reached.
+    /// The issuer's keys are not known, since it can't be reached, or too many strangers wait.
     Unavailable,
 }
 
 /// The cache.
 pub(super) struct Jwks {
-    realms: Mutex<Realms>,
+    realms: Realms,
     bounds: Bounds,
     fetcher: Fetcher,
-    strangers: Semaphore,
+    tenants: Arc<KnownTenants>,
+    turns: Turns,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
 
-/// The issuers that have keys, and those that have none.
-#[derive(Default)]
-struct Realms {
-    known: HashMap<String, Arc<Realm>>,
-    strangers: HashMap<String, Arc<Realm>>,
-}
-
-/// An issuer. Whoever has the turn may ask it.
-#[derive(Default)]
-struct Realm {
-    state: Mutex<State>,
-    turn: Arc<Turn<()>>,
-}
-
-#[derive(Default)]
-struct State {
-    keys: Option<Keys>,
-    fetched: Option<Time>,
-    asked: Option<Time>,
-    used: Option<Time>,
-    is_failing: bool,
+/// The turns to ask issuers that have no keys yet.
+struct Turns {
+    expected: Semaphore,
+    strangers: Semaphore,
+    /// The places of the strangers that are asked or wait for it.
+    waiting: Semaphore,
 }
 
 /// The result of a look at an issuer's keys.
 enum Look {
     Key(DecodingKey),
+    /// The key may be used, but the issuer should be asked; whether it failed the last time.
+    Stale(DecodingKey, bool),
     Fetch,
     No(NoKey),
 }
@@ -98,38 +105,60 @@ enum Look {
 impl Jwks {
     pub(super) fn new(
         bounds: Bounds,
+        tenants: KnownTenants,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
-        let strangers = Semaphore::new(STRANGERS_ASKED_MAX);
-        let (realms, fetcher) = (Mutex::default(), Fetcher::new()?);
-        Ok(Self { realms, bounds, fetcher, strangers, clock, metrics })
+        let (realms, fetcher) =
+            (Realms::new(bounds.realms_max), Fetcher::new(bounds.fetch_timeout)?);
+        let (tenants, turns) = (Arc::new(tenants), Turns::new());
+        Ok(Self { realms, bounds, fetcher, tenants, turns, clock, metrics })
     }
 
     /// Returns the key, which is fetched if need be.
     pub(super) async fn key(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<DecodingKey, NoKey> {
-        let realm = self.realm(wanted.issuer);
-        if let Some(found) = self.look(&realm, wanted).result() {
-            return found;
+        let found = self.realms.find(wanted.issuer);
+        let look = found.as_ref().map_or(Look::Fetch, |realm| self.look(realm, wanted));
+        match (look, found) {
+            (Look::Key(key), _) => Ok(key),
+            (Look::No(no_key), _) => Err(no_key),
+            (Look::Stale(key, true), Some(realm)) => {
+                if let Ok(turn) = realm.turn.clone().try_lock_owned() {
+                    // It goes on beside: nobody waits for an issuer that fails.
+                    drop(self.ask(realm, wanted, Rank::Expected, turn));
+                }
+                Ok(key)
+            }
+            (Look::Stale(key, _), _) => {
+                timeout(self.bounds.wait, self.fetch(wanted)).await.unwrap_or(Ok(key))
+            }
+            (Look::Fetch, _) => self.fetch(wanted).await,
         }
+    }
+
+    /// Waits for the turn to ask the issuer, asks it, and returns the key.
+    async fn fetch(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<DecodingKey, NoKey> {
+        let rank = self.rank(wanted).await;
+        let realm = self.realms.find_or_make(wanted.issuer, rank);
         let turn = realm.turn.clone().lock_owned().await;
         // Whoever had the turn before has fetched, perhaps.
         if let Some(found) = self.look(&realm, wanted).result() {
             return found;
         }
-        self.ask(realm.clone(), wanted.issuer.to_owned(), turn).await;
-        self.look(&realm, wanted).result().unwrap_or(Err(NoKey::Unavailable))
+        // A task that panicked has not settled; then the keys are as they were.
+        drop(self.ask(realm.clone(), wanted, rank, turn).await);
+        match self.look(&realm, wanted) {
+            Look::Key(key) | Look::Stale(key, _) => Ok(key),
+            Look::No(no_key) => Err(no_key),
+            Look::Fetch => Err(NoKey::Unavailable),
+        }
     }
 
-    /// Returns the issuer's place, and makes one if it has none.
-    fn realm(&self, issuer: &str) -> Arc<Realm> {
-        let mut realms = locked(&self.realms);
-        let Realms { known, strangers } = &mut *realms;
-        if let Some(realm) = known.get(issuer).or_else(|| strangers.get(issuer)) {
-            return realm.clone();
+    async fn rank(&self, wanted: Wanted<'_>) -> Rank {
+        match wanted.is_named || self.tenants.has(wanted.tenant).await {
+            true => Rank::Expected,
+            false => Rank::Stranger,
         }
-        make_room(strangers, STRANGERS_MAX, |state| state.asked);
-        strangers.entry(issuer.to_owned()).or_default().clone()
     }
 
     fn look(&self, realm: &Realm, wanted: Wanted<'_>) -> Look {
@@ -144,6 +173,7 @@ impl Jwks {
         let keys = state.keys.as_ref();
         match keys.and_then(|keys| keys.find(wanted.kid, wanted.algorithm)) {
             Some(key) if is_fresh => Look::Key(key),
+            Some(key) if is_usable && may_ask => Look::Stale(key, state.is_failing),
             _ if may_ask => Look::Fetch,
             Some(key) if is_usable => Look::Key(key),
             None if is_usable && !state.is_failing => Look::No(NoKey::Unknown),
@@ -151,37 +181,53 @@ impl Jwks {
         }
     }
 
-    /// Asks the issuer in a task of its own: a client that leaves doesn't end it.
-    async fn ask(self: &Arc<Self>, realm: Arc<Realm>, issuer: String, turn: OwnedMutexGuard<()>) {
-        let jwks = self.clone();
-        let task = tokio::spawn(async move {
+    /// Asks the issuer in a task of its own: a client that leaves doesn't end it. It is not asked
+    /// if it is a stranger, and too many of them wait.
+    fn ask(
+        self: &Arc<Self>,
+        realm: Arc<Realm>,
+        wanted: Wanted<'_>,
+        rank: Rank,
+        turn: OwnedMutexGuard<()>,
+    ) -> JoinHandle<()> {
+        let (jwks, issuer) = (self.clone(), wanted.issuer.to_owned());
+        tokio::spawn(async move {
             let since = jwks.clock.now();
-            let is_stranger = !locked(&jwks.realms).known.contains_key(&issuer);
-            let permit = if is_stranger { jwks.strangers.acquire().await.ok() } else { None };
+            let is_known = jwks.realms.is_known(&issuer);
+            let taken = if is_known { Some(Taken::default()) } else { jwks.turns.take(rank).await };
+            let Some(taken) = taken else { return jwks.metrics.keys_fetched("too-many-strangers") };
             let fetched = jwks.fetcher.fetch(&issuer).await;
-            drop(permit);
+            drop(taken);
             let parsed = fetched.and_then(|text| {
                 let none = || Failed::Unreachable("it lists no key that signs".to_owned());
                 Keys::parse(&text).ok_or_else(none)
             });
-            jwks.settle(&realm, issuer, parsed, since);
+            let has_keys = jwks.store_result(&realm, &issuer, parsed, since);
+            jwks.realms.place(&realm, issuer, has_keys, rank);
             drop(turn);
-        });
-        // A task that panicked has not settled; then the keys are as they were.
-        let _ = task.await;
+        })
     }
 
-    /// Notes the result of having asked an issuer.
-    fn settle(
+    /// Notes the result of having asked an issuer, and returns whether it has keys.
+    fn store_result(
         &self,
-        realm: &Arc<Realm>,
-        issuer: String,
+        realm: &Realm,
+        issuer: &str,
         parsed: Result<Keys, Failed>,
         asked: Time,
-    ) {
+    ) -> bool {
         let mut state = locked(&realm.state);
         state.asked = Some(asked);
         let was_failing = state.is_failing;
+        // A server that starts, and a proxy without one, say so too.
+        let is_first = !std::mem::replace(&mut state.is_gone, matches!(parsed, Err(Failed::Gone)));
+        let parsed = match parsed {
+            Err(Failed::Gone) if is_first && state.keys.is_some() => {
+                let kept = "it answers 404 Not Found: the keys are kept until it does so again";
+                Err(Failed::Unreachable(kept.to_owned()))
+            }
+            parsed => parsed,
+        };
         state.is_failing = matches!(parsed, Err(Failed::Unreachable(_)));
         let outcome = match parsed {
             Ok(keys) => {
@@ -205,23 +251,30 @@ impl Jwks {
         let has_keys = state.keys.is_some();
         drop(state);
         self.metrics.keys_fetched(outcome);
-        self.place(realm, issuer, has_keys);
+        has_keys
+    }
+}
+
+/// The turn that was taken, and the place in which a stranger waited for it.
+type Taken<'a> = [Option<SemaphorePermit<'a>>; 2];
+
+impl Turns {
+    fn new() -> Self {
+        Self {
+            expected: Semaphore::new(EXPECTED_ASKED_MAX),
+            strangers: Semaphore::new(STRANGERS_ASKED_MAX),
+            waiting: Semaphore::new(STRANGERS_WAITING_MAX),
+        }
     }
 
-    /// Puts an issuer among those that have keys, or among the others.
-    fn place(&self, realm: &Arc<Realm>, issuer: String, has_keys: bool) {
-        let mut realms = locked(&self.realms);
-        let Realms { known, strangers } = &mut *realms;
-        let (to, from, most) = if has_keys {
-            (known, strangers, self.bounds.realms_max)
-        } else {
-            (strangers, known, STRANGERS_MAX)
+    /// Waits for a turn of this rank; `None` if too many strangers wait.
+    async fn take(&self, rank: Rank) -> Option<Taken<'_>> {
+        let (place, turns) = match rank {
+            Rank::Expected => (None, &self.expected),
+            Rank::Stranger => (Some(self.waiting.try_acquire().ok()?), &self.strangers),
         };
-        from.remove(&issuer);
-        if !to.contains_key(&issuer) {
-            make_room(to, most, |state| state.used);
-        }
-        to.insert(issuer, realm.clone());
+        let turn = turns.acquire().await.expect("it is never closed");
+        Some([Some(turn), place])
     }
 }
 
@@ -231,21 +284,8 @@ impl Look {
         match self {
             Self::Key(key) => Some(Ok(key)),
             Self::No(no_key) => Some(Err(no_key)),
-            Self::Fetch => None,
+            Self::Stale(..) | Self::Fetch => None,
         }
-    }
-}
-
-/// Drops the issuers that come first by a time, until there is a place.
-fn make_room(
-    realms: &mut HashMap<String, Arc<Realm>>,
-    most: usize,
-    time: fn(&State) -> Option<Time>,
-) {
-    while realms.len() >= most {
-        let first = realms.iter().min_by_key(|(_, realm)| time(&locked(&realm.state)));
-        let Some(first) = first.map(|(issuer, _)| issuer.clone()) else { return };
-        realms.remove(&first);
     }
 }
 
@@ -253,8 +293,4 @@ fn make_room(
 fn is_within(at: Time, time: Duration, now: Time) -> bool {
     let time_ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     at <= now && now < at.after(time_ms)
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,10 +11,11 @@ use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
 use super::caller::Caller;
-use super::claims::{Audience, Head, Times, check_audience, stated_issuer, verified};
+use super::claims::{Audience, Head, Times, check_audience, stated_issuer, user, verified};
 use super::issuers::Issuers;
 use super::jwks::{Bounds, Jwks, NoKey, Wanted};
 use super::refused::Refused;
+use super::tenants::KnownTenants;
 use crate::clock::Clock;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -42,6 +43,10 @@ pub struct KeycloakConfig {
     pub keys_ttl: Duration,
     /// The age up to which keys are used while their issuer is unreachable.
     pub keys_stale_max: Duration,
+    /// The longest time that a request waits for fresh keys, if it has one that may be used.
+    pub keys_wait: Duration,
+    /// The longest time in which an issuer must answer.
+    pub fetch_timeout: Duration,
     /// The most issuers whose keys are kept.
     pub realms_max: usize,
 }
@@ -52,9 +57,18 @@ pub(super) struct Keycloak {
     jwks: Arc<Jwks>,
 }
 
+/// An issuer that is allowed.
+struct Allowed {
+    tenant: TenantId,
+    /// Whether the list names it, and not any realm.
+    is_named: bool,
+    is_operator: bool,
+}
+
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
+    sub: Option<String>,
     typ: Option<String>,
     aud: Option<Audience>,
     user_id: Option<String>,
@@ -73,15 +87,18 @@ struct Access {
 impl Keycloak {
     pub(super) fn new(
         config: &KeycloakConfig,
+        tenants: KnownTenants,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
         let bounds = Bounds {
             ttl: config.keys_ttl,
             stale_max: config.keys_stale_max,
+            wait: config.keys_wait,
+            fetch_timeout: config.fetch_timeout,
             realms_max: config.realms_max,
         };
-        let jwks = Arc::new(Jwks::new(bounds, clock, metrics)?);
+        let jwks = Arc::new(Jwks::new(bounds, tenants, clock, metrics)?);
         Ok(Self { config: config.clone(), jwks })
     }
 
@@ -90,10 +107,11 @@ impl Keycloak {
         let head = Head::of(token)?;
         let algorithm = head.algorithm(&ALGORITHMS)?;
         let issuer = stated_issuer(token)?;
-        let (tenant, is_operator) = self.tenant(&issuer).ok_or(Refused::Issuer)?;
+        let Allowed { tenant, is_named, is_operator } =
+            self.allowed(&issuer).ok_or(Refused::Issuer)?;
         let kid = head.kid.filter(|kid| !kid.is_empty() && kid.len() <= KID_MAX);
         let kid = kid.ok_or(Refused::Key)?;
-        let wanted = Wanted { issuer: &issuer, kid: &kid, algorithm };
+        let wanted = Wanted { issuer: &issuer, tenant: &tenant, is_named, kid: &kid, algorithm };
         let key = self.jwks.key(wanted).await.map_err(|no_key| match no_key {
             NoKey::Unknown => Refused::Key.into(),
             NoKey::Unavailable => Denied::KeysUnavailable,
@@ -103,7 +121,8 @@ impl Keycloak {
         let (claims, expires) = claims;
         Ok(Caller {
             tenant: Some(tenant),
-            user: claims.user_id,
+            user: user(claims.user_id)?,
+            subject: claims.sub,
             issuer: Some(claims.iss),
             permissions: Permissions::listed(claims.realm_access.roles),
             is_operator: Some(is_operator),
@@ -111,10 +130,14 @@ impl Keycloak {
         })
     }
 
-    /// Returns the tenant of an issuer that is allowed, and whether it is an operator's.
-    fn tenant(&self, issuer: &str) -> Option<(TenantId, bool)> {
-        let of_operator = self.config.operator_issuers.tenant(issuer).map(|tenant| (tenant, true));
-        of_operator.or_else(|| self.config.issuers.tenant(issuer).map(|tenant| (tenant, false)))
+    /// Looks an issuer up in the allow-lists.
+    fn allowed(&self, issuer: &str) -> Option<Allowed> {
+        let in_list = |list: &Issuers, is_operator| {
+            let tenant = list.tenant(issuer)?;
+            Some(Allowed { tenant, is_named: list.names(issuer), is_operator })
+        };
+        let KeycloakConfig { issuers, operator_issuers, .. } = &self.config;
+        in_list(operator_issuers, true).or_else(|| in_list(issuers, false))
     }
 
     /// Checks the claims of a token whose signature fits, and returns them and its end.

@@ -8,14 +8,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::caller::Caller;
-use super::claims::{Head, Times, verified};
+use super::claims::{Head, Times, user, verified};
 use super::refused::Refused;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::http::permission::Permissions;
 
-/// The kinds of tokens that callers have.
-const KINDS: [&str; 2] = ["access", "legacy-access"];
+/// The kind of tokens that callers have. A `legacy-access` never expires, so it is none of them.
+const KIND: &str = "access";
 
 /// Checks tokens with the shared key.
 pub(super) struct Okapi(DecodingKey);
@@ -24,6 +24,7 @@ pub(super) struct Okapi(DecodingKey);
 struct Claims {
     r#type: Option<String>,
     tenant: String,
+    sub: Option<String>,
     user_id: Option<String>,
     exp: Option<f64>,
     nbf: Option<f64>,
@@ -42,18 +43,21 @@ impl Okapi {
     pub(super) fn caller(&self, token: &str, now: Time) -> Result<Caller, Refused> {
         let algorithm = Head::of(token)?.algorithm(&[("HS256", Algorithm::HS256)])?;
         let claims: Claims = verified(token, &self.0, algorithm)?;
-        let Claims { r#type, tenant, user_id, exp, nbf, permissions, extra_permissions } = claims;
+        let Claims { r#type, tenant, sub, user_id, exp, nbf, permissions, extra_permissions } =
+            claims;
         let expires = Times { exp, nbf }.check(now)?;
-        if !r#type.is_some_and(|kind| KINDS.contains(&kind.as_str())) {
+        if r#type.as_deref() != Some(KIND) {
             return Err(Refused::Kind);
         }
         let tenant = TenantId::parse(&tenant).map_err(|_| Refused::Tenant)?;
         Ok(Caller {
             tenant: Some(tenant),
-            user: user_id,
+            user: user(user_id)?,
+            subject: sub,
             issuer: None,
             permissions: Permissions::listed(permissions.into_iter().chain(extra_permissions)),
-            is_operator: None,
+            // No issuer is an operator's: one key signs the tokens of all tenants.
+            is_operator: Some(false),
             expires: Some(expires),
         })
     }

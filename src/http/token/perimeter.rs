@@ -26,7 +26,15 @@ const SYSTEM: &str = "/_/tenant";
 pub(super) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let permissions = permissions(request)?;
     let expires = expiry(request);
-    Ok(Caller { tenant: None, user: None, issuer: None, permissions, is_operator: None, expires })
+    Ok(Caller {
+        tenant: None,
+        user: None,
+        subject: None,
+        issuer: None,
+        permissions,
+        is_operator: None,
+        expires,
+    })
 }
 
 fn permissions(request: &HttpRequest) -> Result<Permissions, Problem> {

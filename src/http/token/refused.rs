@@ -20,9 +20,12 @@ pub(in crate::http) enum Refused {
     /// The signature does not fit.
     #[error("its signature does not fit")]
     Signature,
-    /// There is no end, or it has passed.
-    #[error("it has expired, or has no end")]
+    /// The end has passed.
+    #[error("it has expired")]
     Expired,
+    /// There is no end.
+    #[error("it never expires")]
+    NoExpiry,
     /// The token is not valid yet.
     #[error("it is not valid yet")]
     NotYet,
@@ -47,6 +50,7 @@ impl Refused {
             Self::Key => "key",
             Self::Signature => "signature",
             Self::Expired => "expired",
+            Self::NoExpiry => "no-expiry",
             Self::NotYet => "not-yet-valid",
             Self::Audience => "audience",
             Self::Kind => "kind",

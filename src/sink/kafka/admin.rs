@@ -173,9 +173,9 @@ impl Admin {
         Ok(all)
     }
 
-    /// Returns a request to create a topic with a replication factor. Of three replicas, two must
-    /// have a record before it counts as written, so that the death of one broker neither loses a
-    /// record nor stops the topic.
+    /// Returns a request to create a topic with a replication factor. Of three replicas or more,
+    /// two must have a record before it counts as written, so that the death of one broker neither
+    /// loses a record nor stops the topic.
     pub(super) fn new_topic<'a>(
         &self,
         name: &'a str,
@@ -184,7 +184,7 @@ impl Admin {
     ) -> NewTopic<'a> {
         let fixed = rdkafka::admin::TopicReplication::Fixed(replication);
         let topic = NewTopic::new(name, i32::from(partitions), fixed);
-        let durable = (replication == 3).then_some(&("min.insync.replicas", "2"));
+        let durable = (replication >= 3).then_some(&("min.insync.replicas", "2"));
         let settings = settings.iter().chain(durable);
         settings.fold(topic, |topic, (name, value)| topic.set(name, value))
     }

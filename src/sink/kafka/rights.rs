@@ -29,8 +29,12 @@ pub(super) fn lacking(why: &str, right: Right, topic: &str) -> String {
 
 /// Adds to a cause which right the gateway's user lacks on a resource.
 pub(super) fn lacking_on(why: &str, right: Right, resource: &str) -> String {
+    let command = match right {
+        Right::Alter | Right::AlterConfigs | Right::Delete => "topics acl --manage",
+        _ => "topics acl",
+    };
     format!(
-        "{why}: the gateway's user lacks the right {right} on the {resource} (`topics acl` prints \
+        "{why}: the gateway's user lacks the right {right} on the {resource} (`{command}` prints \
          all that it needs)"
     )
 }

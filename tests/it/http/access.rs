@@ -5,4 +5,5 @@ mod keys;
 mod permissions;
 #[cfg(feature = "services")]
 mod real;
+mod strangers;
 mod tokens;

@@ -286,6 +286,27 @@ async fn a_connection_that_is_idle_makes_room_for_one_that_is_not() {
 }
 
 #[tokio::test]
+async fn parts_of_heads_hold_no_seat_that_a_request_needs() {
+    let mut setup = Setup::new();
+    setup.http.connections_max = 5;
+    setup.http.head_timeout = 10 * PATIENCE;
+    let gateway = setup.start().await;
+    let mut parts = Vec::new();
+    for _ in 0..20 {
+        for _ in 0..10 {
+            let mut connection = gateway.connect().await;
+            connection.write_all(b"G").await.unwrap();
+            parts.push(connection);
+        }
+        until("a request gets a seat", async || {
+            gateway.exchange(&posted(INSTANCE, "college")).await.status == 201
+        })
+        .await;
+    }
+    closed(&mut parts[0]).await;
+}
+
+#[tokio::test]
 async fn who_waits_holds_no_more_than_a_share_and_nobody_else() {
     let mut setup = Setup::new().with_relay();
     (setup.http.waiters_max, setup.http.tenant_waiters_max) = (5, 4);

@@ -1,15 +1,17 @@
 //! FOLIO's tenant interface: a tenant is enabled without a restart, and one that is disabled is
 //! closed, keeps its log, and goes on where it was.
 
-use crash::until;
+use crash::{PATIENCE, until};
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::replay::{Plan, Progress, Rate, Replay, ReplayId, Wish};
 use event_gateway::domain::subject::Subject;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
 use event_gateway::domain::trail::Actor;
-use event_gateway::follow::topics::TopicDeps;
+use event_gateway::domain::transition::{Change, Transition};
+use event_gateway::follow::topics::grow::{self, Parked};
 use event_gateway::follow::topics::obsolete::{self, Kept, ObsoleteTopic};
+use event_gateway::follow::topics::{self, TopicDeps};
 use event_gateway::sink::TopicDescription;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -361,4 +363,36 @@ async fn an_obsolete_topic_stays_while_events_are_pending() {
     let kept = obsolete::delete(deps, listed, "me", &Actor::gateway()).await.unwrap();
     assert_eq!(kept[0].kept, pending);
     assert_eq!(kafka.state(|state| state.deleted.clone()), []);
+}
+
+#[tokio::test]
+async fn a_topic_with_parked_events_grows_only_if_that_is_accepted() {
+    let gateway = Gateway::start().await;
+    let (kafka, tenant) = (FakeKafka::default(), tenant_id("diku"));
+    assert_eq!(post(&gateway, "diku").await.0, 201);
+    let topic = Topic::parse("folio.diku.inventory.instance").unwrap();
+    let deps = TopicDeps { store: &*gateway.store, settings: &settings(), kafka: &kafka };
+    let all = topics::wanted(deps, None).await.unwrap();
+    let wanted = all.into_iter().find(|wanted| wanted.spec.topic == topic).unwrap();
+    grow::refuse_parked(deps, &wanted).await.unwrap();
+    let log = gateway.store.find_tenant(&tenant).await.unwrap().unwrap();
+    let lease = gateway.store.acquire(log.lane, "one", PATIENCE).await.unwrap().unwrap();
+    let event = gateway.log().await.remove(0);
+    let change = Change::Park {
+        position: event.position,
+        topic: topic.clone(),
+        key: Some(event.key.clone()),
+        cause: "too large".to_owned(),
+    };
+    let (log_id, event_id) = (log.log_id, event.event_id);
+    let park = Transition { tenant, log_id, event_id, number: 1, change };
+    gateway.store.write_transitions(&lease, &Follower::relay(), &[park]).await.unwrap();
+    gateway.store.release(&lease).await.unwrap();
+    let grown = async |parked| grow::grow(deps, &wanted, parked, "me").await.unwrap_err();
+    let refused = grown(Parked::Refused).await.to_string();
+    assert!(refused.contains("1 of its keys, or the whole of it, are parked"), "{refused}");
+    // Whether Kafka has the topic at all is looked at next.
+    kafka.state(|state| state.missing_topics.insert(topic));
+    let refused = grown(Parked::Accepted).await.to_string();
+    assert!(refused.contains("Kafka does not have it"), "{refused}");
 }

@@ -14,6 +14,7 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
+use openssl::symm::Cipher;
 use openssl::x509::{X509, X509NameBuilder};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -69,6 +70,10 @@ fn self_signed(name: &str) -> (X509, PKey<Private>) {
     certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
     certificate.sign(&key, MessageDigest::sha256()).unwrap();
     (certificate.build(), key)
+}
+
+fn encrypted(key: &PKey<Private>) -> Vec<u8> {
+    key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"secret").unwrap()
 }
 
 async fn gateway(pair: &Pair) -> (Gateway, Arc<Tls>) {
@@ -169,6 +174,9 @@ async fn a_new_pair_is_taken_for_new_connections_and_a_broken_one_never_is() {
     tls.reload();
     fs::remove_file(pair.folder.path().join("tls.key")).unwrap();
     tls.reload();
+    // A key that a passphrase opens: whoever asked for it would wait for a terminal.
+    pair.write("tls.key", &encrypted(&other));
+    tls.reload();
     let mut now = connect(&gateway, MODERN).await.unwrap();
     assert_eq!((name(&now), posted(&mut now).await), ("two".to_owned(), "201".to_owned()));
     assert_eq!(posted(&mut first).await, "201", "a connection keeps its pair");
@@ -184,6 +192,12 @@ async fn a_pair_that_is_none_is_refused_with_the_names_of_its_files() {
     let (_, other) = self_signed("other");
     pair.write("tls.key", &other.private_key_to_pem_pkcs8().unwrap());
     assert!(refused(&pair).contains("tls.key` are no certificate chain and its key"));
+    assert!(refused(&pair).ends_with(": key values mismatch"), "{}", refused(&pair));
+    pair.write("tls.key", &encrypted(&other));
+    let told = refused(&pair);
+    assert!(told.contains("tls.key` is encrypted: `openssl pkey") && told.len() < 200, "{told}");
+    pair.write("tls.key", b"none");
+    assert!(refused(&pair).contains("key in PEM form: the key: "), "{}", refused(&pair));
     pair.renew("one");
     pair.write("tls.crt", b"-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n");
     assert!(refused(&pair).contains("are no certificate chain and its key"));

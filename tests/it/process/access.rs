@@ -27,7 +27,7 @@ fn refusal(variables: Variables) -> String {
 #[test]
 fn settings_that_are_no_lock_end_the_start_with_their_names() {
     let short = "x".repeat(31);
-    let cases: [(Variables, &str); 18] = [
+    let cases: [(Variables, &str); 19] = [
         (&[("AUTH_MODE", "none")], "it must be one of perimeter, okapi, keycloak"),
         (&[("HTTP_HOST", "0.0.0.0")], "set AUTH_MODE"),
         (&[OKAPI], "set AUTH_OKAPI_KEY or AUTH_OKAPI_KEY_FILE"),
@@ -46,6 +46,7 @@ fn settings_that_are_no_lock_end_the_start_with_their_names() {
         (&[KEYCLOAK, ISSUERS, ("AUTH_REALMS_MAX", "0")], "AUTH_REALMS_MAX is `0`"),
         (&[ISSUERS], "AUTH_ISSUERS is set, but AUTH_MODE is unset"),
         (&[("AUTH_AUDIENCE", "x")], "AUTH_AUDIENCE is set, but AUTH_MODE is unset"),
+        (&[("AUTH_METRICS", "closed")], "AUTH_METRICS is closed, but AUTH_MODE is perimeter"),
     ];
     for (variables, told) in cases {
         let said = refusal(variables);

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use event_gateway::config;
 use event_gateway::http::{self, ALL, ALL_OF_ALL_TENANTS, PERMISSIONS};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::serve;
 
@@ -121,7 +122,38 @@ fn variables_and_topics_are_in_the_descriptor() {
     };
     assert_eq!(value("ENV").as_deref(), Some("folio"));
     assert_eq!(value("HTTP_PORT").as_deref(), Some("8081"));
-    assert_eq!(value("STORE_URL"), None);
+    let variables = &descriptor["metadata"]["variables"];
+    assert!(texts(variables, "description").iter().all(|text| !text.is_empty()));
+    let all: Vec<_> = config::variables().into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(texts(variables, "name"), all);
+    assert!(names.iter().all(|name| all.iter().any(|it| it == name)), "{names:?}");
     let topics = descriptor["metadata"]["topics"].as_array().unwrap();
     assert!(topics.contains(&"folio.{tenant}.inventory.instance".into()), "{topics:?}");
+}
+
+/// Okapi gives a container each variable as `NAME=value`, where the value of one that has none is
+/// `null`; `/_/env` replaces some by name.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_starts_with_the_variables_of_its_own_descriptor() {
+    let descriptor = descriptor();
+    let setup = serve::setup(&["diku"]);
+    let env: Vec<_> = descriptor["launchDescriptor"]["env"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["name"].as_str().unwrap(), it["value"].as_str().unwrap_or("null")))
+        // The test listens on loopback alone, and has no server called `postgres`.
+        .filter(|(name, _)| !["HTTP_HOST", "HTTP_PORT", "DB_HOST"].contains(name))
+        .collect();
+    let setup = env.iter().fold(setup, |setup, (name, value)| setup.with(name, value));
+    let serve = setup.serve();
+    let url = format!("{}/domain-events/inventory/instance", serve.url);
+    let post = reqwest::Client::new().post(url).header("X-Okapi-Tenant", "diku");
+    let answer = post.json(&json!({ "new": { "id": "a" } })).send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+    serve.terminate();
+    let log = setup.log();
+    let unread = log.lines().filter(|line| line.contains(" not read: "));
+    assert!(unread.clone().all(|line| line.contains("\"DB_PORT, ")), "{log}");
+    assert_eq!(unread.count(), 1, "without DB_HOST, those of PostgreSQL: {log}");
 }

@@ -81,8 +81,12 @@ async fn topics_are_compared_and_only_what_is_safe_is_applied() {
     let told = [
         format!("{done}: it is missing (topics apply)"),
         format!("{item}: it keeps records 5000 ms, the file says 86400000 ms (topics apply)"),
-        format!("{loan}: it keeps records 604800000 ms, the file says for ever (topics apply)"),
-        format!("{loan}: it has cleanup.policy=delete, the file says compact (topics apply)"),
+        format!(
+            "{loan}: it keeps records 604800000 ms, the file says for ever (topics apply --shorten)"
+        ),
+        format!(
+            "{loan}: it has cleanup.policy=delete, the file says compact (topics apply --shorten)"
+        ),
         format!("{audit}: it has 3 partitions, the file says 1 (the gateway does not change it)"),
     ];
     assert_eq!((status, said), (1, told.to_vec()));
@@ -99,10 +103,13 @@ async fn topics_are_compared_and_only_what_is_safe_is_applied() {
     assert!(said.last().unwrap().starts_with(&format!("{audit}: left as it is")), "{said:?}");
     assert_partitions(&at, &[(audit.clone(), 3), (done, 1)]);
     let now = settings(&at, &item).await;
-    assert_eq!(
-        (now["retention.ms"].as_str(), now["segment.bytes"].as_str()),
-        ("86400000", "9000000")
-    );
+    let now = (now["retention.ms"].as_str(), now["segment.bytes"].as_str());
+    assert_eq!(now, ("86400000", "9000000"));
+    assert!(said[2].starts_with(&format!("{loan}: left as it is")), "{said:?}");
+    assert_eq!(settings(&at, &loan).await["cleanup.policy"], "delete");
+    let (status, said) = topics(&setup, &["apply", "--shorten"]);
+    let told = |line: &String| line.ends_with("cleanup.policy is compact now (delete before)");
+    assert!(status == 0 && said.iter().any(told), "{said:?}");
     assert_eq!(settings(&at, &loan).await["cleanup.policy"], "compact");
     let (status, said) = topics(&setup, &["diff", "--json"]);
     assert_eq!((status, said.len()), (1, 1), "{said:?}");
@@ -220,4 +227,19 @@ async fn a_collection_s_topic_is_shown_once_and_never_deleted() {
     assert_eq!((status, said.len()), (0, 1));
     assert!(said[0].contains(&loan) && said[0].contains("tenant collection"), "{said:?}");
     assert_partitions(&at, &[(loan, 1), (shared, 1)]);
+}
+
+#[test]
+fn the_rights_for_a_tenant_are_printed_before_it_is_enabled_and_before_there_is_a_store() {
+    let setup = serve::setup(&[]).for_all_tenants(FILE).with("ENV", "folio");
+    let (status, said) = topics(&setup, &["acl", "--tenant", "newone", "--json"]);
+    let names = said.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let names: Vec<_> = names.map(|acl| acl["name"].as_str().unwrap().to_owned()).collect();
+    let wanted = ["folio.newone.", "folio.event-gateway.cursors", "folio.event-gateway.lane-"];
+    assert_eq!((status, &names[..]), (0, &wanted.map(str::to_owned)[..]), "{}", setup.log());
+    let consumer = ["acl", "--tenant", "newone", "--group", "cg.search"];
+    let (status, said) = topics(&setup, &consumer);
+    assert_eq!((status, said.len()), (0, 2), "{said:?}");
+    assert!(said.iter().all(|line| line.contains("'User:cg.search'")), "{said:?}");
+    assert_eq!(topics(&setup, &["acl"]).0, 1, "the tenants of a store that is not there");
 }

@@ -74,6 +74,9 @@ async fn every_subcommand_that_changes_something_leaves_the_row_of_its_act() {
     story::published(&serve.url, "diku", acknowledged.len() as u64).await;
     let target = format!("{env}.diku.again");
 
+    // A purge would wait for it.
+    done(&setup, "sinks forget hexkit");
+    refused(&setup, "sinks forget nothing");
     done(&setup, "tenants enable newcomer");
     done(&setup, "tenants disable newcomer");
     refused(&setup, "tenants disable nobody");
@@ -97,14 +100,13 @@ async fn every_subcommand_that_changes_something_leaves_the_row_of_its_act() {
     done(&setup, "subscriptions seek cg.x --tenant diku --to latest");
     done(&setup, "subscriptions delete cg.x --tenant diku");
     refused(&setup, "subscriptions delete cg.x --tenant diku");
-    done(&setup, "sinks forget hexkit");
-    refused(&setup, "sinks forget nothing");
     refused(&setup, "lanes resize 16");
     serve.terminate();
     done(&setup, "lanes resize 16");
 
     let mine = acts(&setup);
     let wanted = [
+        ("sink-forget", "-", "hexkit"),
         ("tenant-enable", "newcomer", "newcomer"),
         ("tenant-disable", "newcomer", "newcomer"),
         ("tenant-enable", "newcomer", "newcomer"),
@@ -123,7 +125,6 @@ async fn every_subcommand_that_changes_something_leaves_the_row_of_its_act() {
         ["subscription-put", "diku"],
         ["subscription-seek", "diku"],
         ["subscription-delete", "diku"],
-        ["sink-forget", "-"],
         ["lanes-resize", "-"],
     ];
     assert_eq!(rest, wanted, "{mine:#?}");

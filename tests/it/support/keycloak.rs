@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crash::PATIENCE;
 use event_gateway::clock::Manual;
 use event_gateway::domain::time::Time;
 use event_gateway::http::{Auth, Issuers, KeycloakConfig};
@@ -22,14 +23,17 @@ use super::tokens::{Key, NOW, with};
 /// The permissions of the tokens, unless a story gives others.
 pub const ALL: &str = "event-gateway.all";
 
+/// Tells whether the answer of a realm is held back.
+type IsHeld = fn(&str) -> bool;
+
 /// A Keycloak that is none.
 #[derive(Clone)]
 pub struct Realms {
     /// The URL before `/realms/…`.
     pub url: String,
     state: Arc<Mutex<State>>,
-    /// Whether answers are held back.
-    held: watch::Sender<bool>,
+    /// Whether answers are held back, of these realms.
+    held: watch::Sender<Option<IsHeld>>,
 }
 
 #[derive(Default)]
@@ -44,7 +48,7 @@ impl Realms {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (state, held) = (Arc::<Mutex<State>>::default(), watch::channel(false).0);
+        let (state, held) = (Arc::<Mutex<State>>::default(), watch::channel(None).0);
         let realms = Self { url, state, held };
         let serving = realms.clone();
         tokio::spawn(async move {
@@ -70,7 +74,8 @@ impl Realms {
             let known = state.realms.get(realm).cloned();
             (!state.is_down).then(|| known.unwrap_or(("404 Not Found".to_owned(), Vec::new())))
         };
-        self.held.subscribe().wait_for(|held| !held).await.ok()?;
+        let goes = |held: &Option<IsHeld>| !held.is_some_and(|is_held| is_held(realm));
+        self.held.subscribe().wait_for(goes).await.ok()?;
         let (status, body) = answer?;
         let length = body.len();
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
@@ -105,7 +110,12 @@ impl Realms {
 
     /// Holds answers back, from now on or no longer.
     pub fn hold(&self, held: bool) {
-        self.held.send_replace(held);
+        self.held.send_replace(held.then_some(|_| true));
+    }
+
+    /// Holds the answers of these realms back.
+    pub fn hold_those(&self, is_held: IsHeld) {
+        self.held.send_replace(Some(is_held));
     }
 
     /// Returns how often a realm's keys were asked for.
@@ -136,6 +146,8 @@ impl Realms {
             audience: None,
             keys_ttl: Duration::from_secs(300),
             keys_stale_max: Duration::from_secs(3_600),
+            keys_wait: PATIENCE,
+            fetch_timeout: PATIENCE,
             realms_max: 100,
         }
     }

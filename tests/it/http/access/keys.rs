@@ -2,12 +2,14 @@
 //! more than is allowed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crash::until;
+use crash::{PATIENCE, until};
 use event_gateway::clock::Manual;
 use event_gateway::domain::time::Time;
-use event_gateway::http::Auth;
+use event_gateway::http::{Auth, KeycloakConfig};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::keycloak::{Realms, clock};
@@ -148,15 +150,68 @@ async fn many_requests_share_one_fetch_and_a_client_that_leaves_does_not_end_it(
 }
 
 #[tokio::test]
-async fn a_realm_that_is_gone_has_no_keys_at_once() {
+async fn a_realm_that_is_gone_has_no_keys_once_that_was_said_twice() {
     let story = Story::begin().await;
     assert_eq!(story.read(&story.key).await, 200);
     story.realms.remove("diku");
     story.at(300);
-    assert_eq!(story.read(&story.key).await, 401);
+    assert_eq!(story.read(&story.key).await, 200, "a server that starts may have said so");
+    assert_eq!(story.read(&Key::ec("new")).await, 503, "nobody can tell whether it is new");
     story.realms.set("diku", &[&story.key]);
     story.at(330);
+    until("it answers again", async || story.read(&Key::ec("new")).await == 401).await;
+    story.realms.remove("diku");
+    story.at(700);
+    assert_eq!(story.read(&story.key).await, 200, "it was there in between");
+    story.at(730);
+    until("it is gone", async || story.read(&story.key).await == 401).await;
+    story.realms.set("diku", &[&story.key]);
+    story.at(760);
     assert_eq!(story.read(&story.key).await, 200);
+}
+
+/// Begins a story in which a Keycloak may hang for longer than any test waits.
+async fn hanging(keys_wait: Duration) -> Story {
+    let (realms, key, clock) = (Realms::start().await, Key::rsa("first", 0), clock());
+    realms.set("diku", &[&key]);
+    let auth = KeycloakConfig { keys_wait, fetch_timeout: 10 * PATIENCE, ..realms.auth() };
+    let gateway = Setup::new().with_auth(Auth::Keycloak(auth), &clock).start().await;
+    let story = Story { realms, key, gateway: Arc::new(gateway), clock };
+    assert_eq!(story.read(&story.key).await, 200);
+    story
+}
+
+/// Reads while the Keycloak hangs.
+async fn read_at_once(story: &Story) {
+    let read = timeout(PATIENCE, story.read(&story.key)).await;
+    assert_eq!(read.expect("nobody waits for it"), 200);
+}
+
+#[tokio::test]
+async fn who_has_a_key_that_may_be_used_waits_for_no_keycloak_that_hangs() {
+    let story = hanging(Duration::ZERO).await;
+    story.realms.hold(true);
+    story.at(300);
+    for _ in 0..3 {
+        read_at_once(&story).await;
+    }
+    until("it is asked", async || story.realms.asked("diku") == 2).await;
+    story.realms.hold(false);
+    until("its keys are fresh", async || story.read(&Key::ec("new")).await == 401).await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_keycloak_that_has_failed_however_long_he_may() {
+    let story = hanging(10 * PATIENCE).await;
+    story.realms.down(true);
+    story.at(300);
+    read_at_once(&story).await;
+    story.realms.hold(true);
+    story.at(330);
+    read_at_once(&story).await;
+    until("it is asked again", async || story.realms.asked("diku") == 3).await;
+    story.realms.down(false);
+    story.realms.hold(false);
 }
 
 #[tokio::test]
@@ -192,7 +247,8 @@ async fn an_answer_that_is_no_list_of_keys_changes_nothing() {
         story.realms.set_raw("diku", status, body);
         story.at(at * 300);
         assert_eq!(story.read(&story.key).await, 200, "{status} {body:.40}");
-        assert_eq!(story.realms.asked("diku"), 1 + usize::try_from(at).unwrap());
+        let asked = 1 + usize::try_from(at).unwrap();
+        until("it is asked again", async || story.realms.asked("diku") == asked).await;
     }
     assert_eq!(story.realms.asked("college"), 0, "no redirect is followed");
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crash::ports;
+use crash::{PATIENCE, ports};
 use event_gateway::clock::{Clock, Manual, System};
 use event_gateway::http::{Auth, Issuers, KeycloakConfig};
 use reqwest::{Client, RequestBuilder};
@@ -146,6 +146,8 @@ async fn gateway(keycloak: &Keycloak) -> (Gateway, Arc<Manual>) {
         audience: None,
         keys_ttl: Duration::from_secs(300),
         keys_stale_max: Duration::from_secs(3_600),
+        keys_wait: PATIENCE,
+        fetch_timeout: PATIENCE,
         realms_max: 10,
     };
     (Setup::new().with_auth(Auth::Keycloak(auth), &clock).start().await, clock)

@@ -251,7 +251,8 @@ pub async fn a_lane_is_acquired_under_a_higher_term_than_any_checkpoint_has<B: S
 }
 
 pub async fn lanes_are_not_resized_while_a_tenant_is_purged<B: StoreFixture>() {
-    let OpenStore { store, .. } = OpenStore::<B>::new().await;
+    let opened = OpenStore::<B>::new().await;
+    let store = &opened.store;
     for lane in Lane::all(LANES) {
         store.acquire(lane, "tool", TTL).await.unwrap().unwrap();
     }

@@ -83,7 +83,7 @@ pub fn tokens(stage: &Stage) -> Vec<Attack> {
         token("two kinds", raw(r#""type":"refresh""#), "401 malformed"),
         token("no kind", of(json!({ "type": null })), "401 kind"),
         token("expired", of(json!({ "exp": NOW - 60 })), "401 expired"),
-        token("no end", of(json!({ "exp": null })), "401 expired"),
+        token("no end", of(json!({ "exp": null })), "401 no-expiry"),
         token("an end as text", of(json!({ "exp": "9999999999" })), "401 malformed"),
         token("not begun", of(json!({ "nbf": NOW + 61 })), "401 not-yet-valid"),
         token("no tenant", of(json!({ "tenant": null })), "401 malformed"),
