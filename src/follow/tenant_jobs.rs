@@ -18,7 +18,7 @@ use crate::domain::position::LogId;
 use crate::domain::settings::{IllegalTopic, Settings};
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJob};
-use crate::domain::trail::{Act, TrailEntry};
+use crate::domain::trail::{Act, Actor, TrailEntry};
 use crate::store::{self, PurgeStart, Store, Unpublished};
 
 /// The reason why a request of the tenant interface was not carried out.
