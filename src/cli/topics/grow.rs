@@ -15,7 +15,7 @@ use crate::follow::topics::{self, TopicDeps, WantedTopic};
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Waits until the topic's tenants have nothing to publish, at most for `wait`; then the topic
-/// grows. Prints up to which position the keys are in their former partitions.
+/// grows. Prints up to which position the events are in the partitions that it had.
 pub async fn run(
     deps: TopicDeps<'_>,
     topic: &Topic,
@@ -38,11 +38,12 @@ pub async fn run(
     let Grown { from, up_to } = grow::grow(deps, &wanted, parked, by).await?;
     let mut out = super::super::stdout();
     writeln!(out, "{topic}: {} partitions now ({from} before)", wanted.spec.partitions)?;
+    let before = super::super::counted(u64::try_from(from)?, "partition");
     let but = if parked == Parked::Accepted { ", but those that are parked," } else { "" };
     for (tenant, position) in up_to {
         writeln!(
             out,
-            "{tenant}: events up to position {position}{but} are in the first {from} partitions. \
+            "{tenant}: events up to position {position}{but} are in the {before} that it had. \
              Later events may be in any partition: a consumer orders the events of a key by the \
              header `position`"
         )?;

@@ -246,7 +246,7 @@ fn manages(kafka: &Secured, setup: &Setup, rights: &[Right]) {
         assert_eq!(status, 0, "{operation}: {}", setup.log());
     };
     write(&format!("{ITEM}retention_ms = 5000000\npartitions = 2\n"));
-    misses("AlterConfigs", &["apply", "--tenant", "diku"]);
+    misses("AlterConfigs", &["apply", "--shorten", "--tenant", "diku"]);
     misses("Alter", &["grow", "folio.diku.inventory.item"]);
 }
 
