@@ -15,6 +15,7 @@ mod purges;
 mod quotas;
 mod read;
 mod removed;
+mod shares;
 mod store_faults;
 mod tenants;
 mod tls;
