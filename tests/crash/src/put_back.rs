@@ -118,11 +118,13 @@ impl Harness {
         }
     }
 
-    /// Returns whether a tenant has a log.
+    /// Returns whether a tenant has a log, and is not being purged.
     fn has_log(&self, tenant: &str) -> bool {
         let listed = self.run(&["tenants", "list"]);
         assert!(listed.status.success(), "{listed:?}");
-        String::from_utf8(listed.stdout).unwrap().contains(tenant)
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let its = listed.lines().find(|line| line.split(' ').next() == Some(tenant));
+        its.is_some_and(|line| !line.ends_with("being purged"))
     }
 
     /// Waits until a replica reports that the tenant is stopped, or until none does.
