@@ -59,7 +59,7 @@ async fn log_ids(store: &dyn Store, purge: &Purge) -> Result<BTreeSet<LogId>, st
 }
 
 /// The longest time for which rows of one purge are removed before others are looked at.
-const SLICE: Duration = Duration::from_millis(500);
+const SLICE: Duration = Duration::from_secs(2);
 
 /// The part of a replica in the purges.
 pub(super) struct PurgeWork {

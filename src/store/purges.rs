@@ -40,7 +40,7 @@ pub struct Purge {
 /// The events that a purge would lose, since they were not published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Unpublished {
-    /// The most positions that one of the sinks has not reached.
+    /// The lag of the sink that is furthest behind, and the DELETE_ALLs that are not expanded yet.
     pub pending: u64,
     /// The events that are parked.
     pub parked: u64,
@@ -52,7 +52,7 @@ impl Unpublished {
         log: &TenantLog,
         incarnations: &Incarnations,
         (stands, others): (&[Stand], &[Follower]),
-        parked: u64,
+        (expansions, parked): (u64, u64),
     ) -> Self {
         let start = incarnations.iter().next().map_or(0, |first| first.from.back(1).number());
         let passed = |cursor: Option<Cursor>| {
@@ -63,7 +63,7 @@ impl Unpublished {
         let others = others.iter().filter(is_unknown).map(|_| None);
         let cursors = stands.iter().map(|(_, cursor)| *cursor).chain(others);
         let pending = cursors.map(|it| log.head.number().saturating_sub(passed(it)));
-        Self { pending: pending.max().unwrap_or_default(), parked }
+        Self { pending: pending.max().unwrap_or_default() + expansions, parked }
     }
 
     /// Returns whether nothing would be lost.

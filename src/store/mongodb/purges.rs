@@ -318,13 +318,18 @@ async fn unpublished(
     let known = bulk::find(sinks, doc! {}, (&mut *transaction).into()).await?;
     let cursors = bulk::find(cursors, its.clone(), (&mut *transaction).into()).await?;
     let stands = removal::stands(&known, &cursors)?;
+    let mut expansions = 0;
+    for row in bulk::find(&collections.expansions, its.clone(), (&mut *transaction).into()).await? {
+        expansions += u64::from(!row.expansion()?.is_complete());
+    }
     let mut open = its;
     open.insert("state", doc! { "$in": ["parked", "releasing"] });
     let mut parked = 0;
     for row in bulk::find(&collections.parked, open, transaction.into()).await? {
         parked += row.count("events")?;
     }
-    Ok(Unpublished::of(log, &Incarnations::new(incarnations), (&stands, followers), parked))
+    let incarnations = Incarnations::new(incarnations);
+    Ok(Unpublished::of(log, &incarnations, (&stands, followers), (expansions, parked)))
 }
 
 /// Returns the filter for a tenant's rows. It goes along the ids, which every collection has an

@@ -182,7 +182,9 @@ async fn unpublished(
     let incarnations = found.iter().map(Columns::incarnation).collect::<Result<_, _>>()?;
     let found = session.find(of_log(sql!("postgres/stand_list.sql"))).await?;
     let stands = found.iter().map(Columns::stand).collect::<Result<Vec<_>, _>>()?;
+    let open = session.find(of_log(sql!("postgres/purge_expansion_count.sql"))).await?;
+    let open = open.first().map_or(Ok(0), |row| row.count("expansions"))?;
     let parked = session.find(of_log(sql!("postgres/purge_parked_count.sql"))).await?;
     let parked = parked.first().map_or(Ok(0), |row| row.count("events"))?;
-    Ok(Unpublished::of(log, &Incarnations::new(incarnations), (&stands, followers), parked))
+    Ok(Unpublished::of(log, &Incarnations::new(incarnations), (&stands, followers), (open, parked)))
 }

@@ -193,7 +193,9 @@ fn unpublished(
     let incarnations = sql!("sqlite/incarnation_find.sql");
     let incarnations = rows::find(writing, incarnations, [tenant], |row| row.incarnation())?;
     let stands = removal::stands(writing, tenant)?;
+    let open = sql!("sqlite/purge_expansion_count.sql");
+    let open = rows::get(writing, open, [tenant], |row| row.count("expansions"))?;
     let parked = sql!("sqlite/purge_parked_count.sql");
     let parked = rows::get(writing, parked, [tenant], |row| row.count("events"))?;
-    Ok(Unpublished::of(log, &Incarnations::new(incarnations), (&stands, followers), parked))
+    Ok(Unpublished::of(log, &Incarnations::new(incarnations), (&stands, followers), (open, parked)))
 }

@@ -133,6 +133,7 @@ macro_rules! contract {
             purges:
                 a_purge_that_would_lose_events_does_not_begin
                 a_sink_that_the_store_knows_must_have_all_events_before_a_purge
+                a_purge_waits_until_every_delete_all_is_expanded
                 a_purge_ends_once_every_sink_that_has_passed_it_has_nothing_left
                 a_tenant_has_no_log_once_its_purge_begins
                 a_sink_passes_a_purge_under_its_lease

@@ -78,6 +78,26 @@ pub async fn a_purge_that_would_lose_events_does_not_begin<B: StoreFixture>() {
     assert!(only_purge(&**store).await.takes_all, "it was forced while it was under way");
 }
 
+pub async fn a_purge_waits_until_every_delete_all_is_expanded<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let (store, relay) = (&opened.store, Follower::relay());
+    let lease = hold(&opened, &diku()).await;
+    opened.post(&[create(1), delete_all(ITEM, 2)]).await;
+    let log = cursors(&**store, &diku()).await;
+    store.checkpoint(&lease, &relay, &[(diku(), log[2])]).await.unwrap();
+    let expand = async |walked_to| {
+        let (tenant, topic, request) = (diku(), topic(ITEM), position(2));
+        let step = ExpansionStep { tenant, topic, request, walked_to, deletes: Vec::new() };
+        store.expand(&step).await.unwrap();
+    };
+    expand(position(1)).await;
+    // The sink has passed the request, but its DELETEs are still to come.
+    let loses = PurgeStart::Loses(Unpublished { pending: 1, parked: 0 });
+    assert_eq!(begin(&**store, Some(&[])).await, loses);
+    expand(position(2)).await;
+    assert_eq!(begin(&**store, Some(&[])).await, PurgeStart::Begun);
+}
+
 pub async fn a_sink_that_the_store_knows_must_have_all_events_before_a_purge<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     let store = &opened.store;
