@@ -76,6 +76,7 @@ impl Harness {
             let setup = setup.with("KAFKA_HOST", "127.0.0.1").with("KAFKA_PORT", proxy.port());
             let setup = setup.with("HEXKIT_MONGODB_URL", &hexkit_url);
             let setup = setup.with("STORE_URL", store.url()).for_each_tenant(&tenants::settings());
+            setup.add_tenant(VISITOR, &tenants::settings_of(1));
             Replica::new(name, proxy, setup)
         };
         let names = if let store::Server::Sqlite(_) = &store { &NAMES[..1] } else { &NAMES };

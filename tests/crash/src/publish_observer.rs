@@ -142,9 +142,12 @@ struct Ends {
 }
 
 impl Ends {
-    /// Returns the ends of a topic's partitions; asks until Kafka answers.
+    /// Returns the ends of a topic's partitions; asks until Kafka answers, or patience ends: a run
+    /// that has failed waits for this thread.
     fn of(&self, topic: &str) -> Vec<i64> {
+        let until = Instant::now() + PATIENCE;
         let end = |partition| loop {
+            assert!(Instant::now() < until, "Kafka does not tell the end of {topic}");
             if let Ok((_, end)) = self.consumer.fetch_watermarks(topic, partition, ANSWER_WITHIN) {
                 return end;
             }

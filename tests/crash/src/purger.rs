@@ -23,8 +23,8 @@ use crate::tenants::{ENV, RULES, VISITOR};
 use crate::{PATIENCE, load, until};
 
 const MODULE: &str = "mod-inventory-storage-29.0.1";
-/// The longest pause before the tenant is enabled again.
-const PAUSE_MAX_MS: u64 = 2_000;
+/// The pause before the tenant is enabled again: to create and delete its topics is work for Kafka.
+const PAUSE_MS: std::ops::Range<u64> = 4_000..12_000;
 /// The number of changes to a log.
 const CHANGES: std::ops::Range<usize> = 1..25;
 /// The most logs that are purged.
@@ -110,7 +110,7 @@ impl Actor {
             if self.stop.load(Ordering::SeqCst) || all.len() >= LOGS_MAX {
                 return all;
             }
-            sleep(Duration::from_millis(self.rng.u64(0..PAUSE_MAX_MS))).await;
+            sleep(Duration::from_millis(self.rng.u64(PAUSE_MS))).await;
             match self.visit(era).await {
                 Ok(log) => all.push(log),
                 Err(Torn) => purged_in = None,

@@ -25,6 +25,11 @@ const EXPIRES_MS: u64 = 20_000;
 pub const PARTITIONS: usize = 3;
 /// Several partitions of each topic, the rules of some entities, and hexkit's service.
 pub fn settings() -> String {
+    settings_of(PARTITIONS)
+}
+
+/// The same, with so many partitions of each topic.
+pub fn settings_of(partitions: usize) -> String {
     let of = |entity: &'static str| {
         let rules = [
             (RULES.compacted, "compacted = true\n".to_owned()),
@@ -34,7 +39,7 @@ pub fn settings() -> String {
         ];
         let its = rules.into_iter().filter(|(of, _)| *of == Some(entity)).map(|(_, text)| text);
         let its: String = its.collect();
-        format!("[entities.\"inventory.{entity}\"]\npartitions = {PARTITIONS}\n{its}")
+        format!("[entities.\"inventory.{entity}\"]\npartitions = {partitions}\n{its}")
     };
     let entities: String = load::entities().into_iter().chain(RULES.unstored).map(of).collect();
     format!("[hexkit]\nservice_name = \"{}\"\n\n{entities}", documents::SERVICE)
