@@ -7,7 +7,6 @@ use std::io::Write;
 use anyhow::bail;
 
 use crate::domain::follower::Follower;
-use crate::domain::position::Position;
 use crate::domain::trail::Act;
 use crate::sink::Sinks;
 use crate::store::Store;
@@ -17,8 +16,7 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
     let mut sinks: BTreeMap<Follower, (u64, u64)> = BTreeMap::new();
     for enabled in store.list().await? {
         for (follower, cursor) in store.stands(&enabled.tenant).await? {
-            let its = cursor.filter(|cursor| cursor.log_id == enabled.log_id);
-            let passed = its.map_or(Position::START, |cursor| cursor.position);
+            let passed = enabled.passed_by(cursor);
             let (logs, events) = sinks.entry(follower).or_default();
             *logs += u64::from(cursor.is_some());
             *events += enabled.head.number().saturating_sub(passed.number());

@@ -131,8 +131,9 @@ impl PurgeWork {
         if !waits_for.is_empty() {
             return Ok(waits_for);
         }
-        let left = sinks.iter().filter(|sink| !purge.removed.contains(sink.follower()));
-        waits_for = remove_from(&**store, settings, left, purge).await?;
+        let mut left = sinks.clone();
+        left.retain(|sink| !purge.removed.contains(sink.follower()));
+        waits_for = remove_from(&**store, settings, &left, purge).await?;
         if !waits_for.is_empty() {
             return Ok(waits_for);
         }
@@ -146,7 +147,7 @@ impl PurgeWork {
             return Ok(vec!["waits until readers of the database let it be scrubbed".to_owned()]);
         }
         // Whoever had found the tenant before the purge may have created a topic since.
-        waits_for = remove_from(&**store, settings, sinks.iter(), purge).await?;
+        waits_for = remove_from(&**store, settings, sinks, purge).await?;
         if !waits_for.is_empty() {
             return Ok(waits_for);
         }
@@ -162,9 +163,12 @@ impl PurgeWork {
 async fn remove_from(
     store: &dyn Store,
     settings: &Settings,
-    sinks: impl Iterator<Item = &Arc<dyn Sink>>,
+    sinks: &[Arc<dyn Sink>],
     purge: &Purge,
 ) -> Result<Vec<String>, store::Error> {
+    if sinks.is_empty() {
+        return Ok(Vec::new());
+    }
     let (topics, mut waits_for) = (topics(store, settings, purge).await?, Vec::new());
     for sink in sinks {
         match sink.remove_tenant(&purge.tenant, &topics).await {

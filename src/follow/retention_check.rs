@@ -154,8 +154,7 @@ async fn oldest(deps: &FollowDeps, follower: &Follower) -> Result<BTreeMap<Topic
         cursors.extend(deps.store.load_lane(lane, follower).await?);
     }
     for enabled in deps.store.list().await? {
-        let cursor = cursors.get(&enabled.tenant).filter(|cursor| cursor.log_id == enabled.log_id);
-        let at = cursor.map_or(Position::START, |cursor| cursor.position);
+        let at = enabled.passed_by(cursors.get(&enabled.tenant).copied());
         if at < enabled.head {
             pending.push((enabled.tenant, at.into()));
         }

@@ -14,10 +14,10 @@ use tokio::sync::watch;
 use super::wakeups::Wakeup;
 use super::worker::{Backoff, Failure, Progress, Schedule, Task};
 use super::{Error, FollowDeps};
+use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Topic, TopicSpec};
 use crate::health::{self, Component, Occurrence, SinkPart};
 use crate::sink::{self, PartitionsGrown, Repair, Sink};
-use crate::store::TenantLog;
 
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// The most topics of one request to the broker: more might not be created in time.
@@ -86,20 +86,16 @@ impl SinkKeeper {
         if self.deps.store.count().await? != self.tenants_ensured {
             let tenants = self.deps.store.list().await?;
             let settings = &self.deps.settings;
-            let specs = |t: &TenantLog| {
-                settings
-                    .specs(&t.tenant)
-                    .into_iter()
-                    .map(|spec| (t.tenant.clone(), spec))
-                    .collect::<Vec<_>>()
-            };
-            let specs: Vec<_> = tenants.iter().flat_map(specs).collect();
-            for some in specs.chunks(ENSURE_MAX) {
+            let owned = tenants.iter().flat_map(|log| {
+                settings.specs(&log.tenant).into_iter().map(|spec| (&log.tenant, spec))
+            });
+            let (owners, specs): (Vec<_>, Vec<_>) = owned.unzip();
+            for (owners, some) in owners.chunks(ENSURE_MAX).zip(specs.chunks(ENSURE_MAX)) {
                 // A tenant may have been purged meanwhile.
-                let there: BTreeSet<_> =
-                    self.deps.store.list().await?.into_iter().map(|t| t.tenant).collect();
-                let some = some.iter().filter(|(tenant, _)| there.contains(tenant));
-                let some: Vec<_> = some.map(|(_, spec)| spec.clone()).collect();
+                let there = self.deps.store.list().await?;
+                let is_there = |tenant: &TenantId| there.iter().any(|log| log.tenant == *tenant);
+                let some = some.iter().zip(owners).filter(|(_, owner)| is_there(owner));
+                let some: Vec<_> = some.map(|(spec, _)| spec.clone()).collect();
                 match self.sink.ensure(&some).await {
                     // The topics exist; the lanes that write to them report it.
                     Err(sink::Error::Unavailable(_)) => {}
@@ -108,7 +104,6 @@ impl SinkKeeper {
                     Ok(()) => {}
                 }
             }
-            let specs: Vec<_> = specs.into_iter().map(|(_, spec)| spec).collect();
             self.report_differences(&specs).await;
             self.tenants_ensured = tenants.len();
         }

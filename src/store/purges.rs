@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use super::columns::Columns;
 use super::leases::{Lease, LeaseCheck};
 use super::{Error, Stand, TenantLog};
-use crate::domain::cursor::Cursor;
 use crate::domain::follower::Follower;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::lane::Lane;
@@ -55,10 +54,7 @@ impl Unpublished {
         (expansions, parked): (u64, u64),
     ) -> Self {
         let start = incarnations.iter().next().map_or(0, |first| first.from.back(1).number());
-        let passed = |cursor: Option<Cursor>| {
-            let own = cursor.filter(|cursor| cursor.log_id == log.log_id);
-            own.map_or(start, |cursor| cursor.position.number().max(start))
-        };
+        let passed = |cursor| log.passed_by(cursor).number().max(start);
         let is_unknown = |it: &&Follower| stands.iter().all(|(follower, _)| follower != *it);
         let others = others.iter().filter(is_unknown).map(|_| None);
         let cursors = stands.iter().map(|(_, cursor)| *cursor).chain(others);

@@ -6,6 +6,7 @@
 use async_trait::async_trait;
 
 use super::Error;
+use crate::domain::cursor::Cursor;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
@@ -26,6 +27,15 @@ pub struct TenantLog {
     pub head: Position,
     /// Whether it may post and read. If not, what is pending is still published.
     pub is_enabled: bool,
+}
+
+impl TenantLog {
+    /// Returns the position up to which a sink with this checkpoint has passed the log. A
+    /// checkpoint in a former incarnation tells nothing of this one.
+    pub fn passed_by(&self, checkpoint: Option<Cursor>) -> Position {
+        let own = checkpoint.filter(|cursor| cursor.log_id == self.log_id);
+        own.map_or(Position::START, |cursor| cursor.position)
+    }
 }
 
 /// Whether a tenant that was purged is given a log again.

@@ -91,11 +91,7 @@ pub(in crate::follow) fn positions(
 ) -> Vec<(Follower, Position)> {
     let is_missing = |sink: &&Follower| stands.iter().all(|(follower, _)| follower != *sink);
     let begin = sinks.iter().filter(is_missing).map(|sink| (sink.clone(), Position::START));
-    let stand = stands.iter().map(|(follower, cursor)| {
-        // A cursor in a former incarnation tells nothing of this one.
-        let its = cursor.filter(|cursor| cursor.log_id == enabled.log_id);
-        (follower.clone(), its.map_or(Position::START, |cursor| cursor.position))
-    });
+    let stand = stands.iter().map(|(sink, cursor)| (sink.clone(), enabled.passed_by(*cursor)));
     stand.chain(begin).collect()
 }
 

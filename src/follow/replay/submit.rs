@@ -177,11 +177,10 @@ impl SubmitDeps {
         let checkpoint = self.store.load(tenant, &relay).await?;
         let enabled = self.store.find_tenant(tenant).await?.filter(|log| log.is_enabled);
         let enabled = enabled.ok_or_else(|| NotSubmitted::NotEnabled(tenant.clone()))?;
-        let of_log = checkpoint.filter(|cursor| cursor.log_id == enabled.log_id);
         let mut parked = self.store.parked(tenant, &relay).await?;
         parked.retain(|parked| parked.log_id == enabled.log_id);
         Ok(LogNow {
-            relayed: of_log.map_or(Position::START, |cursor| cursor.position),
+            relayed: enabled.passed_by(checkpoint),
             topics: self.store.topics(tenant).await?,
             enabled,
             parked,

@@ -151,9 +151,9 @@ async fn left_to_publish(
     log: &TenantLog,
 ) -> Result<Option<Kept>, store::Error> {
     let (store, tenant, relay) = (deps.store, &log.tenant, Follower::relay());
-    let cursor = store.load(tenant, &relay).await?.filter(|cursor| cursor.log_id == log.log_id);
+    let relayed = log.passed_by(store.load(tenant, &relay).await?);
     let head = store.find_tenant(tenant).await?.map_or(Position::START, |now| now.head);
-    if cursor.map_or(Position::START, |cursor| cursor.position) < head {
+    if relayed < head {
         return Ok(Some(Kept::Pending(tenant.clone())));
     }
     let parked = store.parked(tenant, &relay).await?;

@@ -13,12 +13,14 @@ use std::time::Duration;
 use event_gateway::clock::{Clock, System};
 use fastrand::Rng;
 use rdkafka::consumer::BaseConsumer;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use crate::evidence::{AskedErasure, Completed, Eras, Erasure};
 use crate::kafka::{self, Isolation};
+use crate::replicas_client::ReplicasClient;
 use crate::{PATIENCE, load, story, tenants};
 
 /// The shortest and the longest pause between two of a tenant.
@@ -57,10 +59,8 @@ impl Eraser {
     ) -> Self {
         let (mut tasks, stop) = (JoinSet::new(), Arc::<AtomicBool>::default());
         for (at, tenant) in tenants.iter().enumerate() {
-            let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).build().unwrap();
             let actor = Actor {
-                client,
-                urls: urls.to_vec(),
+                replicas: ReplicasClient::new(urls),
                 consumer: Arc::new(kafka::consumer(broker, Isolation::ReadUncommitted)),
                 tenant: (*tenant).to_owned(),
                 rng: Rng::with_seed(seed.wrapping_add(at as u64)),
@@ -101,8 +101,7 @@ pub async fn erasures(url: &str, tenants: &[&str]) -> Vec<Erasure> {
 }
 
 struct Actor {
-    client: reqwest::Client,
-    urls: Vec<String>,
+    replicas: ReplicasClient,
     consumer: Arc<BaseConsumer>,
     tenant: String,
     rng: Rng,
@@ -173,10 +172,9 @@ impl Actor {
         loop {
             let sent = self.era();
             posts += 1;
-            let url = self.rng.choice(&self.urls).unwrap();
-            let request = self.client.post(format!("{url}/erasures")).json(&body);
-            let answer = request.header("X-Okapi-Tenant", &self.tenant).send().await;
-            if let Ok(answer) = answer {
+            let to = (self.tenant.as_str(), "/erasures");
+            let request = self.replicas.request(&mut self.rng, Method::POST, to).json(&body);
+            if let Ok(answer) = request.send().await {
                 let status = answer.status().as_u16();
                 let answer = answer.json::<Value>().await;
                 let id = answer.as_ref().ok().and_then(|it| it["id"].as_str()).map(str::to_owned);
@@ -227,10 +225,7 @@ impl Actor {
 
     /// Asks one of the replicas; `None` if no answer came.
     async fn get(&mut self, path: &str) -> Option<(u16, Value)> {
-        let url = self.rng.choice(&self.urls).unwrap();
-        let request = self.client.get(format!("{url}{path}"));
-        let answer = request.header("X-Okapi-Tenant", &self.tenant).send().await.ok()?;
-        Some((answer.status().as_u16(), answer.json().await.ok()?))
+        self.replicas.get(&mut self.rng, &self.tenant, path).await
     }
 
     fn era(&self) -> u32 {

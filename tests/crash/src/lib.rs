@@ -37,6 +37,8 @@ pub mod publish_observer;
 pub mod purger;
 pub mod readers;
 pub mod replayer;
+pub mod replicas_client;
+pub mod rest;
 pub mod subscribers;
 
 pub mod checker;

@@ -19,6 +19,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::evidence::{Listed, Posted, PurgedLog};
 use crate::kafka::{self, Isolation};
+use crate::replicas_client::ReplicasClient;
+use crate::rest::Rest;
 use crate::tenants::{ENV, RULES, VISITOR};
 use crate::{PATIENCE, load, until};
 
@@ -39,38 +41,34 @@ const READ_WITHIN: Duration = Duration::from_secs(3);
 pub struct Purger {
     task: JoinHandle<Vec<PurgedLog>>,
     stop: Arc<AtomicBool>,
-    rest: Arc<AtomicBool>,
-    is_resting: Arc<AtomicBool>,
+    rest: Rest,
 }
 
 impl Purger {
     /// Starts it, by a schedule of that seed.
     pub fn start(urls: &[String], broker: &str, seed: u64, era: &Arc<AtomicU32>) -> Self {
-        let stop = Arc::<AtomicBool>::default();
-        let (rest, is_resting) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (stop, rest) = (Arc::<AtomicBool>::default(), Rest::default());
         let actor = Actor {
-            client: reqwest::Client::builder().timeout(ANSWER_WITHIN).build().unwrap(),
-            urls: urls.to_vec(),
+            replicas: ReplicasClient::new(urls),
             consumer: Arc::new(kafka::consumer(broker, Isolation::ReadUncommitted)),
             rng: Rng::with_seed(seed),
             stop: stop.clone(),
             rest: rest.clone(),
-            is_resting: is_resting.clone(),
             era: era.clone(),
         };
-        Self { task: tokio::spawn(actor.run()), stop, rest, is_resting }
+        Self { task: tokio::spawn(actor.run()), stop, rest }
     }
 
     /// Waits until it stands still, wherever it is; it changes nothing until it may go on.
     pub async fn rest(&self) {
-        self.rest.store(true, Ordering::SeqCst);
-        let is_still = async || self.is_resting.load(Ordering::SeqCst) || self.task.is_finished();
+        self.rest.ask(true);
+        let is_still = async || self.rest.is_taken() || self.task.is_finished();
         until("the purger rests", is_still).await;
     }
 
     /// Lets it go on.
     pub fn go_on(&self) {
-        self.rest.store(false, Ordering::SeqCst);
+        self.rest.ask(false);
     }
 
     /// Stops it once its tenant is purged, and returns the logs that were.
@@ -81,13 +79,11 @@ impl Purger {
 }
 
 struct Actor {
-    client: reqwest::Client,
-    urls: Vec<String>,
+    replicas: ReplicasClient,
     consumer: Arc<BaseConsumer>,
     rng: Rng,
     stop: Arc<AtomicBool>,
-    rest: Arc<AtomicBool>,
-    is_resting: Arc<AtomicBool>,
+    rest: Rest,
     era: Arc<AtomicU32>,
 }
 
@@ -264,12 +260,12 @@ impl Actor {
     /// Stands still while it is asked to; an error if another era has begun. Returns whether it has
     /// stood still.
     async fn may_go_on(&self, era: u32) -> Result<bool, Torn> {
-        let rests = self.rest.load(Ordering::SeqCst);
-        while self.rest.load(Ordering::SeqCst) {
-            self.is_resting.store(true, Ordering::SeqCst);
+        let rests = self.rest.is_asked();
+        while self.rest.is_asked() {
+            self.rest.take(true);
             sleep(AGAIN).await;
         }
-        self.is_resting.store(false, Ordering::SeqCst);
+        self.rest.take(false);
         if self.era() == era { Ok(rests) } else { Err(Torn) }
     }
 
@@ -312,18 +308,12 @@ impl Actor {
 
     /// Posts to one of the replicas; `None` if no answer came.
     async fn post(&mut self, path: &str, body: &Value) -> Option<(u16, Value)> {
-        let url = self.rng.choice(&self.urls).unwrap();
-        let request = self.client.post(format!("{url}{path}")).header("X-Okapi-Tenant", VISITOR);
-        let answer = request.json(body).send().await.ok()?;
-        Some((answer.status().as_u16(), answer.json().await.ok()?))
+        self.replicas.post(&mut self.rng, (VISITOR, path), body).await
     }
 
     /// Asks one of the replicas; `None` if no answer came.
     async fn get(&mut self, path: &str) -> Option<(u16, Value)> {
-        let url = self.rng.choice(&self.urls).unwrap();
-        let request = self.client.get(format!("{url}{path}")).header("X-Okapi-Tenant", VISITOR);
-        let answer = request.send().await.ok()?;
-        Some((answer.status().as_u16(), answer.json().await.ok()?))
+        self.replicas.get(&mut self.rng, VISITOR, path).await
     }
 
     fn era(&self) -> u32 {

@@ -17,6 +17,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::evidence::{AskedReplay, Replayed};
+use crate::replicas_client::ReplicasClient;
+use crate::rest::Rest;
 use crate::{PATIENCE, load, story, until};
 
 /// The longest pause between two of its acts.
@@ -29,18 +31,16 @@ pub struct Replayer {
     task: JoinHandle<Actor>,
     stop: Arc<AtomicBool>,
     open: Arc<AtomicUsize>,
-    rest: Arc<AtomicBool>,
-    is_resting: Arc<AtomicBool>,
+    rest: Rest,
 }
 
 impl Replayer {
     /// Starts it, by a schedule of that seed.
     pub fn start(urls: &[String], env: &str, tenants: &[&str], seed: u64) -> Self {
         let open = Arc::<AtomicUsize>::default();
-        let (rest, is_resting) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let rest = Rest::default();
         let actor = Actor {
-            client: reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap(),
-            urls: urls.to_vec(),
+            replicas: ReplicasClient::new(urls),
             env: env.to_owned(),
             tenants: tenants.iter().map(|&tenant| tenant.to_owned()).collect(),
             rng: Rng::with_seed(seed),
@@ -48,12 +48,11 @@ impl Replayer {
             asked: Vec::new(),
             open: open.clone(),
             rest: rest.clone(),
-            is_resting: is_resting.clone(),
             open_of: BTreeMap::new(),
         };
         let stop = Arc::<AtomicBool>::default();
         let task = tokio::spawn(actor.run(stop.clone()));
-        Self { task, stop, open, rest, is_resting }
+        Self { task, stop, open, rest }
     }
 
     /// Returns how many replays were open when it looked last.
@@ -63,13 +62,13 @@ impl Replayer {
 
     /// Waits until every replay has ended; asks for no other until it may go on.
     pub async fn rest(&self) {
-        self.rest.store(true, Ordering::SeqCst);
-        until("the replays have ended", async || self.is_resting.load(Ordering::SeqCst)).await;
+        self.rest.ask(true);
+        until("the replays have ended", async || self.rest.is_taken()).await;
     }
 
     /// Lets it ask for replays again.
     pub fn go_on(&self) {
-        self.rest.store(false, Ordering::SeqCst);
+        self.rest.ask(false);
     }
 
     /// Resumes what is paused, waits until every replay has ended, and returns all of them, and the
@@ -82,8 +81,7 @@ impl Replayer {
 }
 
 struct Actor {
-    client: reqwest::Client,
-    urls: Vec<String>,
+    replicas: ReplicasClient,
     env: String,
     tenants: Vec<String>,
     rng: Rng,
@@ -91,8 +89,7 @@ struct Actor {
     targets: usize,
     asked: Vec<AskedReplay>,
     open: Arc<AtomicUsize>,
-    rest: Arc<AtomicBool>,
-    is_resting: Arc<AtomicBool>,
+    rest: Rest,
     /// The open replays of each tenant, when it looked last.
     open_of: BTreeMap<String, usize>,
 }
@@ -115,7 +112,7 @@ impl Actor {
     async fn run(mut self, stop: Arc<AtomicBool>) -> Self {
         while !stop.load(Ordering::SeqCst) && self.asked.len() < REPLAYS_MAX {
             sleep(Duration::from_millis(self.rng.u64(0..PAUSE_MAX_MS))).await;
-            if self.rest.load(Ordering::SeqCst) {
+            if self.rest.is_asked() {
                 self.lie_down().await;
                 continue;
             }
@@ -135,11 +132,11 @@ impl Actor {
     /// Waits until every replay has ended, and until it may go on.
     async fn lie_down(&mut self) {
         self.ended().await;
-        self.is_resting.store(true, Ordering::SeqCst);
-        while self.rest.load(Ordering::SeqCst) {
+        self.rest.take(true);
+        while self.rest.is_asked() {
             sleep(Duration::from_millis(20)).await;
         }
-        self.is_resting.store(false, Ordering::SeqCst);
+        self.rest.take(false);
     }
 
     fn note_open(&mut self, tenant: &str, count: usize) {
@@ -296,17 +293,12 @@ impl Actor {
     }
 
     async fn get(&mut self, tenant: &str, path: &str) -> Option<Value> {
-        let url = self.rng.choice(&self.urls).unwrap();
-        let request = self.client.get(format!("{url}{path}")).header("X-Okapi-Tenant", tenant);
-        let answer = request.send().await.ok().filter(|answer| answer.status() == 200)?;
-        answer.json().await.ok()
+        let (status, answer) = self.replicas.get(&mut self.rng, tenant, path).await?;
+        (status == 200).then_some(answer)
     }
 
     /// Posts to one of the replicas; `None` if no answer came.
     async fn post(&mut self, tenant: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
-        let url = self.rng.choice(&self.urls).unwrap();
-        let request = self.client.post(format!("{url}{path}")).header("X-Okapi-Tenant", tenant);
-        let answer = request.json(body).send().await.ok()?;
-        Some((answer.status().as_u16(), answer.json().await.ok()?))
+        self.replicas.post(&mut self.rng, (tenant, path), body).await
     }
 }

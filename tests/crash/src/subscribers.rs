@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::PATIENCE;
 use crate::evidence::{Act, Answer, Delivered, ERAS, Subscribed};
+use crate::replicas_client::ReplicasClient;
 use crate::story;
 
 /// The lease of a reader, and so the time until another one may begin.
@@ -58,11 +59,7 @@ impl Subscribers {
             // It reads on until it is told a position.
             let until = Arc::new(AtomicU64::new(u64::MAX));
             let group = Group {
-                client: reqwest::Client::builder()
-                    .timeout(Duration::from_secs(10))
-                    .build()
-                    .unwrap(),
-                urls: urls.to_vec(),
+                replicas: ReplicasClient::new(urls),
                 rng: Rng::with_seed(seed.wrapping_add(at as u64)),
                 habit: *habit,
                 until: until.clone(),
@@ -94,8 +91,7 @@ impl Subscribers {
 }
 
 struct Group {
-    client: reqwest::Client,
-    urls: Vec<String>,
+    replicas: ReplicasClient,
     rng: Rng,
     habit: Habit,
     /// The position up to which it reads in the end.
@@ -309,9 +305,8 @@ impl Group {
     }
 
     fn request(&mut self, method: Method, path: &str) -> RequestBuilder {
-        let url = self.rng.choice(&self.urls).unwrap();
         let Subscribed { tenant, group, .. } = &self.subscribed;
-        let url = format!("{url}/subscriptions/{group}{path}");
-        self.client.request(method, url).header("X-Okapi-Tenant", tenant)
+        let path = format!("/subscriptions/{group}{path}");
+        self.replicas.request(&mut self.rng, method, (tenant, &path))
     }
 }

@@ -9,11 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::support::gateway::{Gateway, Setup};
-use crate::support::raw_http::{GOOD, answer, closed, post, posted, request};
-
-const INSTANCE: &str = "/domain-events/inventory/instance";
-
-const PROBES: [&str; 4] = ["/livez", "/readyz", "/metrics", "/admin/health"];
+use crate::support::raw_http::{GOOD, INSTANCE, PROBES, answer, closed, post, posted, request};
 
 /// Returns all bytes that come until the connection is closed.
 async fn all(connection: &mut TcpStream) -> String {

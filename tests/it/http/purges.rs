@@ -36,6 +36,20 @@ async fn complete(gateway: &Gateway, place: &str) -> Value {
     job
 }
 
+/// Waits until a job names a sink that is not configured, alone, and is complete once that is
+/// forgotten.
+async fn complete_without(gateway: &Gateway, place: &str, sink: &Follower) {
+    let forget = format!("`event-gateway sinks forget {sink}`");
+    until("the job names the sink", async || {
+        let (_, _, job) = ask(gateway, ("GET", place), "diku", None).await;
+        let told = job["messages"].to_string();
+        told.contains(&forget) && !told.contains("Kafka")
+    })
+    .await;
+    gateway.store.forget_follower(sink, None, None).await.unwrap();
+    complete(gateway, place).await;
+}
+
 async fn until_published(gateway: &Gateway, position: u64) {
     let diku = tenant_id("diku");
     until("the event is published", async || {
@@ -156,14 +170,7 @@ async fn a_purge_waits_for_a_sink_that_has_a_checkpoint_and_is_not_configured() 
     until_published(&gateway, 1).await;
     let (status, place, _) = purge(&gateway, false).await;
     assert_eq!(status, 201);
-    until("the job names the sink", async || {
-        let (_, _, job) = ask(&gateway, ("GET", &place), "diku", None).await;
-        let told = job["messages"].to_string();
-        told.contains("`event-gateway sinks forget other`") && !told.contains("Kafka")
-    })
-    .await;
-    store.forget_follower(&other, None, None).await.unwrap();
-    complete(&gateway, &place).await;
+    complete_without(&gateway, &place, &other).await;
     followers.stop().await;
 }
 
@@ -197,14 +204,7 @@ async fn a_purge_waits_for_a_sink_that_has_passed_it_and_is_not_configured_any_m
     store.pass_purge(&lease, &other, under_way).await.unwrap();
     store.release(&lease).await.unwrap();
     let followers = gateway.follow(&kafka);
-    until("the job names the sink", async || {
-        let (_, _, job) = ask(&gateway, ("GET", &place), "diku", None).await;
-        let told = job["messages"].to_string();
-        told.contains("`event-gateway sinks forget other`") && !told.contains("Kafka")
-    })
-    .await;
-    store.forget_follower(&other, None, None).await.unwrap();
-    complete(&gateway, &place).await;
+    complete_without(&gateway, &place, &other).await;
     followers.stop().await;
 }
 

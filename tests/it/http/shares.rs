@@ -8,11 +8,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::JoinHandle;
 
 use crate::support::gateway::Setup;
-use crate::support::raw_http::{Answer, GOOD, answer, post, posted, request};
+use crate::support::raw_http::{Answer, GOOD, INSTANCE, PROBES, answer, post, posted, request};
 use crate::support::tenants::enable;
-
-const INSTANCE: &str = "/domain-events/inventory/instance";
-const PROBES: [&str; 4] = ["/livez", "/readyz", "/metrics", "/admin/health"];
 
 #[tokio::test]
 async fn who_waits_holds_no_more_than_a_share_and_nobody_else() {

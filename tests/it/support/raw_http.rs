@@ -8,6 +8,9 @@ use tokio::time::timeout;
 /// The path to which one kind of record is posted.
 pub const INSTANCE: &str = "/domain-events/inventory/instance";
 
+/// The paths that are answered whoever asks.
+pub const PROBES: [&str; 4] = ["/livez", "/readyz", "/metrics", "/admin/health"];
+
 pub const GOOD: &str = r#"{"new":{"id":"a"}}"#;
 
 /// Makes a good change with these lines in its head.
