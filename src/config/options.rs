@@ -327,17 +327,18 @@ pub struct LogsOptions {
     pub log_level: String,
 }
 
-/// Returns the variables that `serve` reads, in the order of its help: each one's name, default and
-/// help.
+/// Returns the variables that `serve` reads, in the order of its help, and those of all subcommands
+/// last: each one's name, default and help.
 pub fn variables() -> Vec<(String, Option<String>, String)> {
-    let serve = Cli::command().find_subcommand("serve").cloned().unwrap_or_default();
+    let cli = Cli::command();
+    let serve = cli.find_subcommand("serve").cloned().unwrap_or_default();
     let variable = |arg: &clap::Arg| {
         let text = |value: &std::ffi::OsStr| value.to_string_lossy().into_owned();
         let default = arg.get_default_values().first().map(|value| text(value));
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
         Some((text(arg.get_env()?), default, help))
     };
-    serve.get_arguments().filter_map(variable).collect()
+    serve.get_arguments().chain(cli.get_arguments()).filter_map(variable).collect()
 }
 
 /// Reads the command line and the environment. If help or the version is asked for, prints it and

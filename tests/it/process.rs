@@ -10,7 +10,10 @@ mod erasure;
 #[cfg(feature = "services")]
 mod exactly_once;
 #[cfg(feature = "services")]
+mod helm;
+#[cfg(feature = "services")]
 mod hexkit;
+mod image;
 mod log;
 mod main_job;
 #[cfg(feature = "services")]

@@ -10,11 +10,15 @@ pub mod faulty_store;
 pub mod gateway;
 pub mod harness;
 #[cfg(feature = "services")]
+pub mod helm;
+#[cfg(feature = "services")]
 pub mod hexkit;
 pub mod ids;
 pub mod keycloak;
 pub mod malformed;
 pub mod parking;
+#[cfg(feature = "services")]
+pub mod pod;
 pub mod raw_http;
 pub mod replays;
 pub mod restore;

@@ -1,0 +1,57 @@
+{{- /* Names, labels, and what several objects need. */ -}}
+
+{{- define "event-gateway.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- /* At most 52 characters: the names of a StatefulSet's pods and revisions are longer. */ -}}
+{{- define "event-gateway.fullname" -}}
+{{- $name := include "event-gateway.name" . -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- default $full .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "event-gateway.selector" -}}
+app.kubernetes.io/name: {{ include "event-gateway.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "event-gateway.labels" -}}
+{{ include "event-gateway.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "event-gateway.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "event-gateway.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "event-gateway.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ default $.Chart.AppVersion .tag }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "event-gateway.isSqlite" -}}
+{{- if eq .Values.store.kind "sqlite" }}true{{ end -}}
+{{- end -}}
+
+{{- /* Whether there may be more than one pod. */ -}}
+{{- define "event-gateway.hasSeveral" -}}
+{{- if .Values.autoscaling.enabled -}}
+{{- if gt (int .Values.autoscaling.maxReplicas) 1 }}true{{ end -}}
+{{- else if gt (int .Values.replicas) 1 }}true{{ end -}}
+{{- end -}}
+
+{{- define "event-gateway.scheme" -}}
+{{ ternary "HTTPS" "HTTP" (ne .Values.tls.secretName "") }}
+{{- end -}}

@@ -1,0 +1,96 @@
+{{- /* Settings that the schema can't refuse: the names and messages that tests/it/process/helm.rs expects. */ -}}
+
+{{- define "event-gateway.refusals" -}}
+{{- $values := .Values -}}
+{{- if not .Values.auth.mode -}}
+{{- fail "auth.mode must be set: perimeter (Okapi or a sidecar in front checks tokens), okapi or keycloak" -}}
+{{- end -}}
+{{- if and (eq .Values.auth.mode "okapi") (not .Values.auth.okapiKeySecret.name) -}}
+{{- fail "auth.okapiKeySecret.name must be set with auth.mode okapi: the Secret that has mod-authtoken's key" -}}
+{{- end -}}
+{{- if and (eq .Values.auth.mode "keycloak") (not .Values.auth.issuers) (not .Values.auth.operatorIssuers) -}}
+{{- fail "auth.issuers must be set with auth.mode keycloak" -}}
+{{- end -}}
+
+{{- if and (eq .Values.auth.mode "perimeter") (eq .Values.auth.metrics "closed") -}}
+{{- fail "auth.metrics closed needs auth.mode okapi or keycloak: with perimeter nobody checks who reads them" -}}
+{{- end -}}
+
+{{- with .Values.store -}}
+{{- if eq .kind "sqlite" -}}
+{{- if $values.autoscaling.enabled -}}
+{{- fail "store.kind sqlite has one replica, since its log is one file: autoscaling.enabled must be false" -}}
+{{- end -}}
+{{- if gt (int $values.replicas) 1 -}}
+{{- fail (printf "store.kind sqlite has one replica, since its log is one file: replicas must be 1, not %d; use postgres or mongodb for more" (int $values.replicas)) -}}
+{{- end -}}
+{{- if .urlSecret.name -}}
+{{- fail "store.urlSecret has no effect with store.kind sqlite, whose log is on the chart's own volume" -}}
+{{- end -}}
+{{- else if and (eq .kind "mongodb") (not .urlSecret.name) -}}
+{{- fail "store.urlSecret.name must be set with store.kind mongodb: the Secret that has the STORE_URL" -}}
+{{- else if and (not .urlSecret.name) (not .postgres.host) -}}
+{{- fail "store.urlSecret.name or store.postgres.host must be set with store.kind postgres" -}}
+{{- else if and .urlSecret.name .postgres.host -}}
+{{- fail "store.urlSecret and store.postgres.host exclude each other" -}}
+{{- end -}}
+{{- if and .postgres.host (ne .kind "postgres") -}}
+{{- fail (printf "store.postgres.host has no effect with store.kind %s" .kind) -}}
+{{- end -}}
+{{- if and .postgres.host (not .postgres.passwordSecret.name) -}}
+{{- fail "store.postgres.passwordSecret.name must be set: the Secret that has DB_PASSWORD" -}}
+{{- end -}}
+{{- end -}}
+
+{{- if and (eq .Values.broker "kafka") (not .Values.kafka.hosts) -}}
+{{- fail "kafka.hosts must be set, or broker: none" -}}
+{{- end -}}
+{{- if and (ne .Values.broker "kafka") .Values.kafka.hosts -}}
+{{- fail (printf "kafka.hosts has no effect with broker %s" .Values.broker) -}}
+{{- end -}}
+{{- if and (eq .Values.broker "embedded") (include "event-gateway.hasSeveral" .) -}}
+{{- fail "broker embedded is for trying the gateway out: its records are in one pod's memory, so replicas must be 1" -}}
+{{- end -}}
+
+{{- if and .Values.tenants.files .Values.tenants.existingConfigMaps -}}
+{{- fail "tenants.files and tenants.existingConfigMaps exclude each other" -}}
+{{- end -}}
+
+{{- /* Secrets are named, never written down: a release keeps its values in the cluster, and git has the file. */ -}}
+{{- $secrets := list "STORE_URL" "DB_PASSWORD" "KAFKA_SASL_USERNAME" "KAFKA_SASL_PASSWORD" "KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET" "KAFKA_SSL_TRUSTSTORE_PASSWORD" "KAFKA_SSL_KEYSTORE_PASSWORD" "AUTH_OKAPI_KEY" "HEXKIT_MONGODB_URL" -}}
+{{- range $name, $value := .Values.settings -}}
+{{- if or (has $name $secrets) (regexMatch "_(PASSWORD|SECRET)$" $name) -}}
+{{- fail (printf "settings.%s is a secret: name the Secret that has it, by the value of its own or in extraEnv" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.extraEnv -}}
+{{- if and (hasKey . "value") (or (has .name $secrets) (regexMatch "_(PASSWORD|SECRET)$" .name)) -}}
+{{- fail (printf "extraEnv: %s is a secret: give it by valueFrom.secretKeyRef, not by value" .name) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Twice in one container, the later one would count, and nothing would say so. */ -}}
+{{- $own := list -}}
+{{- range include "event-gateway.env" . | fromYamlArray -}}
+{{- if has .name $own -}}
+{{- fail (printf "%s is set twice: by settings or extraEnv, and by another value of the chart" .name) -}}
+{{- end -}}
+{{- $own = append $own .name -}}
+{{- end -}}
+
+{{- if lt (int .Values.terminationGracePeriodSeconds) (add (int .Values.preStopSeconds) 15 | int) -}}
+{{- fail (printf "terminationGracePeriodSeconds must be at least preStopSeconds + 15, which is %d: the gateway takes up to 10 s to stop" (add (int .Values.preStopSeconds) 15 | int)) -}}
+{{- end -}}
+{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
+{{- fail "autoscaling.minReplicas must not be above autoscaling.maxReplicas" -}}
+{{- end -}}
+{{- if and (or .Values.serviceMonitor.enabled .Values.podMonitor.enabled) (ne .Values.auth.mode "perimeter") (ne .Values.auth.metrics "open") -}}
+{{- fail (printf "serviceMonitor and podMonitor need auth.metrics: open with auth.mode %s, since Prometheus has no token; limit its readers by networkPolicy" .Values.auth.mode) -}}
+{{- end -}}
+{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
+{{- fail "serviceMonitor and podMonitor exclude each other: every sample would be there twice" -}}
+{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.parentRefs must name a Gateway" -}}
+{{- end -}}
+{{- end -}}

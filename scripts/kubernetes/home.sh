@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# Sourced by scripts/services: where Helm, kubeconform and the schemas of Kubernetes's objects lie.
+
+helm_version=4.3.1
+kubeconform_version=0.7.0
+kubernetes_version=1.34.4
+gateway_api_version=1.3.0
+prometheus_operator_version=0.85.0
+# The least version of Go, which is Helm's.
+go_version=1.26
+# Shared by all clones. A changed schemas.py needs another number at the end.
+KUBERNETES_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/event-gateway/kubernetes-$kubernetes_version-helm-$helm_version-1
+# Debian's own, whose PyYAML a package installs.
+kubernetes_python=/usr/bin/python3
+
+# Builds the tools and writes the schemas unless they are there, which takes three minutes on two cores.
+# An interrupted build leaves no mark.
+fetch_kubernetes() (
+  [[ ! -e $KUBERNETES_HOME/installed ]] || exit 0
+  PATH=$PATH:/usr/local/go/bin
+  command -v go >/dev/null || die "go is missing: install Go $go_version or newer, which builds Helm"
+  echo "building Helm and kubeconform in $KUBERNETES_HOME" >&2
+  mkdir -p "$KUBERNETES_HOME"
+  # Another clone may be at it.
+  exec 8>"$KUBERNETES_HOME/lock"
+  flock 8
+  [[ ! -e $KUBERNETES_HOME/installed ]] || exit 0
+  # Modules are looked up in an empty one.
+  new=$KUBERNETES_HOME/new
+  rm -rf "$new" && mkdir -p "$new" && cd "$new" || exit
+  export GOBIN=$KUBERNETES_HOME/bin GOFLAGS=-modcacherw
+  go install "helm.sh/helm/v4/cmd/helm@v$helm_version" >&2 || exit
+  go install "github.com/yannh/kubeconform/cmd/kubeconform@v$kubeconform_version" >&2 || exit
+  go mod init schemas 2>/dev/null || exit
+  local kubernetes gateway_api operator monitoring=example/prometheus-operator-crd/monitoring.coreos.com
+  kubernetes=$(module "k8s.io/kubernetes@v$kubernetes_version") || exit
+  gateway_api=$(module "sigs.k8s.io/gateway-api@v$gateway_api_version") || exit
+  operator=$(module "github.com/prometheus-operator/prometheus-operator@v$prometheus_operator_version") || exit
+  rm -rf "$KUBERNETES_HOME/schemas" && mkdir "$KUBERNETES_HOME/schemas" || exit
+  "$kubernetes_python" "$root/scripts/kubernetes/schemas.py" "$KUBERNETES_HOME/schemas" \
+    "$kubernetes/api/openapi-spec/swagger.json" \
+    "$gateway_api/config/crd/standard/gateway.networking.k8s.io_httproutes.yaml" \
+    "$operator/$monitoring"_{podmonitors,prometheusrules,servicemonitors}.yaml || exit
+  rm -rf "$new"
+  touch "$KUBERNETES_HOME/installed"
+)
+
+# Downloads a module, and prints its folder.
+module() {
+  go mod download -json "$1" | "$kubernetes_python" -c 'import json, sys; print(json.load(sys.stdin)["Dir"])'
+}

@@ -1,0 +1,170 @@
+//! The Helm chart: it renders what Kubernetes takes, refuses what makes no sense, and the gateway
+//! serves with what it renders.
+
+use std::collections::BTreeSet;
+
+use crash::serve::{Serve, Setup};
+use event_gateway::config;
+use serde_json::{Value, json};
+
+use crate::support::helm::{self, Helm, value_files};
+use crate::support::pod::Pod;
+use crate::support::serve;
+use crate::support::services::{kafka, postgres};
+
+#[test]
+fn the_chart_passes_helm_s_lint_with_every_value_file() {
+    for file in value_files("ci") {
+        let linted = Helm::new().file(&file).lint();
+        assert!(linted.status.success(), "{file:?}: {linted:?}");
+    }
+}
+
+/// kubeconform would skip an object of a kind that it has no schema of.
+#[test]
+fn every_object_of_every_value_file_is_what_kubernetes_takes() {
+    let mut kinds = BTreeSet::new();
+    for file in value_files("ci") {
+        let rendered = Helm::new().file(&file).template().expect("it renders");
+        let summary = helm::kubeconform(&rendered);
+        assert_eq!(
+            (&summary["invalid"], &summary["errors"], &summary["skipped"]),
+            (&json!(0), &json!(0), &json!(0)),
+            "{file:?}: {summary}"
+        );
+        let objects = helm::objects(&rendered);
+        assert_eq!(summary["valid"], objects.len());
+        kinds.extend(objects.iter().map(|it| it["kind"].as_str().unwrap().to_owned()));
+    }
+    let templates = [
+        "ConfigMap",
+        "Deployment",
+        "HTTPRoute",
+        "HorizontalPodAutoscaler",
+        "Ingress",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "PodMonitor",
+        "PrometheusRule",
+        "Service",
+        "ServiceAccount",
+        "ServiceMonitor",
+        "StatefulSet",
+    ];
+    assert_eq!(kinds.iter().collect::<Vec<_>>(), templates, "each kind is rendered once at least");
+}
+
+#[test]
+fn kubeconform_refuses_a_member_that_kubernetes_does_not_know() {
+    let rendered = Helm::new().file(&value_files("ci")[0]).template().unwrap();
+    let wrong = rendered.replacen("readOnlyRootFilesystem", "readOnlyRootFileSystem", 1);
+    assert_ne!(wrong, rendered);
+    assert_eq!(helm::kubeconform(&wrong)["invalid"], 1);
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused_with_a_message_that_names_them() {
+    for file in value_files("ci/refused") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let wanted = text.lines().next().unwrap().trim_start_matches("# ");
+        let why = Helm::new().file(&file).template().expect_err("it is refused");
+        assert!(why.contains(wanted), "{file:?} wants {wanted:?}: {why}");
+    }
+}
+
+/// A variable that the gateway doesn't read would be ignored.
+#[test]
+fn every_variable_of_every_pod_is_one_of_the_gateway_s() {
+    let known: Vec<_> = config::variables().into_iter().map(|(name, ..)| name).collect();
+    for file in value_files("ci") {
+        let pod = Pod::of(&Helm::new().file(&file).template().unwrap());
+        for name in pod.variables() {
+            let is_known = known.iter().any(|it| it == name) || name.starts_with("KAFKA_CONFIG_");
+            assert!(is_known, "{file:?}: {name}");
+        }
+    }
+}
+
+/// A release keeps its values in the cluster, and a file of values is kept in git.
+#[test]
+fn every_secret_of_a_pod_is_named_and_never_written_down() {
+    let is_secret = |name: &str| {
+        ["STORE_URL", "AUTH_OKAPI_KEY", "HEXKIT_MONGODB_URL"].contains(&name)
+            || ["_PASSWORD", "_SECRET"].iter().any(|end| name.ends_with(end))
+    };
+    for file in value_files("ci") {
+        let pod = Pod::of(&Helm::new().file(&file).template().unwrap());
+        for name in pod.variables().into_iter().filter(|name| is_secret(name)) {
+            let value = pod.written(name);
+            assert!(value.is_none_or(|it| it.starts_with("sqlite://")), "{file:?}: {name}");
+        }
+    }
+}
+
+/// Files that are there already count from the next start on.
+#[test]
+fn a_tenant_s_file_that_is_changed_or_added_rolls_the_pods() {
+    let rolled = |file: &str| {
+        let helm = Helm::new().file(&helm::ci("sqlite.yaml")).set(file);
+        Pod::of(&helm.template().unwrap()).template()["metadata"]["annotations"].clone()
+    };
+    let now = rolled("replicas=1");
+    assert_eq!(rolled("logLevel=debug"), now, "nothing else does");
+    for file in ["tenants.files.diku\\.toml=", "tenants.files.other\\.toml="] {
+        assert_ne!(rolled(file), now);
+    }
+}
+
+#[tokio::test]
+async fn the_gateway_serves_with_the_pod_of_sqlite() {
+    let rendered = Helm::new().file(&helm::ci("sqlite.yaml")).template().unwrap();
+    let pod = Pod::of(&rendered);
+    let setup = pod.laid(serve::setup(&[]), &[]);
+    let receipt = started_and_posted(&pod, &setup).await;
+    assert_eq!(receipt["published"], Value::Null);
+    let log = setup.path().join("root/var/lib/event-gateway/event-gateway.db");
+    assert!(log.exists(), "the log is on the volume");
+}
+
+#[tokio::test]
+async fn the_gateway_serves_with_the_pod_of_postgres_and_kafka() {
+    let rendered = Helm::new()
+        .set("auth.mode=perimeter")
+        .set("store.urlSecret.name=store")
+        .set(&format!("kafka.hosts={}", kafka::address()))
+        .set(&format!("env={}", kafka::env()))
+        .set("tenants.files.diku\\.toml=[entities.\"inventory.instance\"]")
+        .template()
+        .unwrap();
+    let pod = Pod::of(&rendered);
+    let setup = pod.laid(serve::setup(&[]), &[("store", "store-url", &postgres::url())]);
+    let receipt = started_and_posted(&pod, &setup).await;
+    assert_eq!(receipt["published"], true);
+}
+
+/// Starts the pod's gateway, asks its probes, posts a change, and stops it. Returns the receipt.
+async fn started_and_posted(pod: &Pod, setup: &Setup) -> Value {
+    let serve = setup.serve();
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        let path = pod.container()[probe]["httpGet"]["path"].as_str().unwrap();
+        let answer = reqwest::get(format!("{}{path}", serve.url)).await.unwrap();
+        assert_eq!(answer.status(), 200, "{probe}: {}", setup.log());
+    }
+    let receipt = post(&serve).await;
+    assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
+    let grace = pod.template()["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap();
+    let slept = pod.container()["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().unwrap();
+    assert!(grace > slept + 10, "the gateway takes up to 10 s to stop");
+    pod.assert_written_nowhere_else(setup);
+    receipt
+}
+
+async fn post(serve: &Serve) -> Value {
+    let post =
+        reqwest::Client::new().post(format!("{}/domain-events/inventory/instance", serve.url));
+    let post = post.header("X-Okapi-Tenant", "diku").header("Content-Type", "application/json");
+    let post = post.header("Prefer", "wait=30").body(r#"{"new":{"id":"a"}}"#);
+    let answer = post.send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+    answer.json().await.unwrap()
+}

@@ -1,0 +1,106 @@
+//! Helm and kubeconform, as `scripts/services` installed them, and the chart's value files.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("helm/event-gateway")
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} isn't set: run ./test, or `scripts/services start` and `. .services/env`")
+    })
+}
+
+fn home() -> PathBuf {
+    variable("EVENT_GATEWAY_TEST_KUBERNETES").into()
+}
+
+/// Returns a value file of the chart's own.
+pub fn ci(name: &str) -> PathBuf {
+    chart().join("ci").join(name)
+}
+
+/// Returns the value files of a folder of the chart, which has some.
+pub fn value_files(folder: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(chart().join(folder)).unwrap();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "yaml"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 4, "{files:?}");
+    files
+}
+
+/// One call of Helm, with values.
+pub struct Helm(Vec<OsString>);
+
+impl Helm {
+    /// Has no values but the chart's.
+    pub fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds a value file.
+    pub fn file(mut self, path: &Path) -> Self {
+        self.0.extend(["--values".into(), path.into()]);
+        self
+    }
+
+    /// Adds one value, as `path=value`.
+    pub fn set(mut self, value: &str) -> Self {
+        self.0.extend(["--set".into(), value.into()]);
+        self
+    }
+
+    /// Runs `helm lint`.
+    pub fn lint(self) -> Output {
+        let mut command = Command::new(home().join("bin/helm"));
+        command.arg("lint").arg("--strict").arg(chart()).args(self.0).output().unwrap()
+    }
+
+    /// Runs `helm template`: returns the manifest, or why there is none.
+    pub fn template(self) -> Result<String, String> {
+        let mut command = Command::new(home().join("bin/helm"));
+        command.args(["template", "demo"]).arg(chart()).args(self.0);
+        let output = command.args(["--namespace", "folio"]).output().unwrap();
+        if output.status.success() {
+            return Ok(String::from_utf8(output.stdout).unwrap());
+        }
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// Returns kubeconform's summary of a manifest: `{valid, invalid, errors, skipped}`.
+pub fn kubeconform(manifest: &str) -> Value {
+    let mut command = Command::new(home().join("bin/kubeconform"));
+    let schemas = home().join("schemas/{{ .ResourceKind }}{{ .KindSuffix }}.json");
+    command.args(["-strict", "-summary", "-output", "json", "-schema-location"]).arg(schemas);
+    let said: Value = serde_json::from_str(&piped(command, manifest)).unwrap();
+    let mut summary = said["summary"].clone();
+    summary["resources"] = said["resources"].clone();
+    summary
+}
+
+/// Returns the objects of a manifest.
+pub fn objects(manifest: &str) -> Vec<Value> {
+    const TO_JSON: &str = "import json, sys, yaml\n\
+         print(json.dumps([it for it in yaml.safe_load_all(sys.stdin) if it]))";
+    let mut command = Command::new(variable("EVENT_GATEWAY_TEST_KUBERNETES_PYTHON"));
+    command.args(["-c", TO_JSON]);
+    serde_json::from_str(&piped(command, manifest)).unwrap()
+}
+
+fn piped(mut command: Command, input: &str) -> String {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // Both read all of it before they write.
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+}
