@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     let ended = understood.and_then(|()| run(arguments, metrics));
     let code = match &ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if cli::exit::is_broken_pipe(error) => ExitCode::SUCCESS,
+        Err(error) if cli::exit::is_silent(error) => cli::exit::code(error),
         Err(error) => {
             logs.fatal(error);
             cli::exit::code(error)

@@ -9,7 +9,7 @@ use crate::domain::tenant::TenantId;
 use crate::follow::topics::{self, ComparedTopic, Remedy, TopicDeps};
 use crate::sink::Difference;
 
-/// Topics differ; the exit status of the process tells it.
+/// Topics differ: the output shows them, and the exit status of the process tells it.
 #[derive(Debug, thiserror::Error)]
 #[error("topics that differ from the files: {0}")]
 pub struct Differ(pub usize);
