@@ -199,6 +199,10 @@ impl TenantDeps {
                 tracing::info!(%tenant, force, "the purge of the tenant begins");
                 Ok(true)
             }
+            PurgeStart::Widened => {
+                tracing::info!(%tenant, "the purge of the tenant takes all that the sinks have");
+                Ok(true)
+            }
             PurgeStart::Loses(unpublished) => {
                 Err(NotSubmitted::Loses { tenant: tenant.clone(), unpublished })
             }

@@ -73,7 +73,9 @@ impl Unpublished {
 pub enum PurgeStart {
     /// It has begun.
     Begun,
-    /// Nothing was changed: the tenant has no log.
+    /// One that was under way takes all that the sinks have from now on.
+    Widened,
+    /// Nothing was changed: the tenant has no log, and no purge that could take more.
     NoLog,
     /// Nothing was changed: events would be lost.
     Loses(Unpublished),

@@ -17,9 +17,11 @@ pub(super) async fn have_room(
     tenant: &TenantId,
     attributes: &TenantAttributes,
 ) -> Result<bool, Error> {
+    if attributes.act == TenantAct::Disable {
+        return Ok(true);
+    }
     let open = open(store, tenant).await?;
-    let is_open = || open.iter().any(|job| job.attributes == *attributes);
-    Ok(open.len() < OPEN_MAX || attributes.act == TenantAct::Disable || is_open())
+    Ok(open.len() < OPEN_MAX || open.iter().any(|job| job.attributes == *attributes))
 }
 
 /// Adds a job, unless an equal one is open, which is returned then. To disable a tenant leaves

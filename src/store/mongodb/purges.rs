@@ -98,6 +98,7 @@ impl TransactionBody for Begin<'_> {
         let Some(head) = head else {
             if self.published_by.is_none() && self.takes_all(transaction).await? {
                 trail::note(self.collections, self.by, transaction).await?;
+                return Ok(PurgeStart::Widened);
             }
             return Ok(PurgeStart::NoLog);
         };

@@ -52,11 +52,12 @@ impl Purges for Postgres {
         let found = session.find(of_tenant(sql!("postgres/tenant_find.sql"), tenant)).await?;
         let Some(row) = found.first() else {
             let take_all = of_tenant(sql!("postgres/purge_take_all.sql"), tenant);
-            if published_by.is_none() && session.change(take_all).await? > 0 {
+            let takes_more = published_by.is_none() && session.change(take_all).await? > 0;
+            if takes_more {
                 session.note(by).await?;
             }
             session.commit().await?;
-            return Ok(PurgeStart::NoLog);
+            return Ok(if takes_more { PurgeStart::Widened } else { PurgeStart::NoLog });
         };
         if let Some(followers) = published_by {
             let log = row.tenant_log(row.position()?)?;

@@ -57,6 +57,7 @@ impl Purges for Sqlite {
                     let take_all = sql!("sqlite/purge_take_all.sql");
                     if published_by.is_none() && rows::change(writing, take_all, [&tenant])? > 0 {
                         trail::note(writing, clock.now(), by.as_ref())?;
+                        return Ok(PurgeStart::Widened);
                     }
                     return Ok(PurgeStart::NoLog);
                 };
