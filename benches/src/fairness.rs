@@ -22,7 +22,7 @@ use crate::stores::Store;
 /// The tenants; the first is the loud one, the second is followed to the consumer.
 const TENANTS: usize = 10;
 /// The changes per second of each quiet tenant.
-const QUIET_RATE: u32 = 20;
+const QUIET_RATE: u32 = 5;
 /// How many times its quota the loud tenant posts.
 const TIMES: u32 = 50;
 /// The connections of the loud tenant.
