@@ -1,4 +1,5 @@
-//! Reads a request's body whole: bounded in bytes, in time, and together with all other bodies.
+//! Reads a request's body whole: bounded in bytes, in time, and together with all other bodies, by
+//! their bytes and by their number.
 //!
 //! The body comes from the client through `body_guard`, and goes to `submit` and `delete_all`. A
 //! body whose Content-Length is too large is refused before a byte is read. A body that ends too
@@ -41,10 +42,12 @@ pub(super) async fn read(
     if declared > bytes_max {
         return Err(Problem::BodyTooLarge { bytes_max });
     }
+    let arrives = gateway.arriving.take(tenant, 1).map_err(full)?;
     let mut payload = body_guard::take(request);
     let (bytes, share) = (Vec::new(), gateway.bodies.none(tenant));
     let mut arriving = ArrivingBody { gateway, tenant, bytes, share, metered, declared, bytes_max };
     let filled = timeout(config.body_timeout, arriving.fill(&mut payload)).await;
+    drop(arrives);
     let charged_bytes = arriving.metered.as_ref().map_or(0, MeteredBody::bytes);
     match filled.unwrap_or(Err(Problem::BodyTimeout)) {
         Ok(()) => {
@@ -99,12 +102,16 @@ impl ArrivingBody<'_> {
     fn make_room(&mut self, bytes: usize) -> Result<(), Problem> {
         let before = self.bytes.capacity();
         let room = room(before, bytes, self.declared, self.bytes_max);
-        self.share.grow(room - before).map_err(|full| match full {
-            Full::All => Problem::BodiesFull,
-            Full::Tenant => Problem::TenantBodiesFull,
-        })?;
+        self.share.grow(room - before).map_err(full)?;
         self.bytes.reserve_exact(room - self.bytes.len());
         Ok(())
+    }
+}
+
+fn full(full: Full) -> Problem {
+    match full {
+        Full::All => Problem::BodiesFull,
+        Full::Tenant => Problem::TenantBodiesFull,
     }
 }
 

@@ -86,9 +86,10 @@ pub(super) struct Counts {
 pub(super) struct Gateway {
     pub(super) deps: HttpDeps,
     pub(super) auth: Authenticator,
-    /// The memory of all bodies that are being read or wait for their commit. A slow client holds
-    /// 64 KiB, or twice the bytes that it has sent.
+    /// The memory of all bodies that are being read or wait for their commit.
     pub(super) bodies: Arc<Shares>,
+    /// The bodies that are awaited: each holds a connection, however small it is.
+    pub(super) arriving: Arc<Shares>,
     pub(super) waiters: Arc<Shares>,
     /// The reads of the log that are running or wait for their turn.
     pub(super) turns: Arc<Shares>,
@@ -108,6 +109,7 @@ impl Gateway {
         let config = &deps.config;
         let auth = Authenticator::new(&config.auth, &deps.store, &deps.clock, &deps.metrics)?;
         let bodies = Shares::new(config.bodies_bytes_max, config.tenant_bodies_bytes_max);
+        let arriving = Shares::new(config.connections_max, config.connections_max);
         let waiters = Shares::new(config.waiters_max, config.tenant_waiters_max);
         let turns = Shares::new(config.turns_max, config.tenant_turns_max);
         let reads = Semaphore::new(config.reads_max);
@@ -116,6 +118,7 @@ impl Gateway {
             deps,
             auth,
             bodies,
+            arriving,
             waiters,
             turns,
             subscribers,

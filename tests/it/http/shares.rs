@@ -117,3 +117,22 @@ async fn bodies_of_one_tenant_leave_room_for_the_others() {
     assert_eq!(gateway.exchange(&posted(INSTANCE, "college")).await.status, 201);
     assert_eq!(slow.len(), 1);
 }
+
+#[tokio::test]
+async fn slow_bodies_of_one_tenant_leave_connections_to_the_others() {
+    let mut setup = Setup::new();
+    setup.http.connections_max = 8;
+    let gateway = setup.start().await;
+    let mut slow = Vec::new();
+    for _ in 0..7 {
+        let mut connection = gateway.connect().await;
+        connection.write_all(post("").replace(GOOD, "").as_bytes()).await.unwrap();
+        slow.push(tokio::spawn(async move { answer(&mut connection).await }));
+    }
+    for refused in answered(&mut slow, 3).await {
+        assert_eq!((refused.status, refused.problem().as_str()), (429, "tenant-bodies-full"));
+        assert_eq!(refused.header("Retry-After"), Some("1"));
+    }
+    assert_eq!(gateway.exchange(&posted(INSTANCE, "college")).await.status, 201);
+    assert_eq!(slow.len(), 4);
+}
