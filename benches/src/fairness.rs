@@ -81,6 +81,8 @@ pub async fn run(store: Store, quota: u32, changes: usize, rounds: &Rounds) {
             load.is_over.store(true, Ordering::Relaxed);
             let time = since.elapsed();
             thread.join().unwrap();
+            // The next side has no backlog of this one.
+            ours.until_none_is_pending().await;
             accepted.add(side, quantile(&mut quiet, 0.99));
             consumed.add(side, quantile(&mut followed, 0.99));
             if loud != Loud::Silent {

@@ -97,6 +97,14 @@ impl Gateway {
         }
     }
 
+    /// Waits until no event is pending.
+    pub async fn until_none_is_pending(&self) {
+        let url = format!("http://{}", self.address);
+        while Sums::read(&url).await.of("pending") > 0 {
+            sleep(Duration::from_millis(500)).await;
+        }
+    }
+
     /// Waits until so many topics are made, as many as its tenants are.
     pub async fn until_topics(&self, kafka: &str, count: usize) {
         let made = || {
