@@ -97,7 +97,8 @@ impl LaneState {
             let scan = Scan { bytes_max: usize::MAX, events_max: usize::MAX, ..page_scan(1) };
             let slices = deps.store.read(&from, &scan).await?;
             for (tenant, cursor) in chunk {
-                if !slices.iter().any(|slice| slice.tenant == *tenant && slice.has_start) {
+                // A tenant without a slice has no log any more: it is being purged.
+                if slices.iter().any(|slice| slice.tenant == *tenant && !slice.has_start) {
                     self.stop_gone_back(deps, tenant, cursor);
                 }
             }

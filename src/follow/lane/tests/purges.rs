@@ -67,3 +67,18 @@ async fn a_lane_without_logs_passes_a_purge_too() {
     assert_eq!(bed.submit.store.purges().await.unwrap()[0].passed, [Follower::relay()]);
     assert!(bed.work.session.is_none(), "it needs no publisher");
 }
+
+#[tokio::test]
+async fn a_tenant_whose_purge_begins_before_its_cursor_is_verified_is_not_reported() {
+    let mut bed = Bed::new().await;
+    let (store, relay) = (bed.submit.store.clone(), Follower::relay());
+    let log_id = store.find_tenant(&diku()).await.unwrap().unwrap().log_id;
+    bed.post(ITEMS, &["a"]).await;
+    bed.rest().await;
+    let cursor = bed.sink.cursors_now()[&(log_id, relay.clone())].cursor;
+    begin(&bed).await;
+    let deps = bed.work.lane.deps.clone();
+    let state = &mut bed.work.session.as_mut().unwrap().state;
+    state.verify(&deps, &[(diku(), cursor)]).await.unwrap();
+    assert_eq!(deps.health.cause_of(&SinkPart::Log(diku()).of(&relay)), None);
+}
