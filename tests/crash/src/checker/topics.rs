@@ -195,8 +195,10 @@ pub(super) fn differences(
     let mut headers: BTreeMap<String, String> = record.headers.iter().cloned().collect();
     let log_id = event.headers.get("log_id");
     let is_former = headers.get("log_id") != log_id;
-    if is_former && index.may_be_former(&event.topic, &event.key, &event.event_id) {
-        // The change was lost and posted again: the record is of the event that was lost.
+    let is_of_lost = index.may_be_former(&event.topic, &event.key, &event.event_id)
+        || (!index.former.is_empty() && is_erased_again(event, record));
+    if is_former && is_of_lost {
+        // The event was lost and appended again: the record is of the one that was lost.
         return None;
     }
     if let Some(log_id) = log_id.filter(|_| !index.former.is_empty()) {
@@ -224,6 +226,13 @@ pub(super) fn differences(
     .collect();
     (!wrong.is_empty())
         .then(|| Kind::Bytes.of(format!("{wrong:?} of {record:?}, which is {event:?}")))
+}
+
+/// Returns whether a record may be of an ERASED event that was lost: the erasure went on with the same
+/// id once the store was put back.
+fn is_erased_again(event: &Logged, record: &Record) -> bool {
+    let is_erased = event.is_of_type("ERASED") && record.header("type") == Some("ERASED");
+    is_erased && record.key == event.key.as_bytes()
 }
 
 /// Returns whether a record has the payload of its event, or the one that it had before it was erased.

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use crash::checker::{Kind, check};
 use crash::evidence::{
-    Acknowledged, Act, AskedErasure, Completed, Delivered, Eras, Erasure, Logged, OnlyInKafka,
-    PutBack, Restored, Subscribed,
+    Acknowledged, Act, AskedErasure, Completed, Delivered, Eras, Erasure, Logged, Subscribed,
 };
 use crash::kafka::Record;
 use crash::story::{Rules, Story};
@@ -17,8 +16,8 @@ use super::stories::{
     Corruption, TIME, alter, append, assert_named, changes, diku, logged, record, set_header, story,
 };
 
-const ERASURE: &str = "0b96a642-5e7f-452d-9cae-9cee66c9a892";
-const TOPIC: &str = "test.diku.inventory.item";
+pub const ERASURE: &str = "0b96a642-5e7f-452d-9cae-9cee66c9a892";
+pub const TOPIC: &str = "test.diku.inventory.item";
 
 fn raw(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).unwrap()
@@ -43,12 +42,12 @@ fn event(story: &mut Story, position: u64) -> &mut Logged {
     diku(story).iter_mut().find(|event| event.position == position).unwrap()
 }
 
-fn id_of(erasure: &str) -> String {
+pub fn id_of(erasure: &str) -> String {
     EventId::parse(erasure).unwrap().derived(TOPIC).to_string()
 }
 
 /// The ERASED event of key `b`.
-fn erased(erasure: &str, position: u64) -> Logged {
+pub fn erased(erasure: &str, position: u64) -> Logged {
     let mut event = logged(&later(position));
     event.event_id = id_of(erasure);
     event.payload = raw(r#"{"type":"ERASED","tenant":"diku"}"#);
@@ -95,7 +94,7 @@ fn discard(story: &mut Story, position: u64) {
 
 /// Diku's key `b` is erased at position 7: events 2 and 4 were sent before, 6 never was. It is
 /// changed again at position 8.
-fn story_with_erasure() -> Story {
+pub fn story_with_erasure() -> Story {
     let mut story = story();
     for change in story.observed.acknowledged.clone() {
         let seq = change.seq.to_string();
@@ -121,7 +120,7 @@ fn story_with_erasure() -> Story {
 }
 
 /// Both readers see one more record.
-fn publish(story: &mut Story, record: &Record) {
+pub fn publish(story: &mut Story, record: &Record) {
     story.committed.push(record.clone());
     story.uncommitted.insert(0, record.clone());
 }
@@ -335,54 +334,4 @@ const OF_GROUPS: [Corruption; 2] = [
 #[test]
 fn each_event_that_is_delivered_after_it_was_erased_is_named() {
     assert_named(&story_with_group, &OF_GROUPS);
-}
-
-/// The store was put back to before the erasure, whose ERASED event is only in Kafka. The restore has
-/// erased the record again.
-fn story_put_back() -> Story {
-    let mut story = story_with_erasure();
-    let again = id_of(ERASURE);
-    alter(&mut story, 7, |it| {
-        it.event_id = id_of(&again);
-        it.headers.insert("event_id".to_owned(), it.event_id.clone());
-    });
-    story.observed.erasures[0].id = again;
-    story.observed.asked_erasures[0].eras = Eras { first_sent: 1, sent: 1, acknowledged: 1 };
-    let mut former = record(&erased(ERASURE, 7), 8);
-    set_header(&mut former.headers, "position", "6");
-    publish(&mut story, &former);
-    let only =
-        OnlyInKafka { topic: TOPIC.to_owned(), partition: 0, offset: 8, event_id: id_of(ERASURE) };
-    let restored = Restored {
-        tenant: "diku".to_owned(),
-        common: 6,
-        only_in_kafka: vec![only],
-        log_id: "second".to_owned(),
-        ..Restored::default()
-    };
-    for position in [7, 8] {
-        alter(&mut story, position, |it| {
-            it.headers.insert("log_id".to_owned(), "second".to_owned());
-        });
-    }
-    story.observed.put_backs.push(PutBack { era: 1, restored: vec![restored] });
-    story
-}
-
-const PUT_BACK: [Corruption; 3] = [
-    (Kind::Phantom, "the restore has erased another record", |story| {
-        story.observed.asked_erasures[0].key = "a".to_owned();
-    }),
-    (Kind::Lost, "an erasure from before the backup is lost", |story| {
-        story.observed.asked_erasures[0].eras = Eras::default();
-    }),
-    (Kind::Erasure, "the restore has not erased it again", |story| {
-        story.observed.put_backs[0].restored[0].common = 7;
-        alter(story, 7, |it| drop(it.headers.remove("log_id")));
-    }),
-];
-
-#[test]
-fn each_erasure_that_a_restore_does_not_carry_out_again_is_named() {
-    assert_named(&story_put_back, &PUT_BACK);
 }

@@ -7,6 +7,7 @@ mod delete_alls;
 mod documents;
 mod erasures;
 mod purges;
+mod put_back_erasures;
 mod put_backs;
 mod runs;
 mod stories;
