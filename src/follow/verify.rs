@@ -97,8 +97,9 @@ impl LaneState {
             let scan = Scan { bytes_max: usize::MAX, events_max: usize::MAX, ..page_scan(1) };
             let slices = deps.store.read(&from, &scan).await?;
             for (tenant, cursor) in chunk {
-                // A tenant without a slice has no log any more: it is being purged.
-                if slices.iter().any(|slice| slice.tenant == *tenant && !slice.has_start) {
+                let has_start =
+                    slices.iter().any(|slice| slice.tenant == *tenant && slice.has_start);
+                if !has_start && !is_purged(deps, tenant).await? {
                     self.stop_gone_back(deps, tenant, cursor);
                 }
             }
@@ -128,6 +129,11 @@ impl LaneState {
         );
         self.stop(deps, tenant, &went_back(&why));
     }
+}
+
+/// Returns whether a tenant has no log because it is being purged.
+async fn is_purged(deps: &FollowDeps, tenant: &TenantId) -> Result<bool, store::Error> {
+    Ok(deps.store.purges().await?.iter().any(|purge| purge.tenant == *tenant))
 }
 
 /// Returns the reason why a tenant is stopped.
