@@ -96,12 +96,17 @@ impl LaneState {
             let from: Vec<_> = chunk.iter().map(|(t, c)| (t.clone(), (*c).into())).collect();
             let scan = Scan { bytes_max: usize::MAX, events_max: usize::MAX, ..page_scan(1) };
             let slices = deps.store.read(&from, &scan).await?;
-            for (tenant, cursor) in chunk {
-                let has_start =
-                    slices.iter().any(|slice| slice.tenant == *tenant && slice.has_start);
-                if !has_start && !is_purged(deps, tenant).await? {
-                    self.stop_gone_back(deps, tenant, cursor);
-                }
+            let has_start = |tenant: &TenantId| {
+                slices.iter().any(|slice| slice.tenant == *tenant && slice.has_start)
+            };
+            let mut lacking: Vec<_> = chunk.iter().filter(|(it, _)| !has_start(it)).collect();
+            if !lacking.is_empty() {
+                // Who is being purged has no log any more.
+                let purges = deps.store.purges().await?;
+                lacking.retain(|(tenant, _)| purges.iter().all(|it| it.tenant != *tenant));
+            }
+            for (tenant, cursor) in lacking {
+                self.stop_gone_back(deps, tenant, cursor);
             }
         }
         Ok(())
@@ -129,11 +134,6 @@ impl LaneState {
         );
         self.stop(deps, tenant, &went_back(&why));
     }
-}
-
-/// Returns whether a tenant has no log because it is being purged.
-async fn is_purged(deps: &FollowDeps, tenant: &TenantId) -> Result<bool, store::Error> {
-    Ok(deps.store.purges().await?.iter().any(|purge| purge.tenant == *tenant))
 }
 
 /// Returns the reason why a tenant is stopped.
