@@ -57,14 +57,14 @@
 {{- end -}}
 
 {{- /* Secrets are named, never written down: a release keeps its values in the cluster, and git has the file. */ -}}
-{{- $secrets := list "STORE_URL" "DB_PASSWORD" "KAFKA_SASL_USERNAME" "KAFKA_SASL_PASSWORD" "KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET" "KAFKA_SSL_TRUSTSTORE_PASSWORD" "KAFKA_SSL_KEYSTORE_PASSWORD" "AUTH_OKAPI_KEY" "HEXKIT_MONGODB_URL" -}}
+{{- $secret := "^(STORE_URL|KAFKA_SASL_USERNAME|AUTH_OKAPI_KEY|HEXKIT_MONGODB_URL)$|_(PASSWORD|SECRET)$" -}}
 {{- range $name, $value := .Values.settings -}}
-{{- if or (has $name $secrets) (regexMatch "_(PASSWORD|SECRET)$" $name) -}}
+{{- if regexMatch $secret $name -}}
 {{- fail (printf "settings.%s is a secret: name the Secret that has it, by the value of its own or in extraEnv" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraEnv -}}
-{{- if and (hasKey . "value") (or (has .name $secrets) (regexMatch "_(PASSWORD|SECRET)$" .name)) -}}
+{{- if and (hasKey . "value") (regexMatch $secret .name) -}}
 {{- fail (printf "extraEnv: %s is a secret: give it by valueFrom.secretKeyRef, not by value" .name) -}}
 {{- end -}}
 {{- end -}}
