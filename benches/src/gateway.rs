@@ -87,7 +87,11 @@ impl Gateway {
 
     /// Returns the number of published events, as the gateway counts them.
     pub async fn published(&self) -> u64 {
-        Sums::read(&format!("http://{}", self.address)).await.of("published")
+        self.sums().await.of("published")
+    }
+
+    async fn sums(&self) -> Sums {
+        Sums::read(&format!("http://{}", self.address)).await
     }
 
     /// Waits until so many are published.
@@ -99,8 +103,7 @@ impl Gateway {
 
     /// Waits until no event is pending.
     pub async fn until_none_is_pending(&self) {
-        let url = format!("http://{}", self.address);
-        while Sums::read(&url).await.of("pending") > 0 {
+        while self.sums().await.of("pending") > 0 {
             sleep(Duration::from_millis(500)).await;
         }
     }

@@ -5,6 +5,7 @@ use crash::evidence::{Eras, OnlyInKafka, PutBack, Restored};
 use crash::story::Story;
 
 use super::erasures::{ERASURE, TOPIC, erased, id_of, publish, story_with_erasure};
+use super::put_backs::renamed;
 use super::stories::{Corruption, alter, assert_named, record, set_header};
 
 /// The store was put back to before the erasure, whose ERASED event is only in Kafka. The restore has
@@ -23,20 +24,16 @@ fn story_put_back() -> Story {
     publish(&mut story, &former);
     let only =
         OnlyInKafka { topic: TOPIC.to_owned(), partition: 0, offset: 8, event_id: id_of(ERASURE) };
-    let restored = Restored {
-        tenant: "diku".to_owned(),
-        common: 6,
-        only_in_kafka: vec![only],
-        log_id: "second".to_owned(),
-        ..Restored::default()
-    };
-    for position in [7, 8] {
-        alter(&mut story, position, |it| {
-            it.headers.insert("log_id".to_owned(), "second".to_owned());
-        });
-    }
-    story.observed.put_backs.push(PutBack { era: 1, restored: vec![restored] });
+    put_back(&mut story, 6, vec![only]);
     story
+}
+
+/// The store was put back, and diku's log restored: its last two events have the log's next id.
+fn put_back(story: &mut Story, common: u64, only_in_kafka: Vec<OnlyInKafka>) {
+    let (tenant, log_id) = ("diku".to_owned(), "second".to_owned());
+    let restored = Restored { tenant, common, only_in_kafka, log_id, ..Restored::default() };
+    [7, 8].into_iter().for_each(|position| alter(story, position, renamed));
+    story.observed.put_backs.push(PutBack { era: 1, restored: vec![restored] });
 }
 
 const PUT_BACK: [Corruption; 3] = [
@@ -61,17 +58,7 @@ fn each_erasure_that_a_restore_does_not_carry_out_again_is_named() {
 /// restored: Kafka has its ERASED event as it was before the loss.
 fn story_that_goes_on() -> Story {
     let mut story = story_with_erasure();
-    let restored = Restored {
-        tenant: "diku".to_owned(),
-        common: 7,
-        log_id: "second".to_owned(),
-        ..Restored::default()
-    };
-    for position in [7, 8] {
-        alter(&mut story, position, |it| {
-            it.headers.insert("log_id".to_owned(), "second".to_owned());
-        });
-    }
+    put_back(&mut story, 7, Vec::new());
     for record in story.committed.iter_mut().chain(&mut story.uncommitted) {
         if record.header("event_id") == Some(&id_of(ERASURE)) {
             record.timestamp_ms -= 1;
@@ -79,7 +66,6 @@ fn story_that_goes_on() -> Story {
             set_header(&mut record.headers, "log_id", "first");
         }
     }
-    story.observed.put_backs.push(PutBack { era: 1, restored: vec![restored] });
     story
 }
 

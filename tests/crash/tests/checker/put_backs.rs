@@ -16,7 +16,7 @@ fn eras(era: u32) -> Eras {
 }
 
 /// Moves an event of the log to the log's next id.
-fn renamed(event: &mut Logged) {
+pub fn renamed(event: &mut Logged) {
     event.headers.insert("log_id".to_owned(), "second".to_owned());
 }
 
