@@ -1,4 +1,6 @@
--- Adds an erasure, unless its record has one whose ERASED events are to come, or its id is known.
+-- Adds an erasure of a tenant that has a log, unless its record has one whose ERASED events are to come, or its id is known.
 INSERT INTO erasures (tenant, id, subject, key, reason, topics, submitted_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+SELECT tenant, $2, $3, $4, $5, $6, $7
+FROM tenants
+WHERE tenant = $1
 ON CONFLICT DO NOTHING

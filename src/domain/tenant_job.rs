@@ -17,6 +17,8 @@ use super::trail::Actor;
 use super::violation::Violation;
 use super::{Invalid, hyphenated};
 
+/// The members of a request.
+const MEMBERS: [&str; 4] = ["module_from", "module_to", "purge", "parameters"];
 /// The most parameters of a request.
 const PARAMETERS_MAX: usize = 100;
 /// The parameter of a purge that may lose events.
@@ -91,8 +93,12 @@ impl TenantAttributes {
     /// and `force` of a purge are the gateway's own. Others, such as FOLIO's `loadReference` and
     /// `loadSample`, are accepted and mean nothing, since the gateway has nothing to load.
     pub fn parse(raw: &Raw) -> Result<Self, Vec<Violation>> {
-        const KNOWN: [&str; 4] = ["module_from", "module_to", "purge", "parameters"];
-        let mut members = ObjectReader::parse(raw, &KNOWN, "")?;
+        let mut members = ObjectReader::parse(raw, &MEMBERS, "")?;
+        let attributes = Self::read(&mut members, raw);
+        members.finish(Some(attributes))
+    }
+
+    fn read(members: &mut ObjectReader, posted: &Raw) -> Self {
         let is_known = members.noun("module_from", text::name).is_some();
         let is_enabled = members.noun("module_to", text::name).is_some();
         let purges = members.flag("purge");
@@ -100,7 +106,7 @@ impl TenantAttributes {
             let why = "a tenant is purged without `module_to`, which enables it";
             members.refuse("purge", "illegal-value", why);
         }
-        let Parameters { force, deletes } = parameters(&mut members);
+        let Parameters { force, deletes } = parameters(members);
         let act = match (is_enabled, purges) {
             (true, _) => TenantAct::Enable,
             (false, true) => TenantAct::Purge { force },
@@ -108,13 +114,17 @@ impl TenantAttributes {
         };
         let obsolete = if deletes { ObsoleteTopics::Delete } else { ObsoleteTopics::Tell };
         let obsolete = (is_known && is_enabled).then_some(obsolete);
-        members.finish(Some(Self { act, obsolete, posted: raw.as_str().to_owned() }))
+        Self { act, obsolete, posted: posted.as_str().to_owned() }
     }
 
-    /// Reads what the store keeps, which was parsed before.
+    /// Reads what the store keeps, which was parsed before, perhaps by a newer version: what this
+    /// one would refuse means nothing here.
     pub fn from_column(text: &str) -> Result<Self, String> {
         let raw = Raw::parse(&text.to_owned().into()).map_err(|error| error.to_string())?;
-        Self::parse(&raw).map_err(|all| all.into_iter().map(|it| it.message).collect())
+        let members = ObjectReader::parse(&raw, &MEMBERS, "");
+        let mut members =
+            members.map_err(|all| all.into_iter().map(|it| it.message).collect::<String>())?;
+        Ok(Self::read(&mut members, &raw))
     }
 
     /// Makes the attributes of a request that names no module of its own, as the subcommands do.
@@ -244,6 +254,14 @@ mod tests {
         for disables in ["{}", r#"{"module_from":"m","module_to":null,"purge":false}"#] {
             assert_eq!(parse(disables), Ok(TenantAct::Disable), "{disables}");
         }
+    }
+
+    #[test]
+    fn a_job_of_a_newer_version_is_read_by_what_this_one_knows() {
+        let newer = r#"{"module_to":"m","purge":false,"dryRun":true,"parameters":[{"of":1}]}"#;
+        assert!(parse(newer).is_err());
+        let read = TenantAttributes::from_column(newer).unwrap();
+        assert_eq!((read.act, &*read.posted), (TenantAct::Enable, newer));
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub trait Erasures: Send + Sync {
     async fn all_topics_of(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error>;
 
     /// Adds an erasure. Returns `false` and does nothing if its record has one whose ERASED events
-    /// are not appended yet: that one takes the same events.
+    /// are not appended yet, which takes the same events, or if the tenant has no log.
     async fn add_erasure(&self, erasure: &Erasure, by: Option<&TrailEntry>) -> Result<bool, Error>;
 
     /// Returns a tenant's erasures, newest first.

@@ -19,7 +19,8 @@ use crate::domain::trail::TrailEntry;
 #[async_trait]
 pub trait Replays: Send + Sync {
     /// Adds a replay with its number. Returns `false` and does nothing if the tenant has one of
-    /// that number, so that whoever chose the number by what it has read reads again.
+    /// that number, so that whoever chose the number by what it has read reads again, or if the
+    /// tenant has no log.
     async fn add_replay(&self, replay: &Replay, by: Option<&TrailEntry>) -> Result<bool, Error>;
 
     /// Returns a tenant's replays, newest first.

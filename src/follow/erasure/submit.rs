@@ -134,10 +134,11 @@ impl ErasureDeps {
                 it.progress.last.is_none()
                     && (&it.subject, &it.key) == (&erasure.subject, &erasure.key)
             };
-            // It may have appended them meanwhile.
+            // It may have appended them meanwhile, or the tenant's purge has begun.
             if let Some(open) = all.into_iter().find(is_its) {
                 return Ok(Submitted::InProgress(open));
             }
+            self.log(tenant).await?;
         }
     }
 

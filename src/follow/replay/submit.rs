@@ -248,6 +248,8 @@ impl SubmitDeps {
                 tracing::info!(%tenant, %id, total, "an operator submitted a replay");
                 return Ok(Submitted::Replay(Box::new(replay)));
             }
+            // The tenant's purge may have begun meanwhile.
+            self.log_now(tenant).await?;
         }
         Err(store::Error::Unavailable("too many replays are submitted at once".to_owned()).into())
     }

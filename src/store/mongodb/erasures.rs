@@ -79,7 +79,7 @@ impl Erasures for Mongodb {
             "open": true,
             "empties": true,
         };
-        let (collections, change) = (&self.collections, Change::Insert(row));
+        let (collections, change) = (&self.collections, Change::Insert(&erasure.tenant, row));
         let rows = &collections.erasures;
         ActOnRow { collections, rows, its, change, unless: Some(record), by }.commit().await
     }

@@ -36,7 +36,7 @@ impl Replays for Mongodb {
         fields.extend(rate(replay.rate));
         fields.extend(progress(&replay.progress));
         let its = doc! { "_id": id(&replay.tenant, replay.number) };
-        let (collections, change) = (&self.collections, Change::Insert(fields));
+        let (collections, change) = (&self.collections, Change::Insert(&replay.tenant, fields));
         let rows = &collections.replays;
         ActOnRow { collections, rows, its, change, unless: None, by }.commit().await
     }

@@ -135,11 +135,10 @@ impl Mongodb {
         let change = match next {
             None => Change::Delete,
             Some(next) if version > 0 => Change::Update(doc! { "$set": fields(next, version + 1) }),
-            Some(_) if !self.is_known_tenant(tenant).await? => return Ok(false),
             Some(next) => {
                 its = doc! { "_id": id(tenant, group) };
                 unless = Some(its.clone());
-                Change::Insert(fields(next, version + 1))
+                Change::Insert(tenant, fields(next, version + 1))
             }
         };
         let collections = &self.collections;

@@ -63,11 +63,11 @@ impl Trail for Mongodb {
 }
 
 /// The change of one row that is an act.
-pub(super) enum Change {
+pub(super) enum Change<'a> {
     /// Updates the row, if it is as it must be.
     Update(Document),
-    /// Inserts the row, unless it is there.
-    Insert(Document),
+    /// Inserts the row of a tenant that has a log, unless it is there.
+    Insert(&'a TenantId, Document),
     /// Removes the row, if it is as it must be.
     Delete,
 }
@@ -78,7 +78,7 @@ pub(super) struct ActOnRow<'a> {
     pub(super) rows: &'a Rows,
     /// The filter that finds the row.
     pub(super) its: Document,
-    pub(super) change: Change,
+    pub(super) change: Change<'a>,
     /// The filter of another row of the same collection, which must not be there.
     pub(super) unless: Option<Document>,
     pub(super) by: Option<&'a TrailEntry>,
@@ -111,7 +111,11 @@ impl TransactionBody for ActOnRow<'_> {
                 let update = rows.update_one(its.clone(), update.clone());
                 update.session(&mut *transaction).await.map(|done| done.matched_count == 1)
             }
-            Change::Insert(row) => {
+            Change::Insert(tenant, row) => {
+                let log = collections.tenants.find_one(doc! { "_id": tenant.as_str() });
+                if log.session(&mut *transaction).await?.is_none() {
+                    return Ok(false);
+                }
                 let insert = doc! { "$setOnInsert": row.clone() };
                 let insert = rows.update_one(its.clone(), insert).upsert(true);
                 insert.session(&mut *transaction).await.map(|done| done.upserted_id.is_some())

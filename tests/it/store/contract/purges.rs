@@ -14,7 +14,7 @@ use event_gateway::domain::tenant_job::{
     JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId,
 };
 use event_gateway::domain::time::Time;
-use event_gateway::domain::trail::Actor;
+use event_gateway::domain::trail::{Act, Actor};
 use event_gateway::store::{
     ChangeToken, ExpansionStep, Lag, Lease, LeaseCheck, Outcome, Purge, PurgeStart, RemovalStep,
     Store, SubscriptionChange, Unpublished,
@@ -170,6 +170,14 @@ pub async fn a_tenant_has_no_log_once_its_purge_begins<B: StoreFixture>() {
     assert!(!store.enable(&diku(), log_id(9), None).await.unwrap(), "its purge is under way");
     assert!(!store.disable(&diku(), at(8), None).await.unwrap());
     assert_eq!(store.find_tenant(&diku()).await.unwrap(), None);
+    // They would be carried out on the log that the tenant gets when it comes back.
+    let erasure = erasure(&diku(), 1, &[ITEM], "k");
+    assert!(!store.add_erasure(&erasure, None).await.unwrap());
+    assert!(!store.add_replay(&replay(), None).await.unwrap());
+    for by in [None, Some(Actor::shell("test").does(Act::PutSubscription))] {
+        let change = SubscriptionChange { by, ..subscribe() };
+        assert_eq!(store.change_subscriptions(&[change]).await.unwrap(), [false]);
+    }
     let opened = opened.reopen().await;
     assert_eq!(only_purge(&*opened.store).await, purge);
 }
@@ -231,11 +239,7 @@ async fn fill<B: StoreFixture>(opened: &OpenStore<B>) -> Lease {
     store.note_topics(&diku(), &[(subject, topic(ITEM))]).await.unwrap();
     assert!(store.add_erasure(&erasure(&diku(), 1, &[ITEM], "k"), None).await.unwrap());
     assert!(store.add_replay(&replay(), None).await.unwrap());
-    let (tenant, group) = (diku(), Group::parse("cg.search").unwrap());
-    let gaps = AcceptedGaps::from_column("{}").unwrap();
-    let next = Some(Subscription::new(Form::default(), Position::START, gaps));
-    let change = SubscriptionChange { tenant, group, version: 0, next, by: None };
-    assert_eq!(store.change_subscriptions(&[change]).await.unwrap(), [true]);
+    assert_eq!(store.change_subscriptions(&[subscribe()]).await.unwrap(), [true]);
     write_rows(&**store, &lease, &[Parked { position: position(2), ..scope() }]).await;
     let job = TenantJob {
         id: TenantJobId::new(Uuid::from_u128(1)),
@@ -247,6 +251,13 @@ async fn fill<B: StoreFixture>(opened: &OpenStore<B>) -> Lease {
     };
     store.add_tenant_job(&job).await.unwrap();
     lease
+}
+
+fn subscribe() -> SubscriptionChange {
+    let (tenant, group) = (diku(), Group::parse("cg.search").unwrap());
+    let gaps = AcceptedGaps::from_column("{}").unwrap();
+    let next = Some(Subscription::new(Form::default(), Position::START, gaps));
+    SubscriptionChange { tenant, group, version: 0, next, by: None }
 }
 
 fn replay() -> Replay {
