@@ -1,6 +1,7 @@
 //! The subcommands of the command line, one file each.
 //!
-//! `main` calls them with parts that are open. Their listings on stdout are made for pipes.
+//! Each file has a subcommand's options and what it does; `command` is the list of them, which `main`
+//! reads and runs. What they print on stdout is made for pipes.
 
 use std::io::{self, Write};
 
@@ -12,24 +13,33 @@ use crate::domain::trail::{Act, TrailEntry};
 use crate::store::{Store, TenantLog};
 
 mod actor;
-pub mod audit;
-pub mod backup;
-pub mod descriptor;
-pub mod erasures;
+mod audit;
+mod backup;
+mod command;
+mod deps;
+mod descriptor;
+mod erasures;
 pub mod exit;
-pub mod foreign_settings;
+mod foreign_settings;
 mod interrupt;
-pub mod lanes;
-pub mod publish_pending;
-pub mod replays;
-pub mod republish;
-pub mod restore;
-pub mod serve;
-pub mod sinks;
-pub mod subscriptions;
-pub mod tenants;
-pub mod topics;
-pub mod trail;
+mod lanes;
+mod publish_pending;
+mod replays;
+mod republish;
+mod restore;
+mod serve;
+mod sinks;
+mod subscriptions;
+mod tenants;
+mod topics;
+mod trail;
+mod usage;
+
+#[cfg(test)]
+mod tests;
+
+pub use command::{Cli, parse};
+pub use usage::Usage;
 
 /// Returns the log of this tenant, or all logs. Every subcommand of a tenant asks first.
 async fn logs(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<Vec<TenantLog>> {

@@ -1,7 +1,7 @@
 //! The configuration: the sum of each part's own, read from flags, the environment and the tenants'
 //! files.
 //!
-//! `main` and `app` use it. Only this room reads the environment. Illegal settings are refused
+//! `cli` and `app` use it. Only this room reads the environment. Illegal settings are refused
 //! before anything starts.
 
 mod auth;
@@ -29,15 +29,11 @@ use crate::http;
 use crate::intake;
 use crate::sink;
 
-pub use options::{
-    AclOptions, ApplyTopicsOptions, AuditOptions, Cli, Command, DescriptorOptions, ErasuresCommand,
-    Given, GrowTopicOptions, HexkitOptions, KafkaOptions, LanesCommand, ListTrailOptions,
-    ObsoleteTopicsOptions, PartsOptions, PurgeOptions, ReplaysCommand, RepublishOptions,
-    ResizeOptions, RestoreOptions, ServeOptions, SinksCommand, SomeTopicsOptions,
-    StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand, TenantsOptions,
-    TopicsCommand, TopicsOptions, TrailCommand, Usage, parse, variables,
-};
 use options::{AuthOptions, LimitsOptions, ListenerOptions};
+pub use options::{
+    Given, HexkitOptions, KafkaOptions, LANES_MAX, LogsOptions, PartsOptions, ServeOptions,
+    StoreOptions, TenantsOptions, TopicsOptions, matches, variables, whole,
+};
 pub use tenants::AddedFiles;
 
 /// Everything that the gateway is built from.
@@ -188,9 +184,8 @@ fn added_files(read: &Arc<Settings>, tenants: &TenantsOptions, store: &StoreOpti
     AddedFiles::new(read.clone(), folder, move || settings(&tenants, &store))
 }
 
-/// Returns the tenants' settings that the ModuleDescriptor tells of.
-pub fn described(options: &DescriptorOptions) -> anyhow::Result<Settings> {
-    let DescriptorOptions { env, tenants } = options;
+/// Returns the tenants' settings that the ModuleDescriptor tells of; topic names begin with `env`.
+pub fn described(env: &str, tenants: &TenantsOptions) -> anyhow::Result<Settings> {
     let naming = Naming::new(Some(env), tenants.kafka_producer_tenant_collection.as_deref())?;
     tenants::read(&tenants.tenants_dir, naming, &environment::variables()?)
 }

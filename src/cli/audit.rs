@@ -3,35 +3,55 @@
 //! nothing.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
+use super::deps::Deps;
+use crate::clock::Clock;
+use crate::config::TopicsOptions;
 use crate::domain::filter::TopicPattern;
-use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
 use crate::domain::trail::Act;
 use crate::follow::audit::{
     self, Audit, AuditDeps, Defect, Finding, Progress, Run, Scope, TopicAudit,
 };
 use crate::follow::replay::submit::{SubmitDeps, Submitted};
-use crate::sink::Sinks;
-use crate::store::{Store, TenantLog};
+use crate::store::TenantLog;
 
 /// The error of an audit that has found defects.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} found: see the list")]
 pub struct DefectsFound(String);
 
-/// The parts that the subcommand needs.
-pub struct Deps<'a> {
-    /// The logs.
-    pub store: &'a dyn Store,
-    /// The sinks that they are published to.
-    pub sinks: &'a Sinks,
-    /// The settings, which name each tenant's topics.
-    pub settings: &'a Settings,
+/// Options of `audit`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The tenant to audit; without one, all tenants are audited.
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: Option<TenantId>,
+    /// The topics to audit: a name, or a pattern in which * stands for anything but a dot, and **
+    /// for anything. It may be repeated; without it, all topics are audited.
+    #[arg(long, value_parser = TopicPattern::parse)]
+    pub topic: Vec<TopicPattern>,
+    /// The earliest time of the events to compare, such as 2026-11-26T08:00:00Z; without it, all
+    /// events are compared.
+    #[arg(long, value_parser = Time::parse)]
+    pub since: Option<Time>,
+    /// Replays the events that are missing, each to its topic, with the newer events of their keys.
+    /// A running gateway does it.
+    #[arg(long)]
+    pub repair: bool,
+    /// Prints a JSON object for each tenant, on a line of its own.
+    #[arg(long)]
+    pub json: bool,
+    /// The log and the topics.
+    #[command(flatten)]
+    pub topics: TopicsOptions,
 }
 
 /// The form of the list.
@@ -43,26 +63,26 @@ pub enum Form {
     Json,
 }
 
-/// Audits one tenant, or all; `repair` replays what is missing. Returns [`DefectsFound`] if there
+/// Audits one tenant, or all; `--repair` replays what is missing. Returns [`DefectsFound`] if there
 /// is any.
-pub async fn run(
-    deps: &Deps<'_>,
-    tenant: Option<&TenantId>,
-    scope: &Scope,
-    form: Form,
-    repair: Option<&SubmitDeps>,
-) -> anyhow::Result<()> {
-    let enabled = super::logs(deps.store, tenant).await?;
-    refuse_unmatched(deps, &enabled, &scope.topics).await?;
+pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let deps = Deps::with_broker(&options.topics, clock.clone()).await?;
+    let submit = deps.replays(clock);
+    let repair = options.repair.then_some(&submit);
+    let form = if options.json { Form::Json } else { Form::Text };
+    let scope = Scope { topics: options.topic.clone(), since: options.since };
+    let enabled = super::logs(&*deps.store, options.tenant.as_ref()).await?;
+    refuse_unmatched(&deps, &enabled, &scope.topics).await?;
     let Some(kafka) = &deps.sinks.repair else {
         bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
     };
     let bar = super::bar("{eta} left")?;
     let mut defects = 0;
-    let audit_deps = AuditDeps { store: deps.store, kafka: &**kafka, settings: deps.settings };
+    let (store, settings) = (&*deps.store, &*deps.settings);
+    let audit_deps = AuditDeps { store, kafka: &**kafka, settings };
     for enabled in &enabled {
         let report = |progress: Progress<'_>| show(&bar, enabled.tenant.as_str(), progress);
-        let audited = audit::audit(audit_deps, enabled, scope, &report).await;
+        let audited = audit::audit(audit_deps, enabled, &scope, &report).await;
         let audited = audited.with_context(|| format!("tenant {}", enabled.tenant))?;
         defects += audited.defects();
         bar.suspend(|| match form {
@@ -81,7 +101,7 @@ pub async fn run(
 /// Refuses a pattern that matches no topic of any of these tenants: nothing would be compared, and
 /// nothing found.
 async fn refuse_unmatched(
-    deps: &Deps<'_>,
+    deps: &Deps,
     enabled: &[TenantLog],
     patterns: &[TopicPattern],
 ) -> anyhow::Result<()> {

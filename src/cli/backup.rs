@@ -1,17 +1,40 @@
 //! `backup` and `restore-backup`: make a copy of SQLite's database, and put one in its place.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
+use clap::Args;
 
 use crate::clock::Clock;
+use crate::config::{self, StoreOptions};
 use crate::domain::trail::Act;
 use crate::store::{self, Config, Error};
 
-/// Writes a copy to `file`, and prints its size.
-pub async fn back_up(store: &Config, file: &Path) -> anyhow::Result<()> {
-    let Some(database) = database(store) else {
+/// Options of `backup`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The file to write; it must not exist yet.
+    pub file: PathBuf,
+    /// The log.
+    #[command(flatten)]
+    pub store: StoreOptions,
+}
+
+/// Options of `restore-backup`.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreOptions {
+    /// The copy to put in place.
+    pub file: PathBuf,
+    /// The log.
+    #[command(flatten)]
+    pub store: StoreOptions,
+}
+
+/// Writes a copy to a file, and prints its size.
+pub async fn run(options: &Options) -> anyhow::Result<()> {
+    let (store, file) = (config::store_config(&options.store)?, &options.file);
+    let Some(database) = database(&store) else {
         match store {
             Config::Postgres(config) => bail!(
                 "the log is on PostgreSQL: back it up with `pg_dump --schema={}` or a base backup",
@@ -25,9 +48,10 @@ pub async fn back_up(store: &Config, file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts the copy `file` in the place of the database, and prints where the former database is kept.
-pub async fn restore(store: &Config, file: &Path, clock: &dyn Clock) -> anyhow::Result<()> {
-    let Some(database) = database(store) else {
+/// Puts a copy in the place of the database, and prints where the former database is kept.
+pub async fn restore(options: &RestoreOptions, clock: &dyn Clock) -> anyhow::Result<()> {
+    let (store, file) = (config::store_config(&options.store)?, &options.file);
+    let Some(database) = database(&store) else {
         match store {
             Config::Postgres(_) => {
                 bail!("the log is on PostgreSQL: restore it with `pg_restore`")

@@ -8,9 +8,11 @@
 
 use std::io::Write;
 
+use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::config::{self, TenantsOptions};
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::http::{self, ALL, ALL_OF_ALL_TENANTS, Access, PERMISSIONS};
@@ -43,17 +45,28 @@ const IN_CONTAINERS: [(&str, Option<&str>); 19] = [
     ("TENANTS_DIR", None),
 ];
 
+/// Options of `descriptor`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The first part of topic names.
+    #[arg(long, env, default_value = "folio")]
+    pub env: String,
+    /// The tenants' files.
+    #[command(flatten)]
+    pub tenants: TenantsOptions,
+}
+
 /// A variable of the environment that the gateway reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Variable {
+struct Variable {
     /// The name.
-    pub name: String,
+    name: String,
     /// The value that it has if it is unset.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub default: Option<String>,
+    default: Option<String>,
     /// A sentence about it.
     #[serde(rename = "description")]
-    pub help: String,
+    help: String,
 }
 
 #[derive(Serialize)]
@@ -119,8 +132,12 @@ struct Metadata {
     variables: Vec<Variable>,
 }
 
-/// Prints the descriptor of this version; `variables` are those of `serve`.
-pub fn print(settings: &Settings, variables: Vec<Variable>) -> anyhow::Result<()> {
+/// Prints the descriptor of this version, with the variables of `serve`.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let settings = config::described(&options.env, &options.tenants)?;
+    let variables = config::variables().into_iter();
+    let variables = variables.map(|(name, default, help)| Variable { name, default, help });
+    let variables: Vec<_> = variables.collect();
     let name = env!("CARGO_PKG_NAME");
     let id = format!("{name}-{}", env!("CARGO_PKG_VERSION"));
     let (of_tenants, own): (Vec<_>, Vec<_>) =
@@ -140,7 +157,7 @@ pub fn print(settings: &Settings, variables: Vec<Variable>) -> anyhow::Result<()
             } } }),
             env: variables.iter().filter_map(in_container).collect(),
         },
-        metadata: Metadata { topics: topics(settings), variables },
+        metadata: Metadata { topics: topics(&settings), variables },
         name: "Event gateway",
         id,
     };

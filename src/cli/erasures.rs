@@ -1,52 +1,142 @@
 //! `erasures`: requests erasures, which a running gateway carries out, and shows how far they are.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::{ArgGroup, Args, Subcommand};
 use tokio::time::sleep;
 
-use crate::domain::erasure::{Erasure, ErasureId, ErasureRequest};
+use super::deps::{self, Deps};
+use crate::clock::Clock;
+use crate::config::{PartsOptions, StoreOptions};
+use crate::domain::erasure::{self, Erasure, ErasureId, ErasureRequest};
+use crate::domain::key::Key;
 use crate::domain::tenant::TenantId;
+use crate::domain::text;
 use crate::domain::trail::Act;
 use crate::follow::erasure::submit::{ErasureDeps, HeldBy, Outlook, Submitted};
-use crate::store::Store;
+use crate::store::{Access, Store};
 
 /// The interval at which the progress is read.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// The part of an erasure that is shown once it was requested.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Show {
-    /// The progress, until it is complete.
-    Progress,
-    /// The id alone.
-    Id,
+/// The subcommands of `erasures`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Takes the content of all events of a record out of the log, for ever.
+    ///
+    /// A running gateway carries it out. The progress is shown until every sink has passed it.
+    Start(Box<StartOptions>),
+    /// Prints a line for each erasure, newest first.
+    List(Box<ListOptions>),
+    /// Shows the progress of an erasure until it is complete.
+    Watch(Box<WatchOptions>),
 }
 
-/// Requests an erasure, and shows it.
-pub async fn start(
-    deps: &ErasureDeps,
-    tenant: &TenantId,
-    request: &ErasureRequest,
-    show: Show,
-) -> anyhow::Result<()> {
+/// Options of `erasures start`.
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("subject").args(["entity", "event"]).required(true))]
+pub struct StartOptions {
+    /// The tenant.
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: TenantId,
+    /// The producer: a module's name or id, or a producer's name.
+    #[arg(long, value_parser = text::name)]
+    pub producer: String,
+    /// The entity of the record.
+    #[arg(long, value_parser = text::name)]
+    pub entity: Option<String>,
+    /// The process event of the record, instead of an entity.
+    #[arg(long, value_parser = text::name)]
+    pub event: Option<String>,
+    /// The record's id.
+    #[arg(long, value_parser = erasure::key)]
+    pub key: Key,
+    /// The reason, which is kept.
+    #[arg(long, value_parser = text::reason)]
+    pub reason: String,
+    /// Returns at once, without showing the progress.
+    #[arg(long)]
+    pub detach: bool,
+    /// The log, the topics and the sinks.
+    #[command(flatten)]
+    pub parts: PartsOptions,
+}
+
+impl StartOptions {
+    /// Returns the request for the erasure.
+    pub fn request(&self) -> ErasureRequest {
+        ErasureRequest {
+            producer: self.producer.clone(),
+            name: self.entity.clone().or_else(|| self.event.clone()).unwrap_or_default(),
+            key: self.key.clone(),
+            reason: self.reason.clone(),
+        }
+    }
+}
+
+/// Options of `erasures list`.
+#[derive(Debug, Clone, Args)]
+pub struct ListOptions {
+    /// The tenant; without one, the erasures of all tenants are listed.
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: Option<TenantId>,
+    /// The log.
+    #[command(flatten)]
+    pub store: StoreOptions,
+}
+
+/// Options of `erasures watch`.
+#[derive(Debug, Clone, Args)]
+pub struct WatchOptions {
+    /// The tenant.
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: TenantId,
+    /// The erasure's id.
+    #[arg(value_parser = ErasureId::parse)]
+    pub id: ErasureId,
+    /// The log, the topics and the sinks.
+    #[command(flatten)]
+    pub parts: PartsOptions,
+}
+
+impl Command {
+    /// Runs the subcommand.
+    pub async fn run(self, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+        match self {
+            Self::Start(options) => start(&options, clock).await,
+            Self::List(options) => {
+                let store = deps::attached(&options.store, clock).await?;
+                list(&*store, options.tenant.as_ref()).await
+            }
+            Self::Watch(options) => watch(&options, clock).await,
+        }
+    }
+}
+
+/// Requests an erasure, and shows it until it is complete, or its id alone.
+async fn start(options: &StartOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let (deps, tenant) = (open(&options.parts, clock).await?, &options.tenant);
     super::log_of(&*deps.store, tenant).await?;
-    let submitted = deps.submit(tenant, request, &super::act(Act::Erase, tenant)).await;
+    let by = super::act(Act::Erase, tenant);
+    let submitted = deps.submit(tenant, &options.request(), &by).await;
     let (Submitted::New(erasure) | Submitted::InProgress(erasure)) =
         submitted.with_context(|| format!("tenant {tenant}"))?;
     writeln!(super::stdout(), "{tenant}: erasure {}", erasure.id)?;
     if let Some(warning) = deps.outlook(erasure.clone()).await?.warning() {
         tracing::warn!("{warning}");
     }
-    match show {
-        Show::Progress => watch_it(deps, erasure).await,
-        Show::Id => Ok(()),
-    }
+    if options.detach { Ok(()) } else { watch_it(&deps, erasure).await }
+}
+
+async fn open(parts: &PartsOptions, clock: Arc<dyn Clock>) -> anyhow::Result<ErasureDeps> {
+    Ok(Deps::open(parts, Access::Attach, 1, clock.clone()).await?.erasures(clock))
 }
 
 /// Prints a line for each erasure of a tenant, or of all, newest first.
-pub async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<()> {
+async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<()> {
     let enabled = super::logs(store, tenant).await?;
     let mut out = super::stdout();
     writeln!(
@@ -69,9 +159,10 @@ pub async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Resul
 }
 
 /// Shows an erasure's progress until it is complete.
-pub async fn watch(deps: &ErasureDeps, tenant: &TenantId, id: ErasureId) -> anyhow::Result<()> {
+async fn watch(options: &WatchOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let (deps, tenant) = (open(&options.parts, clock).await?, &options.tenant);
     super::log_of(&*deps.store, tenant).await?;
-    watch_it(deps, find(deps, tenant, id).await?).await
+    watch_it(&deps, find(&deps, tenant, options.id).await?).await
 }
 
 async fn find(deps: &ErasureDeps, tenant: &TenantId, id: ErasureId) -> anyhow::Result<Erasure> {

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use super::audit::DefectsFound;
 use super::topics::diff::{Differ, NotCompared};
 
+/// The exit status of an illegal command line.
+const USAGE: u8 = 2;
 /// The exit status of `topics diff` if it could not compare, as of `diff`.
 const TROUBLE: u8 = 2;
 /// The exit status of an audit that has found defects.
@@ -19,6 +21,11 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         _ if error.is::<NotCompared>() => ExitCode::from(TROUBLE),
         _ => ExitCode::FAILURE,
     }
+}
+
+/// Returns the exit status of an illegal command line.
+pub fn usage() -> ExitCode {
+    ExitCode::from(USAGE)
 }
 
 /// Returns whether nothing is to be said of the error: it is the result that the output shows, or

@@ -3,14 +3,51 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 
+use clap::{Args, Subcommand};
+
+use super::deps::{self, Deps};
+use crate::clock::Clock;
+use crate::config::{LANES_MAX, PartsOptions, StoreOptions, whole};
 use crate::domain::trail::Act;
 use crate::follow::resize;
-use crate::sink::Sinks;
-use crate::store::Store;
+use crate::store::{Access, Store};
+
+/// The subcommands of `lanes`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Prints a line for each lane, with the replica that works on it.
+    List(Box<StoreOptions>),
+    /// Changes the number of lanes, while no replica runs.
+    ///
+    /// Afterwards, start the replicas with LANES set to the new number.
+    Resize(Box<ResizeOptions>),
+}
+
+/// Options of `lanes resize`.
+#[derive(Debug, Clone, Args)]
+pub struct ResizeOptions {
+    /// The new number of lanes.
+    #[arg(value_parser = whole::<u16, 1, LANES_MAX>)]
+    pub count: u16,
+    /// The log, the topics and the sinks.
+    #[command(flatten)]
+    pub parts: PartsOptions,
+}
+
+impl Command {
+    /// Runs the subcommand.
+    pub async fn run(self, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+        match self {
+            Self::List(store) => list(&*deps::attached(&store, clock).await?).await,
+            Self::Resize(options) => resize(&options, clock).await,
+        }
+    }
+}
 
 /// Prints a line for each lane, then one with the replicas that run.
-pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
+async fn list(store: &dyn Store) -> anyhow::Result<()> {
     let mut tenants = BTreeMap::new();
     for enabled in store.list().await? {
         *tenants.entry(enabled.lane).or_insert(0) += 1;
@@ -27,11 +64,14 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Changes the number of lanes to `lanes`, and prints what was done; `by` names this process in the
-/// leases.
-pub async fn resize(store: &dyn Store, sinks: &Sinks, by: &str, lanes: u16) -> anyhow::Result<()> {
+/// Changes the number of lanes, and prints what was done.
+async fn resize(options: &ResizeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let (lanes, by) = (options.count, clock.new_id().to_string());
+    let deps = Deps::open(&options.parts, Access::Alone, lanes, clock).await?;
+    let Deps { store, sinks, .. } = &deps;
     let entry = super::actor::actor().does(Act::ResizeLanes).on(lanes);
-    let resize::Resized { from, moved } = resize::resize(store, sinks, by, lanes, &entry).await?;
+    let resized = resize::resize(&**store, sinks, &by, lanes, &entry).await?;
+    let resize::Resized { from, moved } = resized;
     let mut out = super::stdout();
     let tenants = if moved == 1 { "tenant" } else { "tenants" };
     let now = if lanes == 1 { "lane" } else { "lanes" };

@@ -2,12 +2,17 @@
 //! hexkit's verb; the relay publishes by itself, so this makes no run of its own.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use clap::Args;
 use indicatif::ProgressBar;
 use tokio::time::{Instant, sleep};
 
+use super::deps;
+use crate::clock::Clock;
+use crate::config::{StoreOptions, whole};
 use crate::domain::follower::Follower;
 use crate::domain::parked::{Parked, Request, State};
 use crate::domain::position::Position;
@@ -18,6 +23,23 @@ use crate::store::{Store, TenantLog};
 
 /// The interval at which the logs are counted.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Options of `publish-pending`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The tenant; without one, it waits for all tenants.
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: Option<TenantId>,
+    /// First asks for the release of everything that is parked.
+    #[arg(long)]
+    pub release: bool,
+    /// The most seconds to wait; without it, it waits as long as it takes.
+    #[arg(long, value_parser = whole::<u64, 1, 604_800>)]
+    pub wait: Option<u64>,
+    /// The log.
+    #[command(flatten)]
+    pub store: StoreOptions,
+}
 
 /// The events that are not published.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,16 +81,13 @@ impl Unpublished {
     }
 }
 
-/// Waits until nothing of one tenant, or of all, is pending, at most for `wait`. With `release`, it
-/// asks first for the release of all that is parked, and waits for that too.
-pub async fn run(
-    store: &dyn Store,
-    tenant: Option<&TenantId>,
-    release: bool,
-    wait: Option<Duration>,
-) -> anyhow::Result<()> {
+/// Waits until nothing of one tenant, or of all, is pending, at most for `--wait`. With `--release`,
+/// it asks first for the release of all that is parked, and waits for that too.
+pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let store = &*deps::attached(&options.store, clock).await?;
+    let (tenant, wait) = (options.tenant.as_ref(), options.wait.map(Duration::from_secs));
     let enabled = super::logs(store, tenant).await?;
-    if release {
+    if options.release {
         for enabled in &enabled {
             release_all(store, enabled).await?;
         }

@@ -1,22 +1,42 @@
 //! `republish`: publishes everything that the logs have once more, to the topics that it was
 //! published to. It is hexkit's verb for a full replay.
 
-use anyhow::Context;
+use std::sync::Arc;
 
+use anyhow::Context;
+use clap::Args;
+
+use super::deps::Deps;
 use super::replays::{print_count, watch_it};
+use crate::clock::Clock;
+use crate::config::TopicsOptions;
 use crate::domain::replay::{ReplayRequest, Timestamp};
 use crate::domain::tenant::TenantId;
 use crate::domain::trail::Act;
-use crate::follow::replay::submit::{SubmitDeps, Submitted};
+use crate::follow::replay::submit::Submitted;
+
+/// Options of `republish`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The tenant; without one, all tenants are republished, one after the other.
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: Option<TenantId>,
+    /// The time of the records: `original` or `now`.
+    #[arg(long, default_value = "original", value_parser = Timestamp::parse)]
+    pub timestamp: Timestamp,
+    /// Only counts the events, and those that their topics would not keep.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The log and the topics.
+    #[command(flatten)]
+    pub topics: TopicsOptions,
+}
 
 /// Republishes one tenant's log, or all of them one after the other, and shows the progress.
-pub async fn run(
-    deps: &SubmitDeps,
-    tenant: Option<&TenantId>,
-    timestamp: Timestamp,
-    dry_run: bool,
-) -> anyhow::Result<()> {
-    let request = ReplayRequest { timestamp, dry_run, ..ReplayRequest::default() };
+pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let (tenant, timestamp) = (options.tenant.as_ref(), options.timestamp);
+    let deps = &Deps::with_broker(&options.topics, clock.clone()).await?.replays(clock);
+    let request = ReplayRequest { timestamp, dry_run: options.dry_run, ..ReplayRequest::default() };
     let logs = super::logs(&*deps.store, tenant).await?.into_iter();
     for enabled in logs.filter(|log| log.is_enabled || tenant.is_some()) {
         let tenant = &enabled.tenant;

@@ -2,10 +2,14 @@
 //! tenant's log and its sinks diverge, and, once that is accepted, lets them go on from there.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use clap::Args;
 
+use super::deps;
 use crate::clock::Clock;
+use crate::config::PartsOptions;
 use crate::domain::cursor::Cursor;
 use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
@@ -13,23 +17,42 @@ use crate::domain::tenant::TenantId;
 use crate::domain::trail::Act;
 use crate::follow::restore::{self, Difference, PublishedRecord, other_sinks};
 use crate::sink::{Repair, Sink, Sinks};
-use crate::store::{Store, TenantLog};
+use crate::store::{Access, Store, TenantLog};
+
+/// Options of `restore`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The tenant to compare; without one, all tenants are compared.
+    #[arg(value_parser = TenantId::parse)]
+    pub tenant: Option<TenantId>,
+    /// Lets the relay go on after the last event that both have; the log gets a new id, and none of
+    /// its events is skipped. Any other sink that differs gets the whole log again.
+    #[arg(long, requires = "tenant")]
+    pub accept: bool,
+    /// The log, the topics and the sinks.
+    #[command(flatten)]
+    pub parts: PartsOptions,
+}
 
 /// The parts that the subcommand needs.
-pub struct Deps<'a> {
+struct Deps<'a> {
     /// The logs.
-    pub store: &'a dyn Store,
+    store: &'a dyn Store,
     /// The sinks that they were published to.
-    pub sinks: &'a Sinks,
+    sinks: &'a Sinks,
     /// The settings, which name each tenant's topics.
-    pub settings: &'a Settings,
+    settings: &'a Settings,
     /// The source of the ids of new logs.
-    pub clock: &'a dyn Clock,
+    clock: &'a dyn Clock,
 }
 
 /// Compares one tenant's log with its sinks, or all tenants'. Returns an error if histories differ
 /// and that was not accepted.
-pub async fn run(deps: &Deps<'_>, tenant: Option<&TenantId>, accept: bool) -> anyhow::Result<()> {
+pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let (tenant, accept) = (options.tenant.as_ref(), options.accept);
+    let opened = deps::Deps::open(&options.parts, Access::Attach, 0, clock.clone()).await?;
+    let deps::Deps { store, settings, sinks } = &opened;
+    let deps = &Deps { store: &**store, sinks, settings, clock: &*clock };
     let enabled = super::logs(deps.store, tenant).await?;
     if deps.sinks.sinks.is_empty() {
         bail!(

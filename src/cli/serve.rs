@@ -6,16 +6,30 @@
 
 use std::convert::Infallible;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::app;
+use crate::clock::Clock;
+use crate::config::{Config, Given, ServeOptions};
+use crate::metrics::Metrics;
+use crate::store::{self, Access};
 
-/// Listens, prints the addresses and serves.
-pub async fn run(app: App, listen: SocketAddr) -> anyhow::Result<()> {
+/// Builds the gateway, listens, prints the addresses and serves.
+pub async fn run(
+    options: &ServeOptions,
+    given: &Given,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+) -> anyhow::Result<()> {
+    let config = Config::new(options, given)?;
+    let store = store::open(&config.store, Access::Serve, clock.clone()).await?;
+    let app = app::build(&config, store, clock, metrics).await?;
+    let listen = config.listen;
     let listener =
         TcpListener::bind(listen).with_context(|| format!("failed to listen on {listen}"))?;
     let shutdown = CancellationToken::new();

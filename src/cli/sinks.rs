@@ -3,16 +3,55 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::bail;
+use clap::{Args, Subcommand};
 
+use super::deps::{self, Deps};
+use crate::clock::Clock;
+use crate::config::{PartsOptions, StoreOptions};
 use crate::domain::follower::Follower;
 use crate::domain::trail::Act;
-use crate::sink::Sinks;
-use crate::store::Store;
+use crate::store::{Access, Store};
+
+/// The subcommands of `sinks`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Prints a line for each sink that the store knows, with the events that it has not passed.
+    List(Box<StoreOptions>),
+    /// Forgets a sink that is no longer configured anywhere, so that it no longer keeps events from
+    /// being removed from the logs.
+    ///
+    /// The sink's checkpoints and parked scopes are removed. A sink that is configured again goes
+    /// on from its own cursor if it has one, or else from the beginning; if it had parked anything,
+    /// `restore` lets it get the whole log again.
+    Forget(Box<ForgetOptions>),
+}
+
+/// Options of `sinks forget`.
+#[derive(Debug, Clone, Args)]
+pub struct ForgetOptions {
+    /// The sink's name, as `sinks list` shows it.
+    #[arg(value_parser = Follower::parse)]
+    pub sink: Follower,
+    /// The log, the topics and the sinks.
+    #[command(flatten)]
+    pub parts: PartsOptions,
+}
+
+impl Command {
+    /// Runs the subcommand.
+    pub async fn run(self, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+        match self {
+            Self::List(store) => list(&*deps::attached(&store, clock).await?).await,
+            Self::Forget(options) => forget(&options, clock).await,
+        }
+    }
+}
 
 /// Prints a line for each sink that the store knows.
-pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
+async fn list(store: &dyn Store) -> anyhow::Result<()> {
     let mut sinks: BTreeMap<Follower, (u64, u64)> = BTreeMap::new();
     for enabled in store.list().await? {
         for (follower, cursor) in store.stands(&enabled.tenant).await? {
@@ -31,7 +70,9 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
 }
 
 /// Forgets a sink, unless it is configured.
-pub async fn forget(store: &dyn Store, sinks: &Sinks, sink: &Follower) -> anyhow::Result<()> {
+async fn forget(options: &ForgetOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let deps = Deps::open(&options.parts, Access::Attach, 1, clock).await?;
+    let (Deps { store, sinks, .. }, sink) = (&deps, &options.sink);
     if sinks.sinks.iter().any(|configured| configured.follower() == sink) {
         bail!("the sink `{sink}` is configured: it is forgotten only once no replica uses it");
     }

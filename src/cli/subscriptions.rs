@@ -4,27 +4,180 @@
 //! It may run while replicas run: a reader notices at once.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::anyhow;
+use clap::{Args, Subcommand};
 
-use crate::domain::subscription::{Form, Group, Start};
+use super::{deps, foreign_settings};
+use crate::clock::Clock;
+use crate::config::{self, StoreOptions, TenantsOptions, whole};
+use crate::domain::filter::{Filter, TopicPattern, event_type};
+use crate::domain::key::Key;
+use crate::domain::settings::Settings;
+use crate::domain::subscription::{Form, Gaps, Group, Start};
 use crate::domain::tenant::TenantId;
 use crate::domain::trail::Act;
 use crate::store::{FoundSubscription, Store};
 use crate::subscribe::{Groups, Put};
 
-/// One group of a tenant.
-pub struct Named<'a> {
-    /// The tenant.
-    pub tenant: &'a TenantId,
+/// The subcommands of `subscriptions`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Prints a line for each subscription: where the group stands, who reads for it, and its lag.
+    List(Box<ListOptions>),
+    /// Prints a subscription as JSON.
+    Show(Box<GroupOptions>),
+    /// Makes a subscription, or gives an existing one another filter.
+    Put(Box<PutOptions>),
+    /// Moves a group, while nobody reads for it.
+    Seek(Box<SeekOptions>),
+    /// Removes a subscription; a reader that it has ends.
+    Delete(Box<GroupOptions>),
+}
+
+/// Options of `subscriptions list`.
+#[derive(Debug, Clone, Args)]
+pub struct ListOptions {
+    /// The tenant; without one, the subscriptions of all tenants are listed.
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: Option<TenantId>,
+    /// The log.
+    #[command(flatten)]
+    pub store: StoreOptions,
+}
+
+/// Options of a subcommand about one group.
+#[derive(Debug, Clone, Args)]
+pub struct GroupOptions {
+    /// The group, such as cg.search.
+    #[arg(value_parser = Group::parse)]
+    pub group: Group,
+    /// The tenant of the group.
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: TenantId,
+    /// The log.
+    #[command(flatten)]
+    pub store: StoreOptions,
+}
+
+/// Options of `subscriptions seek`.
+#[derive(Debug, Clone, Args)]
+pub struct SeekOptions {
+    /// Where the group goes on: earliest, latest, a position such as 41 (it goes on after it), or a
+    /// time such as 2026-11-26T08:00:00Z.
+    #[arg(long, value_parser = Start::parse)]
+    to: Start,
+    /// With `skip`, goes on at the position or time even if events of the filter's topics were
+    /// removed after it; without it, that is an error.
+    #[arg(long, value_parser = Gaps::parse)]
+    gaps: Option<Gaps>,
     /// The group.
-    pub group: &'a Group,
+    #[command(flatten)]
+    pub group: GroupOptions,
+}
+
+/// Options of `subscriptions put`.
+#[derive(Debug, Clone, Args)]
+pub struct PutOptions {
+    /// A topic to deliver, or a pattern in which * stands for anything but a dot, and ** for
+    /// anything. It may be repeated; without it, all topics are delivered.
+    #[arg(long, value_parser = TopicPattern::parse)]
+    topic: Vec<TopicPattern>,
+    /// A key to deliver. It may be repeated; without it, all keys are delivered.
+    #[arg(long, value_parser = Key::parse)]
+    key: Vec<Key>,
+    /// A type to deliver, such as UPDATE. It may be repeated; without it, all types are delivered.
+    #[arg(long = "type", value_name = "TYPE", value_parser = event_type)]
+    types: Vec<String>,
+    /// A header that events must have, as NAME=VALUE. It may be repeated.
+    #[arg(long, value_parser = header)]
+    header: Vec<(String, String)>,
+    /// Where a new group begins: earliest, latest, a position such as 41 (it begins after it), or a
+    /// time such as 2026-11-26T08:00:00Z.
+    #[arg(long, default_value = "earliest", value_parser = Start::parse)]
+    start: Start,
+    /// With `skip`, begins at the position or time even if events of the filter's topics were
+    /// removed after it; without it, that is an error.
+    #[arg(long, value_parser = Gaps::parse)]
+    gaps: Option<Gaps>,
+    /// Commits what a reader has received when it asks for more.
+    #[arg(long)]
+    auto_commit: bool,
+    /// The seconds for which a reader that is not heard of keeps the group.
+    #[arg(long, default_value_t = 30, value_parser = whole::<u64, 1, 3_600>)]
+    lease_seconds: u64,
+    /// The seconds up to which events that are not committed are kept from removal.
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64, 0, 31_622_400>)]
+    hold_seconds: u64,
+    /// The group. It comes before the tenants' files, under whose heading it would stand else.
+    #[command(flatten)]
+    pub group: GroupOptions,
+    /// The tenants' files, which say what is not stored.
+    #[command(flatten)]
+    pub tenants: TenantsOptions,
+}
+
+impl SeekOptions {
+    /// Returns where the group goes on.
+    pub fn to(&self) -> Start {
+        self.to.with(self.gaps.unwrap_or_default())
+    }
+}
+
+impl PutOptions {
+    /// Returns where a new group begins.
+    pub fn start(&self) -> Start {
+        self.start.with(self.gaps.unwrap_or_default())
+    }
+
+    /// Returns the form of the subscription.
+    pub fn form(&self) -> Form {
+        Form {
+            filter: Filter {
+                topics: self.topic.clone(),
+                keys: self.key.clone(),
+                types: self.types.clone(),
+                headers: self.header.clone(),
+            },
+            auto_commit: self.auto_commit,
+            lease_seconds: self.lease_seconds,
+            hold_seconds: self.hold_seconds,
+        }
+    }
+}
+
+fn header(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("it must be NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Command {
+    /// Runs the subcommand.
+    pub async fn run(self, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+        match self {
+            Self::List(options) => list(&options, clock).await,
+            Self::Show(options) => show(&options, clock).await,
+            Self::Put(options) => put(&options, clock).await,
+            Self::Seek(options) => seek(&options, clock).await,
+            Self::Delete(options) => delete(&options, clock).await,
+        }
+    }
+}
+
+/// Opens the store, which must have the tenant of the group.
+async fn open(options: &GroupOptions, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
+    let store = deps::attached(&options.store, clock).await?;
+    super::log_of(&*store, &options.tenant).await?;
+    Ok(store)
 }
 
 /// Prints a line for each subscription of a tenant, or of all.
-pub async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<()> {
+async fn list(options: &ListOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let store = deps::attached(&options.store, clock).await?;
+    let tenant = options.tenant.as_ref();
     if let Some(tenant) = tenant {
-        super::log_of(store, tenant).await?;
+        super::log_of(&*store, tenant).await?;
     }
     let mut out = super::stdout();
     let [tenants, groups] = ["TENANT", "GROUP"];
@@ -49,26 +202,27 @@ pub async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Resul
 }
 
 /// Prints a subscription as JSON.
-pub async fn show(groups: Groups<'_>, Named { tenant, group }: Named<'_>) -> anyhow::Result<()> {
-    super::log_of(groups.store, tenant).await?;
-    print(&groups.find(tenant, group).await?)
+async fn show(options: &GroupOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let store = open(options, clock).await?;
+    let groups = Groups { store: &*store, settings: &Settings::default() };
+    print(&groups.find(&options.tenant, &options.group).await?)
 }
 
 /// Makes a subscription, or gives an existing one another form.
-pub async fn put(
-    groups: Groups<'_>,
-    Named { tenant, group }: Named<'_>,
-    form: &Form,
-    start: Start,
-) -> anyhow::Result<()> {
-    super::log_of(groups.store, tenant).await?;
-    let form = form.clone().checked().map_err(|all| {
+async fn put(options: &PutOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let GroupOptions { tenant, group, store } = &options.group;
+    let settings = config::settings(&options.tenants, store)?;
+    let store = deps::attached(store, clock).await?;
+    foreign_settings::refuse(&*store, &settings).await?;
+    super::log_of(&*store, tenant).await?;
+    let groups = Groups { store: &*store, settings: &settings };
+    let form = options.form().checked().map_err(|all| {
         let told: Vec<_> = all.iter().map(ToString::to_string).collect();
         anyhow!("{}", told.join("; "))
     })?;
     let by = super::act(Act::PutSubscription, tenant).on(group);
-    let (put, found) = groups.put(tenant, group, &form, start, &by).await?;
-    if put == Put::Kept && start != Start::Earliest {
+    let (put, found) = groups.put(tenant, group, &form, options.start(), &by).await?;
+    if put == Put::Kept && options.start() != Start::Earliest {
         eprintln!("{group} exists, and stays where it stands; `subscriptions seek` moves it");
     }
     if let Some(warning) = groups.warning(tenant, &form.filter).await? {
@@ -78,19 +232,19 @@ pub async fn put(
 }
 
 /// Moves a group, while nobody reads for it.
-pub async fn seek(
-    groups: Groups<'_>,
-    Named { tenant, group }: Named<'_>,
-    to: Start,
-) -> anyhow::Result<()> {
-    super::log_of(groups.store, tenant).await?;
+async fn seek(options: &SeekOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let store = open(&options.group, clock).await?;
+    let groups = Groups { store: &*store, settings: &Settings::default() };
+    let GroupOptions { tenant, group, .. } = &options.group;
     let by = super::act(Act::SeekSubscription, tenant).on(group);
-    print(&groups.seek(tenant, group, to, &by).await?)
+    print(&groups.seek(tenant, group, options.to(), &by).await?)
 }
 
 /// Removes a subscription.
-pub async fn delete(groups: Groups<'_>, Named { tenant, group }: Named<'_>) -> anyhow::Result<()> {
-    super::log_of(groups.store, tenant).await?;
+async fn delete(options: &GroupOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let store = open(options, clock).await?;
+    let groups = Groups { store: &*store, settings: &Settings::default() };
+    let GroupOptions { tenant, group, .. } = options;
     let by = super::act(Act::DeleteSubscription, tenant).on(group);
     Ok(groups.remove(tenant, group, &by).await?)
 }

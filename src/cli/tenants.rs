@@ -2,24 +2,98 @@
 //! enables, disables and purges them.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
+use clap::{Args, Subcommand};
 use tokio::time::sleep;
 
+use super::deps::{self, Deps};
+use super::foreign_settings;
+use crate::clock::Clock;
+use crate::config::{self, PartsOptions, StoreOptions, TenantsOptions};
 use crate::domain::follower::Follower;
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJobId};
 use crate::domain::trail::Act;
-use crate::follow::tenant_jobs::TenantDeps;
-use crate::store::Store;
+use crate::sink::Sinks;
+use crate::store::{Access, Store};
 
 /// The interval at which a purge that is followed is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// The subcommands of `tenants`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Prints a line for each tenant: its log, its lane, the log's head, how far it is published,
+    /// and whether it is enabled.
+    List(Box<StoreOptions>),
+    /// Enables a tenant: it may post and read. A new one gets a log.
+    Enable(Box<TenantOptions>),
+    /// Disables a tenant: it may not post and read any more. Its log stays, and what is pending is
+    /// published.
+    Disable(Box<TenantOptions>),
+    /// Removes everything of a tenant: its topics, its log, its subscriptions, for ever.
+    ///
+    /// A running gateway carries it out. What it waits for is shown until it is complete.
+    Purge(Box<PurgeOptions>),
+}
+
+/// Options of `tenants purge`.
+#[derive(Debug, Clone, Args)]
+pub struct PurgeOptions {
+    /// The tenant.
+    #[arg(value_parser = TenantId::parse)]
+    pub tenant: TenantId,
+    /// Purges it although events are pending or parked: they are lost.
+    #[arg(long)]
+    pub force: bool,
+    /// Returns at once, while the purge is under way.
+    #[arg(long)]
+    pub detach: bool,
+    /// The log, the topics and the sinks.
+    #[command(flatten)]
+    pub parts: PartsOptions,
+}
+
+/// Options of `tenants enable` and `tenants disable`.
+#[derive(Debug, Clone, Args)]
+pub struct TenantOptions {
+    /// The tenant.
+    #[arg(value_parser = TenantId::parse)]
+    pub tenant: TenantId,
+    /// The log.
+    #[command(flatten)]
+    pub store: StoreOptions,
+    /// The tenants' files.
+    #[command(flatten)]
+    pub tenants: TenantsOptions,
+}
+
+impl Command {
+    /// Runs the subcommand.
+    pub async fn run(self, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+        match self {
+            Self::List(store) => list(&*deps::attached(&store, clock).await?).await,
+            Self::Enable(options) => change(&options, TenantAct::Enable, clock).await,
+            Self::Disable(options) => change(&options, TenantAct::Disable, clock).await,
+            Self::Purge(options) => purge(&options, clock).await,
+        }
+    }
+}
+
 /// Enables or disables a tenant, as FOLIO's tenant interface does. A running gateway creates the
 /// topics of one that is enabled.
-pub async fn change(deps: &TenantDeps, tenant: &TenantId, act: TenantAct) -> anyhow::Result<()> {
-    let by = super::act(Act::EnableTenant, tenant);
+async fn change(
+    options: &TenantOptions,
+    act: TenantAct,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<()> {
+    let (tenant, by) = (&options.tenant, super::act(Act::EnableTenant, &options.tenant));
+    let settings = Arc::new(config::settings(&options.tenants, &options.store)?);
+    let store = deps::attached(&options.store, clock.clone()).await?;
+    foreign_settings::refuse(&*store, &settings).await?;
+    let deps = Deps { store, settings, sinks: Sinks::default() }.tenants(clock);
     deps.submit(tenant, TenantAttributes::of(act), &by).await?;
     let done = match act {
         TenantAct::Enable => "is enabled",
@@ -30,31 +104,20 @@ pub async fn change(deps: &TenantDeps, tenant: &TenantId, act: TenantAct) -> any
     Ok(())
 }
 
-/// Whether a purge is followed until it is complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Show {
-    /// It is, with what it waits for.
-    Progress,
-    /// It isn't.
-    Nothing,
-}
-
 /// Begins the purge of a tenant, which a running gateway carries out, and tells what it waits for.
-pub async fn purge(
-    (deps, store): (&TenantDeps, &dyn Store),
-    tenant: &TenantId,
-    force: bool,
-    show: Show,
-) -> anyhow::Result<()> {
-    let act = TenantAct::Purge { force };
+async fn purge(options: &PurgeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let (tenant, act) = (&options.tenant, TenantAct::Purge { force: options.force });
+    let deps = Deps::open(&options.parts, Access::Attach, 1, clock.clone()).await?;
+    let store = deps.store.clone();
     let by = super::act(Act::PurgeTenant, tenant);
-    let job = deps.submit(tenant, TenantAttributes::of(act), &by).await?.job;
+    let submitted = deps.tenants(clock).submit(tenant, TenantAttributes::of(act), &by).await?;
+    let job = submitted.job;
     writeln!(super::stdout(), "{tenant}: is being purged, by a running gateway")?;
-    if show == Show::Nothing {
+    if options.detach {
         return Ok(());
     }
     let mut told = Vec::new();
-    while let Some(waits_for) = waits_for(store, tenant, job.id).await? {
+    while let Some(waits_for) = waits_for(&*store, tenant, job.id).await? {
         if waits_for != told {
             told = waits_for;
             for message in &told {
@@ -87,7 +150,7 @@ async fn waits_for(
 }
 
 /// Prints a line for each tenant that has a log, or is being purged.
-pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
+async fn list(store: &dyn Store) -> anyhow::Result<()> {
     let mut out = super::stdout();
     writeln!(
         out,

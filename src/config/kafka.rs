@@ -150,14 +150,16 @@ fn allowed(name: String, source: &str) -> anyhow::Result<String> {
 mod tests {
     use clap::Parser;
 
-    use super::super::{Cli, Command};
-    use super::{bootstrap, settings};
+    use super::{KafkaOptions, bootstrap, settings};
 
-    fn options(args: &[&str]) -> super::KafkaOptions {
-        match Cli::parse_from([&["event-gateway", "serve"], args].concat()).command {
-            Command::Serve(options) => options.parts.topics.kafka,
-            other => panic!("{other:?}"),
-        }
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        kafka: KafkaOptions,
+    }
+
+    fn options(args: &[&str]) -> KafkaOptions {
+        Line::parse_from([&["event-gateway"], args].concat()).kafka
     }
 
     #[test]

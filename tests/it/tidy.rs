@@ -64,7 +64,21 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "config",
         ],
     ),
-    ("cli", &["domain", "clock", "store", "sink", "follow", "subscribe", "http", "app"]),
+    (
+        "cli",
+        &[
+            "domain",
+            "clock",
+            "store",
+            "sink",
+            "follow",
+            "subscribe",
+            "http",
+            "metrics",
+            "config",
+            "app",
+        ],
+    ),
     ("telemetry", &["metrics"]),
 ];
 
@@ -77,7 +91,7 @@ const SPOKEN: [(&str, &[&str]); 23] = [
     ("actix_http::", &["http"]),
     ("actix_service::", &["http"]),
     ("httparse::", &["http/gate"]),
-    ("clap::", &["config/"]),
+    ("clap::", &["config/", "cli"]),
     ("toml::", &["config/"]),
     ("std::env", &["config"]),
     ("tracing_subscriber::", &["telemetry"]),

@@ -1,42 +1,69 @@
 //! `topics acl`: the rights that the gateway's user needs in Kafka, and those of a consumer group.
 
 use std::io::Write;
+use std::sync::Arc;
 
+use clap::Args;
 use serde_json::json;
 
 use super::Form;
-use crate::domain::settings::Settings;
+use crate::cli::deps;
+use crate::clock::Clock;
+use crate::config::{self, TopicsOptions};
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::follow::topics::acl::{self, Acl, AclSet, Names, Resource};
 
-/// The user whose rights are printed.
-pub struct Holder<'a> {
-    /// The principal, such as `User:gateway`; without one, it is named like the group.
-    pub principal: Option<&'a str>,
-    /// The tenants whose topics they are for, whether or not the store has them.
-    pub tenants: &'a [TenantId],
-    /// The consumer group of the one tenant; `None` for the gateway itself.
-    pub group: Option<&'a Group>,
-    /// The ACLs that the gateway itself gets.
-    pub set: AclSet,
+/// Options of `topics acl`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The tenant whose topics they are for, enabled or not; without one, all tenants that are
+    /// enabled or have a file.
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: Option<TenantId>,
+    /// The consumer group, such as cg.search, that reads the tenant's topics; without one, the
+    /// rights are the gateway's.
+    #[arg(long, value_parser = Group::parse, requires = "tenant")]
+    pub group: Option<Group>,
+    /// The principal, as Kafka knows it. The default is User: and the group, or event-gateway.
+    #[arg(long)]
+    pub principal: Option<String>,
+    /// Adds the rights to change and delete topics, which `topics apply`, `grow` and `obsolete
+    /// --delete` need, and `lanes resize`.
+    #[arg(long, conflicts_with = "group")]
+    pub manage: bool,
+    /// Prints a JSON object for each resource, on a line of its own.
+    #[arg(long)]
+    pub json: bool,
+    /// The log and the topics.
+    #[command(flatten)]
+    pub topics: TopicsOptions,
 }
 
-/// Prints the rights: the commands that grant them at the address of this broker, or JSON.
-pub fn run(
-    settings: &Settings,
-    holder: &Holder<'_>,
-    broker: Option<String>,
-    form: Form,
-) -> anyhow::Result<()> {
-    let user = holder.group.map_or("event-gateway".to_owned(), ToString::to_string);
-    let principal = holder.principal.map_or_else(|| format!("User:{user}"), str::to_owned);
-    let broker = broker.unwrap_or_else(|| "HOST:PORT".to_owned());
-    let all = match (holder.group, holder.tenants) {
-        (Some(group), [tenant]) => acl::of_consumer(settings, tenant, group),
-        _ => acl::of_gateway(settings, holder.tenants, holder.set),
+/// Prints the rights: the commands that grant them at the broker's address, or JSON.
+pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let Options { tenant, group, principal, manage, topics, .. } = options;
+    let settings = config::settings(&topics.tenants, &topics.store)?;
+    let tenants = match tenant {
+        // Its rights are granted before it is enabled, and perhaps before there is a store.
+        Some(tenant) => vec![tenant.clone()],
+        None => {
+            let store = deps::attached(&topics.store, clock).await?;
+            super::tenants(&*store, &settings).await?
+        }
     };
-    let mut out = super::super::stdout();
+    let user = group.as_ref().map_or("event-gateway".to_owned(), ToString::to_string);
+    let principal = principal.clone().unwrap_or_else(|| format!("User:{user}"));
+    let sinks = deps::open_outside(config::sinks(&topics.kafka, &topics.store, 1)?)?;
+    let broker = sinks.broker().map_or_else(|| "HOST:PORT".to_owned(), |kafka| kafka.place());
+    let all = match (group, &*tenants) {
+        (Some(group), [tenant]) => acl::of_consumer(&settings, tenant, group),
+        _ => {
+            let set = if *manage { AclSet::Manage } else { AclSet::Serve };
+            acl::of_gateway(&settings, &tenants, set)
+        }
+    };
+    let (form, mut out) = (Form::of(options.json), super::super::stdout());
     for acl in all {
         match form {
             Form::Text => writeln!(out, "{}", command(&acl, &principal, &broker))?,

@@ -2,20 +2,36 @@
 //! files, where that is safe.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::bail;
+use clap::Args;
 
+use super::SomeTopicsOptions;
 use crate::cli::actor::actor;
-use crate::domain::tenant::TenantId;
-use crate::follow::topics::{self, ComparedTopic, Remedy, Shorten, TopicDeps};
+use crate::cli::deps::Deps;
+use crate::clock::Clock;
+use crate::follow::topics::{self, ComparedTopic, Remedy, Shorten};
+
+/// Options of `topics apply`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Also sets a shorter retention and another cleanup policy, by which Kafka removes records
+    /// that it keeps. The log need not have them any more.
+    #[arg(long)]
+    pub shorten: bool,
+    /// The topics.
+    #[command(flatten)]
+    pub some: SomeTopicsOptions,
+}
 
 /// Applies the files to the topics of one tenant, or of all; prints what was done, and what was
 /// not. A topic that Kafka refuses keeps no other from being changed.
-pub async fn run(
-    deps: TopicDeps<'_>,
-    tenant: Option<&TenantId>,
-    shorten: Shorten,
-) -> anyhow::Result<()> {
+pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let shorten = if options.shorten { Shorten::Yes } else { Shorten::No };
+    let (tenant, topics) = (options.some.tenant.as_ref(), &options.some.topics);
+    let opened = Deps::with_broker(topics, clock).await?;
+    let deps = opened.topics()?;
     super::refuse_unknown(deps.store, tenant).await?;
     let all = topics::compare(deps, topics::wanted(deps, tenant).await?).await?;
     let mut refused = 0;

@@ -1,13 +1,27 @@
 //! `topics diff`: how Kafka's topics differ from those that the files want.
 
 use std::io::Write;
+use std::sync::Arc;
 
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::Form;
-use crate::domain::tenant::TenantId;
-use crate::follow::topics::{self, ComparedTopic, Remedy, TopicDeps};
+use super::{Form, SomeTopicsOptions};
+use crate::cli::deps::Deps;
+use crate::clock::Clock;
+use crate::follow::topics::{self, ComparedTopic, Remedy};
 use crate::sink::Difference;
+
+/// Options of `topics diff`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Prints a JSON object for each topic that differs, on a line of its own.
+    #[arg(long)]
+    pub json: bool,
+    /// The topics.
+    #[command(flatten)]
+    pub some: SomeTopicsOptions,
+}
 
 /// Topics differ: the output shows them, and the exit status of the process tells it.
 #[derive(Debug, thiserror::Error)]
@@ -21,11 +35,10 @@ pub struct NotCompared;
 
 /// Prints each topic that differs, of one tenant or of all, and returns how many there are. The
 /// cursors topic is among them.
-pub async fn run(
-    deps: TopicDeps<'_>,
-    tenant: Option<&TenantId>,
-    form: Form,
-) -> anyhow::Result<usize> {
+pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<usize> {
+    let (tenant, form) = (options.some.tenant.as_ref(), Form::of(options.json));
+    let opened = Deps::with_broker(&options.some.topics, clock).await?;
+    let deps = opened.topics()?;
     super::refuse_unknown(deps.store, tenant).await?;
     let all = topics::compare(deps, topics::wanted(deps, tenant).await?).await?;
     let cursors = topics::cursors_topic(deps).await?.filter(|(_, all)| !all.is_empty());

@@ -1,12 +1,17 @@
 //! `topics grow`: gives a topic more partitions, once nothing of its tenants is pending.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use clap::Args;
 use tokio::time::{Instant, sleep};
 
 use crate::cli::actor::actor;
+use crate::cli::deps::Deps;
+use crate::clock::Clock;
+use crate::config::{TopicsOptions, whole};
 use crate::domain::topic::Topic;
 use crate::follow::topics::grow::{self, Grown, Parked, Unfinished};
 use crate::follow::topics::{self, TopicDeps, WantedTopic};
@@ -14,14 +19,33 @@ use crate::follow::topics::{self, TopicDeps, WantedTopic};
 /// The interval at which the logs are counted.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Waits until the topic's tenants have nothing to publish, at most for `wait`; then the topic
+/// Options of `topics grow`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The topic.
+    #[arg(value_parser = Topic::parse)]
+    pub topic: Topic,
+    /// The seconds after which it gives up, if events are still pending; without it, it waits for
+    /// ever.
+    #[arg(long, value_parser = whole::<u64, 0, 604_800>)]
+    pub wait: Option<u64>,
+    /// Goes on although events of the topic are parked: once they are released, they go by the new
+    /// number, after later ones.
+    #[arg(long)]
+    pub with_parked: bool,
+    /// The log and the topics.
+    #[command(flatten)]
+    pub topics: TopicsOptions,
+}
+
+/// Waits until the topic's tenants have nothing to publish, at most for `--wait`; then the topic
 /// grows. Prints up to which position the events are in the partitions that it had.
-pub async fn run(
-    deps: TopicDeps<'_>,
-    topic: &Topic,
-    by: &str,
-    (wait, parked): (Option<Duration>, Parked),
-) -> anyhow::Result<()> {
+pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let (topic, wait) = (&options.topic, options.wait.map(Duration::from_secs));
+    let parked = if options.with_parked { Parked::Accepted } else { Parked::Refused };
+    let by = clock.new_id().to_string();
+    let opened = Deps::with_broker(&options.topics, clock).await?;
+    let deps = opened.topics()?;
     let all = topics::wanted(deps, None).await?;
     let found = all.into_iter().find(|wanted| wanted.spec.topic == *topic);
     let wanted = found.with_context(|| {
@@ -35,7 +59,7 @@ pub async fn run(
     let why = format!("{} partitions", wanted.spec.partitions);
     let entry = topics::act(&actor(), topic, &wanted.tenants).because(Some(&why));
     deps.store.add_trail(&entry).await?;
-    let Grown { from, up_to } = grow::grow(deps, &wanted, parked, by).await?;
+    let Grown { from, up_to } = grow::grow(deps, &wanted, parked, &by).await?;
     let mut out = super::super::stdout();
     writeln!(out, "{topic}: {} partitions now ({from} before)", wanted.spec.partitions)?;
     let before = super::super::counted(u64::try_from(from)?, "partition");

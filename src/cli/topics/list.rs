@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 
-use crate::domain::settings::Settings;
+use crate::cli::deps::Deps;
 use crate::domain::topic::Topic;
 use crate::sink::{Sinks, TopicDescription};
-use crate::store::Store;
 
 /// Prints a line for each topic; logs a warning for each that has other settings in Kafka than in
 /// the files.
-pub async fn run(store: &dyn Store, settings: &Settings, sinks: &Sinks) -> anyhow::Result<()> {
+pub async fn run(deps: &Deps) -> anyhow::Result<()> {
+    let Deps { store, settings, sinks } = deps;
     let tenants = store.list().await?;
     let specs = tenants.iter().flat_map(|enabled| settings.specs(&enabled.tenant));
     // Tenants may share a topic.

@@ -2,31 +2,46 @@
 //! empty.
 
 use std::io::Write;
+use std::sync::Arc;
 
+use clap::Args;
 use serde_json::json;
 
-use super::Form;
-use crate::domain::tenant::TenantId;
-use crate::follow::topics::TopicDeps;
+use super::{Form, SomeTopicsOptions};
+use crate::cli::deps::Deps;
+use crate::clock::Clock;
 use crate::follow::topics::obsolete::{self, ObsoleteTopic};
 use crate::follow::topics::report::{describe, describe_deletion};
 
-/// Prints the obsolete topics of one tenant, or of all. If `by` names this process, those that can
-/// be deleted are, and the others are told with the reason.
-pub async fn run(
-    deps: TopicDeps<'_>,
-    tenant: Option<&TenantId>,
-    by: Option<&str>,
-    form: Form,
-) -> anyhow::Result<()> {
+/// Options of `topics obsolete`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Deletes those that are empty.
+    #[arg(long)]
+    pub delete: bool,
+    /// Prints a JSON object for each topic, on a line of its own.
+    #[arg(long)]
+    pub json: bool,
+    /// The topics.
+    #[command(flatten)]
+    pub some: SomeTopicsOptions,
+}
+
+/// Prints the obsolete topics of one tenant, or of all. With `--delete`, those that can be deleted
+/// are, and the others are told with the reason.
+pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let (tenant, form) = (options.some.tenant.as_ref(), Form::of(options.json));
+    let by = options.delete.then(|| clock.new_id().to_string());
+    let opened = Deps::with_broker(&options.some.topics, clock).await?;
+    let deps = opened.topics()?;
     super::refuse_unknown(deps.store, tenant).await?;
     let mut all = obsolete::obsolete(deps, tenant).await?;
-    if let Some(by) = by {
+    if let Some(by) = &by {
         all = obsolete::delete(deps, all, by, &super::super::actor::actor()).await?;
     }
     let mut out = super::super::stdout();
     for topic in &all {
-        match (form, by) {
+        match (form, &by) {
             (Form::Text, None) => writeln!(out, "{}", describe(topic))?,
             (Form::Text, Some(_)) => writeln!(out, "{}", describe_deletion(topic))?,
             (Form::Json, _) => {

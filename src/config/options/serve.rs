@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{AuthOptions, LANES_MAX, PartsOptions, whole};
+use super::{AuthOptions, PartsOptions, whole};
 use crate::domain::quota::{BURST_SECONDS_MAX, PER_SECOND_MAX};
 
 /// Options of `serve`.
@@ -129,6 +129,8 @@ pub struct ReplicaOptions {
     pub replica: Option<String>,
 }
 
+/// The most lanes that there may be.
+pub const LANES_MAX: u64 = 64;
 /// The most bytes of one body.
 pub const BODY_BYTES: usize = 16 << 20;
 /// More bytes than any machine has.

@@ -1,40 +1,28 @@
-//! The options of `replays`, `republish` and `publish-pending`.
+//! `replays start`: the options of a replay, and its start.
 
-use clap::{Args, Subcommand};
+use std::io::Write;
+use std::sync::Arc;
 
-use super::{StoreOptions, TopicsOptions, whole};
+use anyhow::Context;
+use clap::Args;
+
+use crate::cli::deps::Deps;
+use crate::clock::Clock;
+use crate::config::{TopicsOptions, whole};
 use crate::domain::filter::{TopicPattern, event_type};
 use crate::domain::key::Key;
 use crate::domain::position::Position;
-use crate::domain::replay::{Positions, Rate, ReplayId, ReplayRequest, Timestamp};
+use crate::domain::replay::{Positions, Rate, ReplayRequest, Timestamp};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
-
-/// The subcommands of `replays`.
-#[derive(Debug, Clone, Subcommand)]
-pub enum ReplaysCommand {
-    /// Starts a replay, which a running gateway carries out, and shows its progress.
-    ///
-    /// Without a target, events are sent to the topics that they were published to; the replay then
-    /// goes on until it has sent the newest event of every key that it touches.
-    Start(Box<StartReplayOptions>),
-    /// Prints a line for each replay, newest first.
-    List(Box<ReplayListOptions>),
-    /// Shows the progress of a replay until it ends.
-    Watch(Box<ReplayOptions>),
-    /// Pauses a replay.
-    Pause(Box<ReplayOptions>),
-    /// Resumes a replay that is paused.
-    Resume(Box<ReplayOptions>),
-    /// Cancels a replay. One to the tenant's own topics first sends the newest event of every key
-    /// that it has sent.
-    Cancel(Box<ReplayOptions>),
-}
+use crate::domain::trail::Act;
+use crate::follow::replay::submit::Submitted;
+use crate::follow::replay::{Count, TopicCount};
 
 /// Options of `replays start`.
 #[derive(Debug, Clone, Args)]
-pub struct StartReplayOptions {
+pub struct Options {
     /// The tenant.
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: TenantId,
@@ -89,7 +77,7 @@ pub struct StartReplayOptions {
     pub topics: TopicsOptions,
 }
 
-impl StartReplayOptions {
+impl Options {
     /// Returns the request for the replay.
     pub fn request(&self) -> ReplayRequest {
         ReplayRequest {
@@ -112,61 +100,38 @@ impl StartReplayOptions {
     }
 }
 
-/// Options of `replays list`.
-#[derive(Debug, Clone, Args)]
-pub struct ReplayListOptions {
-    /// The tenant; without one, the replays of all tenants are listed.
-    #[arg(long, value_parser = TenantId::parse)]
-    pub tenant: Option<TenantId>,
-    /// The log.
-    #[command(flatten)]
-    pub store: StoreOptions,
+/// Starts a replay and shows it, or counts for a dry run. A replay that was watched and did not
+/// complete is an error.
+pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let tenant = &options.tenant;
+    let deps = Deps::with_broker(&options.topics, clock.clone()).await?.replays(clock);
+    super::super::log_of(&*deps.store, tenant).await?;
+    let by = super::super::act(Act::StartReplay, tenant);
+    let submitted = deps.submit(tenant, &options.request(), &by).await;
+    match submitted.with_context(|| format!("tenant {tenant}"))? {
+        Submitted::Count(count) => Ok(print_count(tenant, &count)?),
+        Submitted::Replay(replay) => {
+            writeln!(super::super::stdout(), "{tenant}: replay {}", replay.id)?;
+            if options.detach { Ok(()) } else { super::watch_it(&deps, *replay).await }
+        }
+    }
 }
 
-/// Options of the subcommands for one replay.
-#[derive(Debug, Clone, Args)]
-pub struct ReplayOptions {
-    /// The tenant.
-    #[arg(long, value_parser = TenantId::parse)]
-    pub tenant: TenantId,
-    /// The replay's id.
-    #[arg(value_parser = ReplayId::parse)]
-    pub id: ReplayId,
-    /// The log.
-    #[command(flatten)]
-    pub store: StoreOptions,
-}
-
-/// Options of `republish`.
-#[derive(Debug, Clone, Args)]
-pub struct RepublishOptions {
-    /// The tenant; without one, all tenants are republished, one after the other.
-    #[arg(long, value_parser = TenantId::parse)]
-    pub tenant: Option<TenantId>,
-    /// The time of the records: `original` or `now`.
-    #[arg(long, default_value = "original", value_parser = Timestamp::parse)]
-    pub timestamp: Timestamp,
-    /// Only counts the events, and those that their topics would not keep.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// The log and the topics.
-    #[command(flatten)]
-    pub topics: TopicsOptions,
-}
-
-/// Options of `publish-pending`.
-#[derive(Debug, Clone, Args)]
-pub struct PublishPendingOptions {
-    /// The tenant; without one, it waits for all tenants.
-    #[arg(long, value_parser = TenantId::parse)]
-    pub tenant: Option<TenantId>,
-    /// First asks for the release of everything that is parked.
-    #[arg(long)]
-    pub release: bool,
-    /// The most seconds to wait; without it, it waits as long as it takes.
-    #[arg(long, value_parser = whole::<u64, 1, 604_800>)]
-    pub wait: Option<u64>,
-    /// The log.
-    #[command(flatten)]
-    pub store: StoreOptions,
+/// Prints the count of a dry run.
+pub fn print_count(tenant: &TenantId, count: &Count) -> std::io::Result<()> {
+    let mut out = super::super::stdout();
+    let line = |TopicCount { events, bytes, vanishing }: TopicCount| {
+        let vanish = match vanishing {
+            0 => String::new(),
+            some => format!(", {some} of them older than the topic keeps records"),
+        };
+        let (events, bytes) =
+            (super::super::counted(events, "event"), super::super::counted(bytes, "byte"));
+        format!("{events}, {bytes}{vanish}")
+    };
+    writeln!(out, "{tenant}: {}", line(count.total()))?;
+    for (topic, one) in &count.topics {
+        writeln!(out, "  {topic}: {}", line(*one))?;
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Arg, Command, CommandFactory};
 
-use super::Cli;
+use super::command::Cli;
 
 /// The option that has no variable of the same name, but one for each setting.
 const SETTINGS: &str = "kafka_config";
@@ -86,7 +86,7 @@ fn every_option_says_what_it_is() {
 
 /// Returns README's rows: each variable with its default, or with its text if it has none.
 fn rows() -> BTreeMap<String, String> {
-    let readme = include_str!("../../../README.md");
+    let readme = include_str!("../../README.md");
     let (_, table) =
         readme.split_once("\n| variable | default | meaning |\n|---|---|---|\n").unwrap();
     let mut rows = BTreeMap::new();

@@ -134,7 +134,7 @@ fn first_paragraph(text: &str) -> String {
 mod tests {
     use clap::{CommandFactory, Parser};
 
-    use super::super::Cli;
+    use super::super::command::Cli;
     use super::refused;
 
     fn line(args: &[&str]) -> String {
