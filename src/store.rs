@@ -32,8 +32,9 @@
 //! the subcommands use it; its adapters are its children.
 //!
 //! # How to write the next adapter
-//! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, under a version,
-//!    and refuse any other by its name. Refuse a server whose commits may be lost.
+//! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, record their
+//!    version, and go by the rule of `schema_version` if another one is there. Refuse a server
+//!    whose commits may be lost.
 //! 2. Implement `Columns` for a row: it makes the nouns. Count with `event_counts`.
 //! 3. Append by `append`: implement `AppendStore`, which reads what a plan goes by and writes the
 //!    plan only if every head still is as it was. A store with one writer may call `plan` alone.
@@ -68,6 +69,7 @@ mod purges;
 mod read;
 mod removal;
 mod replays;
+mod schema_version;
 mod slice_builder;
 mod spans;
 mod sqlite;

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Sourced by scripts/services: where Helm, kubeconform and the schemas of Kubernetes's objects lie.
+# Sourced by scripts/services and scripts/kubernetes/*: where Helm, kubeconform, the schemas of Kubernetes's objects and
+# Kubernetes's API server lie.
 
 helm_version=4.3.1
 kubeconform_version=0.7.0
@@ -10,6 +11,7 @@ prometheus_operator_version=0.85.0
 go_version=1.26
 # Shared by all clones. A changed schemas.py needs another number at the end.
 KUBERNETES_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/event-gateway/kubernetes-$kubernetes_version-helm-$helm_version-1
+API_SERVER_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/event-gateway/kube-apiserver-$kubernetes_version
 # Debian's own, whose PyYAML a package installs.
 kubernetes_python=/usr/bin/python3
 
@@ -44,6 +46,55 @@ fetch_kubernetes() (
   rm -rf "$new"
   touch "$KUBERNETES_HOME/installed"
 )
+
+# Builds Kubernetes's API server unless it is there, which takes 8 to 23 minutes on two cores, and fetches Debian's etcd
+# and the definitions of the kinds that are not Kubernetes's own. An interrupted build leaves no mark.
+fetch_api_server() (
+  [[ ! -e $API_SERVER_HOME/installed ]] || exit 0
+  PATH=$PATH:/usr/local/go/bin
+  command -v go >/dev/null || die "go is missing: install Go $go_version or newer, which builds the API server"
+  echo "building Kubernetes's API server in $API_SERVER_HOME" >&2
+  mkdir -p "$API_SERVER_HOME"
+  # Another clone may be at it.
+  exec 8>"$API_SERVER_HOME/lock"
+  flock 8
+  [[ ! -e $API_SERVER_HOME/installed ]] || exit 0
+  new=$API_SERVER_HOME/new
+  rm -rf "$new" && mkdir -p "$new" && cd "$new" || exit
+  export GOFLAGS=-modcacherw
+  go mod init apiserver 2>/dev/null || exit
+  copy_definitions || exit
+  apt-get download etcd-server >&2 && dpkg-deb -x etcd-server_*.deb etcd || exit
+  build_api_server || exit
+  mv etcd/usr/bin/etcd kube-apiserver definitions "$API_SERVER_HOME/" || exit
+  cd .. && rm -rf "$new"
+  touch "$API_SERVER_HOME/installed"
+)
+
+copy_definitions() {
+  local gateway_api operator monitoring=example/prometheus-operator-crd/monitoring.coreos.com
+  gateway_api=$(module "sigs.k8s.io/gateway-api@v$gateway_api_version") || return
+  operator=$(module "github.com/prometheus-operator/prometheus-operator@v$prometheus_operator_version") || return
+  rm -rf "$API_SERVER_HOME/definitions" && mkdir definitions &&
+    cp "$gateway_api/config/crd/standard/gateway.networking.k8s.io_httproutes.yaml" \
+      "$operator/$monitoring"_{podmonitors,prometheusrules,servicemonitors}.yaml definitions
+}
+
+# `go install` can't build it: the modules that it consists of are folders of its repository, and are published under
+# numbers of their own.
+build_api_server() {
+  local kubernetes part flags version=k8s.io/component-base/version
+  kubernetes=$(module "k8s.io/kubernetes@v$kubernetes_version") || return
+  for part in $(sed -n 's|.*=> ./staging/src/\(k8s.io/.*\)|\1|p' "$kubernetes/go.mod"); do
+    go mod edit -replace "$part=$part@v0.${kubernetes_version#*.}" || return
+  done
+  go mod edit -require "k8s.io/kubernetes@v$kubernetes_version" || return
+  cp "$kubernetes/cmd/kube-apiserver/apiserver.go" . || return
+  # Clients ask the server for its version, which the sources don't have.
+  flags="-s -w -X $version.gitVersion=v$kubernetes_version -X $version.gitMajor=1 -X $version.gitMinor=34"
+  # One package at a time: some take a gigabyte to compile.
+  nice go build -mod=mod -p 1 -trimpath -ldflags "$flags" -o kube-apiserver . >&2
+}
 
 # Downloads a module, and prints its folder.
 module() {

@@ -3,6 +3,8 @@
 mod access;
 #[cfg(feature = "services")]
 mod audit;
+#[cfg(feature = "services")]
+mod cluster;
 mod collisions;
 #[cfg(feature = "services")]
 mod descriptor;
@@ -21,9 +23,12 @@ mod outage;
 #[cfg(feature = "services")]
 mod parked;
 #[cfg(feature = "services")]
+mod pods;
+#[cfg(feature = "services")]
 mod purges;
 #[cfg(feature = "services")]
 mod quotas;
+mod release;
 #[cfg(feature = "services")]
 mod removal;
 #[cfg(feature = "services")]

@@ -1,5 +1,7 @@
 //! The actors of the stories, and the helpers that stories share. No story is in here.
 
+#[cfg(feature = "services")]
+pub mod cluster;
 pub mod commits;
 pub mod drafts;
 pub mod dropped;
@@ -17,6 +19,8 @@ pub mod ids;
 pub mod keycloak;
 pub mod malformed;
 pub mod parking;
+#[cfg(feature = "services")]
+pub mod pem;
 #[cfg(feature = "services")]
 pub mod pod;
 pub mod raw_http;

@@ -333,3 +333,13 @@ CREATE TABLE checks (
     one     bigint NOT NULL PRIMARY KEY CHECK (one = 1),
     time_ms bigint NOT NULL
 ) WITH (fillfactor = 50);
+
+-- The versions of these tables, one for each migration: the least version whose code can work with the
+-- tables from then on, and the release that brought it. Each migration adds its own.
+CREATE TABLE schema_versions (
+    version         bigint NOT NULL PRIMARY KEY,
+    compatible_with bigint NOT NULL,
+    release         text NOT NULL
+);
+
+INSERT INTO schema_versions (version, compatible_with, release) VALUES (1, 1, '0.1.0');

@@ -318,3 +318,13 @@ CREATE TABLE wal_cycles (
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO wal_cycles (one, number, base) VALUES (1, 0, 0);
+
+-- The versions of these tables, one for each migration: the least version whose code can work with the
+-- tables from then on, and the release that brought it. Each migration adds its own.
+CREATE TABLE schema_versions (
+    version         INTEGER NOT NULL PRIMARY KEY,
+    compatible_with INTEGER NOT NULL,
+    release         TEXT NOT NULL
+) STRICT;
+
+INSERT INTO schema_versions (version, compatible_with, release) VALUES (1, 1, '0.1.0');

@@ -53,7 +53,7 @@
 //! |                |                              | expires_ms, ttl_ms, went_back_from         |
 //! | `transactions` | session                      | begun, time, open                          |
 //! | `checks`       | 1                            | time                                       |
-//! | `versions`     | 1                            | version (of all of this)                   |
+//! | `versions`     | version (of all of this)     | version, compatible_with, release          |
 //!
 //! A tenant's log id, lane and `disabled_ms` stand in its head too, and change together with it.
 //! Rows that are written one by one (`cursors`, `leases`, `replays`, `subscriptions`, `replicas`,
@@ -64,16 +64,18 @@
 use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::{Hint, IndexOptions};
 use ::mongodb::{Database, IndexModel};
+use futures_util::TryStreamExt;
 
 use super::error::{is_there, reading, writing};
 use super::open_transactions::OpenTransactions;
 use super::rows::Rows;
 use crate::store::Error;
-use crate::store::columns::Columns;
 use crate::store::error::{made_before, nothing_there};
+use crate::store::schema_version::{Age, SchemaVersion, compare, refuse_older, schema_version};
 
-/// The version of the collections and their fields.
-const VERSION: i64 = 1;
+/// The versions of the collections and their fields, oldest first: the number, the least number
+/// whose code can work with them from then on, and the release that brought it.
+const VERSIONS: &[(i64, i64, &str)] = &[(1, 1, "0.1.0")];
 /// A collection of databases that were made before there were versions.
 const BEFORE_VERSIONS: &str = "epochs";
 
@@ -144,25 +146,28 @@ impl Collections {
         }
     }
 
-    /// Refuses a database of another version. Returns whether the collections exist.
-    async fn refuse_others(&self, database: &Database) -> Result<bool, Error> {
+    /// Returns the versions of the collections, oldest first; none if they are not complete.
+    /// Refuses those that were made before there were versions.
+    async fn recorded(&self, database: &Database) -> Result<Vec<SchemaVersion>, Error> {
         let there = reading(database.list_collection_names()).await?;
         if there.iter().any(|name| name == BEFORE_VERSIONS) {
-            return Err(made_before(&format!("the database `{}`", database.name()), 0));
+            return Err(made_before(&told(database), 0));
         }
-        let Some(row) = reading(self.versions.find_one(doc! { "_id": 1 })).await? else {
-            return Ok(false);
-        };
-        refuse_other(database, row.integer("version")?).map(|()| true)
+        // Before the first release the number alone was recorded; `serve` adds the rest.
+        let complete = doc! { "compatible_with": { "$exists": true } };
+        let in_order = self.versions.find(complete).sort(doc! { "_id": 1 });
+        let rows: Vec<_> = reading(async { in_order.await?.try_collect().await }).await?;
+        rows.iter().map(|row| schema_version(&**row)).collect()
     }
 
-    /// Refuses a database without the collections, or with those of another version. Creates
-    /// nothing.
+    /// Refuses a database without the collections, or with those that this version can't work with
+    /// as they are. Creates nothing.
     pub(super) async fn made(&self, database: &Database) -> Result<(), Error> {
-        match self.refuse_others(database).await? {
-            true => Ok(()),
-            false => Err(nothing_there("database", database.name())),
+        let recorded = self.recorded(database).await?;
+        if recorded.is_empty() {
+            return Err(nothing_there("database", database.name()));
         }
+        refuse_older(&told(database), &recorded, ours())
     }
 
     /// Returns the indexes of each collection, by name.
@@ -210,8 +215,12 @@ impl Collections {
     }
 
     /// Creates the missing collections and their indexes, since a transaction can't create them.
+    /// Those of a later version are left as they are.
     pub(super) async fn make(&self, database: &Database) -> Result<(), Error> {
-        self.refuse_others(database).await?;
+        let recorded = self.recorded(database).await?;
+        if compare(&told(database), &recorded, ours())? == Age::Newer {
+            return Ok(());
+        }
         let open_transactions = self.open_transactions.rows();
         for rows in [
             &self.purges,
@@ -238,21 +247,25 @@ impl Collections {
         }
         writing(self.erasures.create_index(one_that_empties())).await?;
         // The version is written last, so that a process that finds it finds everything.
-        let ours = doc! { "$setOnInsert": { "version": VERSION } };
-        writing(self.versions.update_one(doc! { "_id": 1 }, ours).upsert(true)).await?;
-        Ok(())
+        for (version, compatible_with, release) in VERSIONS {
+            let it = doc! {
+                "version": version, "compatible_with": compatible_with, "release": release,
+            };
+            let record = self.versions.update_one(doc! { "_id": version }, doc! { "$set": it });
+            writing(record.upsert(true)).await?;
+        }
+        // A replica of a later version may have made its own meanwhile.
+        compare(&told(database), &self.recorded(database).await?, ours()).map(drop)
     }
 }
 
-fn refuse_other(database: &Database, version: i64) -> Result<(), Error> {
-    if version == VERSION {
-        return Ok(());
-    }
-    Err(Error::Refused(format!(
-        "the database `{}` was made by another version of event-gateway (its collections have \
-         version {version}, this one's have version {VERSION}): use the version that made it",
-        database.name()
-    )))
+/// Returns the version that this code makes.
+fn ours() -> i64 {
+    VERSIONS.last().map_or(0, |(version, ..)| *version)
+}
+
+fn told(database: &Database) -> String {
+    format!("the database `{}`", database.name())
 }
 
 /// Names the index that a call uses. Left to itself, the server tries several and keeps the plan

@@ -1,8 +1,9 @@
 //! The migration: the schema is created, checked and brought up to date when the store is opened.
 //!
 //! It has a connection of its own, and tells the pool's sessions how commits are durable. Replicas
-//! that start together take turns, under an advisory lock; no store is opened whose commits may be
-//! lost; and a subcommand beside a running `serve` creates nothing.
+//! that start together take turns, under an advisory lock, so each migration is made once; no store
+//! is opened whose commits may be lost; tables that a later version made are left as they are; and
+//! a subcommand beside a running `serve` creates nothing.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use super::options::{self, Durable};
 use super::verify::{refuse_swapping, verify};
 use super::{Config, Server};
 use crate::store::error::{made_before, nothing_there};
+use crate::store::schema_version::{Age, SchemaVersion, compare, refuse_older, schema_version};
 use crate::store::{Access, Error};
 
 static MIGRATOR: Migrator = sqlx::migrate!("sql/postgres/migrations");
@@ -54,58 +56,82 @@ async fn prepare(
     access: Access,
 ) -> Result<Durable, Error> {
     let durable = verify(&mut connection, &options::of_migration(config)).await?;
-    let schema = &config.schema;
-    let applied = applied(&mut connection, schema).await?;
-    if let Some(version) = earlier(applied.as_ref()) {
-        return Err(made_before(&format!("the schema `{schema}`"), version));
-    }
     match access {
-        Access::Serve => {
-            let migrator = migrator(&mut connection, schema).await?;
-            migrator
-                .run_direct(None, &mut connection, false)
-                .await
-                .map_err(|e| failed(schema, e))?;
-        }
-        Access::Attach | Access::Alone => made(applied.as_ref(), schema)?,
+        Access::Serve => bring_up_to_date(&mut connection, &config.schema).await?,
+        Access::Attach | Access::Alone => refuse_unmade(&mut connection, &config.schema).await?,
     }
     connection.close().await.map_err(store_error)?;
     Ok(durable)
 }
 
+async fn bring_up_to_date(connection: &mut PgConnection, schema: &str) -> Result<(), Error> {
+    let recorded = recorded(connection, schema).await?;
+    if compare(&told(schema), &recorded, ours())? == Age::Newer {
+        return Ok(());
+    }
+    let migrator = migrator(connection, schema).await?;
+    migrator.run_direct(None, connection, false).await.map_err(|e| failed(schema, e))?;
+    // A replica of a later version may have had its turn before this one.
+    let recorded = self::recorded(connection, schema).await?;
+    compare(&told(schema), &recorded, ours()).map(drop)
+}
+
+/// Refuses a schema that this version can't work with as it is; creates nothing.
+async fn refuse_unmade(connection: &mut PgConnection, schema: &str) -> Result<(), Error> {
+    let recorded = recorded(connection, schema).await?;
+    if recorded.is_empty() {
+        return Err(nothing_there("schema", schema));
+    }
+    refuse_older(&told(schema), &recorded, ours())
+}
+
+/// Returns the version that this code makes.
+fn ours() -> i64 {
+    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+fn told(schema: &str) -> String {
+    format!("the schema `{schema}`")
+}
+
+/// Returns the versions of a schema, oldest first; none if there are no tables. Refuses tables that
+/// were made before the versions were counted from 1 again.
+async fn recorded(
+    connection: &mut PgConnection,
+    schema: &str,
+) -> Result<Vec<SchemaVersion>, Error> {
+    // sqlx makes its own table before the first migration, which then commits with its row there.
+    let applied = applied(connection, schema).await?;
+    if applied.is_empty() {
+        return Ok(Vec::new());
+    }
+    if let Some(version) = earlier(&applied) {
+        return Err(made_before(&told(schema), version));
+    }
+    let list = sqlx::query(sql!("postgres/schema_version_list.sql")).fetch_all(connection).await;
+    list.map_err(store_error)?.iter().map(schema_version).collect()
+}
+
 /// The versions that made a schema, each with the checksum of its text.
 type Applied = BTreeMap<i64, Vec<u8>>;
 
-/// Returns the versions that made a schema; `None` if none did.
-async fn applied(connection: &mut PgConnection, schema: &str) -> Result<Option<Applied>, Error> {
+/// Returns the versions that made a schema.
+async fn applied(connection: &mut PgConnection, schema: &str) -> Result<Applied, Error> {
     let find = sqlx::query(sql!("postgres/migration_find.sql")).bind(schema);
     if find.fetch_optional(&mut *connection).await.map_err(store_error)?.is_none() {
-        return Ok(None);
+        return Ok(Applied::new());
     }
     let list = sqlx::query(sql!("postgres/migration_list.sql")).fetch_all(connection).await;
     let version = |row: &PgRow| Ok((row.try_get("version")?, row.try_get("checksum")?));
-    list.and_then(|rows| rows.iter().map(version).collect()).map(Some).map_err(store_error)
+    list.and_then(|rows| rows.iter().map(version).collect()).map_err(store_error)
 }
 
 /// Returns the version of a schema that was made before the layout's versions were counted from 1
 /// again.
-fn earlier(applied: Option<&Applied>) -> Option<i64> {
-    let (first, applied) = (MIGRATOR.iter().next()?, applied?);
+fn earlier(applied: &Applied) -> Option<i64> {
+    let first = MIGRATOR.iter().next()?;
     let checksum = applied.get(&first.version)?;
     if checksum[..] == first.checksum[..] { None } else { applied.keys().max().copied() }
-}
-
-/// Refuses a schema that this version did not make; creates nothing.
-fn made(applied: Option<&Applied>, schema: &str) -> Result<(), Error> {
-    let applied = applied.ok_or_else(|| nothing_there("schema", schema))?;
-    if !applied.keys().copied().eq(MIGRATOR.iter().map(|migration| migration.version)) {
-        let why = format!(
-            "the schema `{schema}` was made by another version of event-gateway: use the version \
-             that made it"
-        );
-        return Err(Error::Refused(why));
-    }
-    Ok(())
 }
 
 /// Returns the migrator, which creates the schema if it is missing. A user without the right to
@@ -117,6 +143,8 @@ async fn migrator(connection: &mut PgConnection, schema: &str) -> Result<Migrato
     Ok(Migrator {
         migrations: MIGRATOR.migrations.clone(),
         create_schemas: create_schemas.into(),
+        // Those of a later version, which `compare` judges.
+        ignore_missing: true,
         ..Migrator::DEFAULT
     })
 }

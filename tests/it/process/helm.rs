@@ -137,7 +137,7 @@ async fn the_gateway_serves_with_the_pod_of_postgres_and_kafka() {
         .template()
         .unwrap();
     let pod = Pod::of(&rendered);
-    let setup = pod.laid(serve::setup(&[]), &[("store", "store-url", &postgres::url())]);
+    let setup = pod.laid(serve::setup(&[]), &[("store", "store-url", postgres::url().as_bytes())]);
     let receipt = started_and_posted(&pod, &setup).await;
     assert_eq!(receipt["published"], true);
 }

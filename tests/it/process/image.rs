@@ -2,8 +2,11 @@
 //! and runs as is what the binary and the chart need.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
+
+use event_gateway::config;
 
 /// The Debian package of each shared library that the binary may ask for; "" if it is in every
 /// image of Debian.
@@ -98,4 +101,89 @@ fn the_image_runs_as_the_chart_s_user_and_with_its_folders() {
     for folder in ["/etc/event-gateway/tenants", "/var/lib/event-gateway"] {
         assert!(image.contains(folder) && helpers.contains(folder), "{folder}");
     }
+}
+
+/// Returns the commands of a stage's RUN lines, as the engine gives them to the shell.
+fn commands(stage: &str) -> Vec<String> {
+    let joined = stage.replace("\\\n", " ");
+    let runs = joined.lines().filter_map(|line| line.strip_prefix("RUN "));
+    // What an engine mounts is no part of the command.
+    let command = |run: &str| {
+        let words = run.split_whitespace().skip_while(|word| word.starts_with("--mount="));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    runs.map(command).collect()
+}
+
+/// Writes a program that stands in for one which the image has.
+fn stand_in(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+/// Runs a command with a folder as its root. Packages are only noted, and `cargo` makes nothing but
+/// the file that its profile and its binary name.
+fn run(command: &str, root: &Path) {
+    let programs = root.join("programs");
+    std::fs::create_dir_all(&programs).unwrap();
+    stand_in(&programs, "apt-get", &format!("echo \"$1\" >>{}/apt-get.log", root.display()));
+    let cargo = "while [ $# -gt 0 ]; do case $1 in
+        --profile) profile=$2 ;; --bin) bin=$2 ;; --locked) locked=yes ;; esac; shift; done
+        [ \"$locked\" ] && mkdir -p target/$profile && echo binary >target/$profile/$bin";
+    stand_in(&programs, "cargo", cargo);
+    if std::fs::metadata(root).unwrap().uid() != 0 {
+        // Only root gives folders away.
+        stand_in(&programs, "install", "while [ $# -gt 1 ]; do shift; done; mkdir -p \"$1\"");
+    }
+    let mut command = command.to_owned();
+    for path in [" /event-gateway", " /var/", " /etc/"] {
+        command = command.replace(path, &format!(" {}{}", root.display(), &path[1..]));
+    }
+    let path = format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", programs.display());
+    let mut shell = Command::new("/bin/sh");
+    let ran = shell.args(["-c", &command]).env("PATH", path).current_dir(root).output().unwrap();
+    assert!(ran.status.success(), "{command}: {ran:?}");
+}
+
+#[test]
+fn the_commands_make_what_later_lines_use() {
+    let (build, image) = stages();
+    let root = tempfile::tempdir().unwrap();
+    for command in commands(&build).iter().chain(&commands(&image)) {
+        run(command, root.path());
+    }
+    let apt = std::fs::read_to_string(root.path().join("apt-get.log")).unwrap();
+    assert_eq!(apt, "update\ninstall\nupdate\ninstall\n", "each stage has lists of its own");
+    let (_, copied) = image.split_once("COPY --from=build ").unwrap();
+    let (from, to) = copied.lines().next().unwrap().split_once(' ').unwrap();
+    assert_eq!(std::fs::read(root.path().join(&from[1..])).unwrap(), b"binary\n");
+    let entry = format!("ENTRYPOINT [\"{to}\"]\nCMD [\"serve\"]");
+    assert!(image.contains(&entry), "{entry}");
+    let (_, folder) = image.split_once("WORKDIR ").unwrap();
+    let folder = folder.lines().next().unwrap();
+    let made = std::fs::metadata(root.path().join(&folder[1..])).unwrap();
+    let owner =
+        if std::fs::metadata(root.path()).unwrap().uid() == 0 { 65_532 } else { made.uid() };
+    assert_eq!((made.is_dir(), made.uid()), (true, owner));
+}
+
+#[test]
+fn the_image_s_variables_are_the_gateway_s_and_its_port_is_the_chart_s() {
+    let (_, image) = stages();
+    let (_, env) = image.split_once("\nENV ").unwrap();
+    let known: Vec<_> = config::variables().into_iter().map(|(name, ..)| name).collect();
+    let mut values = Vec::new();
+    for pair in env.lines().next().unwrap().split(' ') {
+        let (name, value) = pair.split_once('=').unwrap();
+        assert!(known.iter().any(|it| it == name), "{name}");
+        values.push(value);
+    }
+    let helpers = read("helm/event-gateway/templates/_pod.tpl");
+    for value in values {
+        assert!(helpers.contains(&format!("value: {value}")), "{value}");
+    }
+    let (_, port) = image.split_once("\nEXPOSE ").unwrap();
+    let port = port.lines().next().unwrap();
+    assert!(helpers.contains(&format!("containerPort: {port}\n")), "{port}");
 }

@@ -22,6 +22,7 @@ mod parking;
 mod postgres;
 mod purges;
 mod read;
+mod releases;
 mod removal;
 mod replays;
 mod scan;
@@ -32,6 +33,7 @@ mod subscriptions;
 mod tenants;
 mod trail;
 mod transitions;
+mod versions;
 
 /// Makes a test of each sentence for one fixture.
 macro_rules! sentences {
@@ -228,6 +230,20 @@ macro_rules! fast_contract {
     };
 }
 
+/// A store's promises about the versions of its tables.
+macro_rules! versions_contract {
+    ($module:ident, $fixture:ty) => {
+        sentences! { $module, $fixture,
+            versions:
+                the_recorded_versions_are_counted_and_their_releases_rise
+                a_version_that_only_adds_stops_nobody_who_runs_starts_or_attaches
+                a_version_that_breaks_is_refused_with_both_versions_and_left_alone;
+            releases:
+                a_store_that_a_release_made_is_opened_and_goes_on;
+        }
+    };
+}
+
 /// The promises of a store whose clock can be turned.
 macro_rules! clock_contract {
     ($module:ident, $fixture:ty) => {
@@ -253,12 +269,23 @@ macro_rules! shared_contract {
 }
 
 contract!(on_sqlite, crate::store::contract::sqlite::Folder);
+contract!(
+    on_migrated_sqlite,
+    crate::support::store_fixture::Migrated<crate::store::contract::sqlite::Folder>
+);
 choke_contract!(on_choking_sqlite, crate::store::contract::sqlite::Folder);
 fast_contract!(on_sqlite_with_a_fast_clock, crate::store::contract::sqlite::Folder);
 clock_contract!(on_sqlite_s_clock, crate::store::contract::sqlite::Folder);
+versions_contract!(on_versions_of_sqlite, crate::store::contract::sqlite::Folder);
 
 #[cfg(feature = "services")]
 contract!(on_postgres, crate::store::contract::postgres::Schema);
+
+#[cfg(feature = "services")]
+contract!(
+    on_migrated_postgres,
+    crate::support::store_fixture::Migrated<crate::store::contract::postgres::Schema>
+);
 
 #[cfg(feature = "services")]
 choke_contract!(on_choking_postgres, crate::store::contract::postgres::Schema);
@@ -268,6 +295,9 @@ fast_contract!(on_postgres_with_a_fast_clock, crate::store::contract::postgres::
 
 #[cfg(feature = "services")]
 shared_contract!(on_postgres_shared, crate::store::contract::postgres::Schema);
+
+#[cfg(feature = "services")]
+versions_contract!(on_versions_of_postgres, crate::store::contract::postgres::Schema);
 
 #[cfg(feature = "services")]
 contract!(on_mongodb, crate::store::contract::mongodb::OwnDatabase);
@@ -280,3 +310,6 @@ fast_contract!(on_mongodb_with_a_fast_clock, crate::store::contract::mongodb::Ow
 
 #[cfg(feature = "services")]
 shared_contract!(on_mongodb_shared, crate::store::contract::mongodb::OwnDatabase);
+
+#[cfg(feature = "services")]
+versions_contract!(on_versions_of_mongodb, crate::store::contract::mongodb::OwnDatabase);

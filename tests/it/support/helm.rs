@@ -7,7 +7,12 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-fn chart() -> PathBuf {
+/// The release and the namespace of every manifest.
+pub const RELEASE: &str = "demo";
+pub const NAMESPACE: &str = "folio";
+
+/// Returns the chart's folder.
+pub fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("helm/event-gateway")
 }
 
@@ -39,42 +44,82 @@ pub fn value_files(folder: &str) -> Vec<PathBuf> {
 }
 
 /// One call of Helm, with values.
-pub struct Helm(Vec<OsString>);
+pub struct Helm {
+    chart: PathBuf,
+    values: Vec<OsString>,
+}
 
 impl Helm {
     /// Has no values but the chart's.
     pub fn new() -> Self {
-        Self(Vec::new())
+        Self::of(chart())
+    }
+
+    /// Is about another chart.
+    pub fn of(chart: PathBuf) -> Self {
+        Self { chart, values: Vec::new() }
     }
 
     /// Adds a value file.
     pub fn file(mut self, path: &Path) -> Self {
-        self.0.extend(["--values".into(), path.into()]);
+        self.values.extend(["--values".into(), path.into()]);
         self
     }
 
     /// Adds one value, as `path=value`.
     pub fn set(mut self, value: &str) -> Self {
-        self.0.extend(["--set".into(), value.into()]);
+        self.values.extend(["--set".into(), value.into()]);
+        self
+    }
+
+    /// Adds a flag.
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.values.push(flag.into());
         self
     }
 
     /// Runs `helm lint`.
     pub fn lint(self) -> Output {
         let mut command = Command::new(home().join("bin/helm"));
-        command.arg("lint").arg("--strict").arg(chart()).args(self.0).output().unwrap()
+        command.arg("lint").arg("--strict").arg(self.chart).args(self.values).output().unwrap()
     }
 
     /// Runs `helm template`: returns the manifest, or why there is none.
     pub fn template(self) -> Result<String, String> {
         let mut command = Command::new(home().join("bin/helm"));
-        command.args(["template", "demo"]).arg(chart()).args(self.0);
-        let output = command.args(["--namespace", "folio"]).output().unwrap();
-        if output.status.success() {
-            return Ok(String::from_utf8(output.stdout).unwrap());
-        }
-        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        command.args(["template", RELEASE]).arg(self.chart).args(self.values);
+        said(command.args(["--namespace", NAMESPACE]))
     }
+
+    /// Runs `helm install` or `helm upgrade` against a cluster, with files of Helm's own in a
+    /// folder. Returns what it prints, or why it failed.
+    pub fn apply(self, verb: &str, folder: &Path) -> Result<String, String> {
+        let mut command = at(folder, verb);
+        said(command.arg(self.chart).args(self.values))
+    }
+}
+
+/// Runs a verb of Helm on the release that a cluster has.
+pub fn release(verb: &str, folder: &Path) -> Result<String, String> {
+    said(&mut at(folder, verb))
+}
+
+fn at(folder: &Path, verb: &str) -> Command {
+    let mut command = Command::new(home().join("bin/helm"));
+    command.args([verb, RELEASE, "--namespace", NAMESPACE]);
+    command.env("KUBECONFIG", folder.join("kubeconfig"));
+    for home in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+        command.env(home, folder.join("helm"));
+    }
+    command
+}
+
+fn said(command: &mut Command) -> Result<String, String> {
+    let output = command.output().unwrap();
+    if output.status.success() {
+        return Ok(String::from_utf8(output.stdout).unwrap());
+    }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// Returns kubeconform's summary of a manifest: `{valid, invalid, errors, skipped}`.
@@ -91,7 +136,8 @@ pub fn kubeconform(manifest: &str) -> Value {
 /// Returns the objects of a manifest.
 pub fn objects(manifest: &str) -> Vec<Value> {
     const TO_JSON: &str = "import json, sys, yaml\n\
-         print(json.dumps([it for it in yaml.safe_load_all(sys.stdin) if it]))";
+         loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)\n\
+         print(json.dumps([it for it in yaml.load_all(sys.stdin, loader) if it]))";
     let mut command = Command::new(variable("EVENT_GATEWAY_TEST_KUBERNETES_PYTHON"));
     command.args(["-c", TO_JSON]);
     serde_json::from_str(&piped(command, manifest)).unwrap()

@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use super::helm;
 
+/// A key of a Secret or a ConfigMap that exists beside the release: its object's name, its own name,
+/// its value.
+pub type Secret<'a> = (&'a str, &'a str, &'a [u8]);
+
 /// The pod that a manifest describes, with the manifest's other objects.
 pub struct Pod {
     objects: Vec<Value>,
@@ -47,15 +51,14 @@ impl Pod {
     }
 
     /// Lays the pod's files below `root/` of the set-up's folder and gives it the pod's variables,
-    /// with these secrets: each one's name, key and value. Only paths of mounts and the address
-    /// differ from the pod's.
-    pub fn laid(&self, mut setup: Setup, secrets: &[(&str, &str, &str)]) -> Setup {
+    /// with these secrets. Only paths of mounts and the address differ from the pod's.
+    pub fn laid(&self, mut setup: Setup, secrets: &[Secret]) -> Setup {
         assert_eq!(self.container()["args"], serde_json::json!(["serve"]));
         let root = setup.path().join("root");
         for mount in self.mounts() {
             let folder = root.join(mount.trim_start_matches('/'));
             std::fs::create_dir_all(&folder).unwrap();
-            self.fill(mount, &folder);
+            self.fill(mount, &folder, secrets);
         }
         let root = root.to_str().unwrap().to_owned();
         for variable in list(&self.container()["env"]) {
@@ -65,6 +68,9 @@ impl Pod {
                 _ if name == "HTTP_HOST" => "127.0.0.1".to_owned(),
                 Some(value) => self.moved(value, &root),
                 None if from["fieldRef"]["fieldPath"] == "metadata.name" => "demo-0".to_owned(),
+                None if from["configMapKeyRef"].is_object() => {
+                    secret(&from["configMapKeyRef"], secrets)
+                }
                 None => secret(&from["secretKeyRef"], secrets),
             };
             setup = setup.with(name, value);
@@ -77,16 +83,27 @@ impl Pod {
     }
 
     /// Writes the files that a mount has in a cluster.
-    fn fill(&self, mount: &str, folder: &Path) {
+    fn fill(&self, mount: &str, folder: &Path, secrets: &[Secret]) {
         let mounted = list(&self.container()["volumeMounts"]);
         let name = &mounted.iter().find(|it| it["mountPath"] == mount).unwrap()["name"];
         let mut volumes = list(&self.template["spec"]["volumes"]).iter();
         // The volume of a claim is none of the template's.
         let Some(volume) = volumes.find(|it| it["name"] == *name) else { return };
+        let name = &volume["secret"]["secretName"];
+        for (_, key, value) in secrets.iter().filter(|secret| *name == secret.0) {
+            let mut items = volume["secret"]["items"].as_array().into_iter().flatten();
+            let item = items.find(|item| item["key"] == *key);
+            let file = match volume["secret"]["items"].is_array() {
+                true => item.map(|item| text(&item["path"])),
+                false => Some(*key),
+            };
+            file.map(|file| std::fs::write(folder.join(file), value).unwrap());
+        }
         for source in volume["projected"]["sources"].as_array().unwrap_or(&Vec::new()) {
             let mut maps = self.objects.iter().filter(|it| it["kind"] == "ConfigMap");
             let name = &source["configMap"]["name"];
-            let map = maps.find(|it| it["metadata"]["name"] == *name).unwrap();
+            // One that is kept elsewhere is empty.
+            let Some(map) = maps.find(|it| it["metadata"]["name"] == *name) else { continue };
             for (file, content) in map["data"].as_object().unwrap() {
                 std::fs::write(folder.join(file), text(content)).unwrap();
             }
@@ -132,8 +149,9 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-fn secret(reference: &Value, secrets: &[(&str, &str, &str)]) -> String {
-    let is_it = |it: &&(&str, &str, &str)| reference["name"] == it.0 && reference["key"] == it.1;
+fn secret(reference: &Value, secrets: &[Secret]) -> String {
+    let is_it = |it: &&Secret| reference["name"] == it.0 && reference["key"] == it.1;
     let found = secrets.iter().find(is_it);
-    found.unwrap_or_else(|| panic!("no secret {reference}")).2.to_owned()
+    let (.., value) = found.unwrap_or_else(|| panic!("no secret {reference}"));
+    String::from_utf8(value.to_vec()).unwrap()
 }

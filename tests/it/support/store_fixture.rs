@@ -13,7 +13,7 @@ use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::filter::Filter;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
-use event_gateway::store::{Batch, Outcome, Receipt, Scan, Slice, Start, Store};
+use event_gateway::store::{Access, Batch, Error, Outcome, Receipt, Scan, Slice, Start, Store};
 
 use crate::support::drafts::create;
 use crate::support::ids::{college, diku, log_id};
@@ -44,6 +44,76 @@ pub trait Tables: StoreFixture {
 
     /// Returns the tables that have a row of this tenant.
     async fn tables_of(&self, tenant: &TenantId) -> BTreeSet<String>;
+}
+
+/// A version of the tables, as a store has it recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    pub number: i64,
+    /// The least version whose code can work with the tables.
+    pub compatible_with: i64,
+    pub release: String,
+}
+
+/// A fixture whose tables can be brought to a version that this code does not know.
+pub trait Versions: StoreFixture {
+    /// Opens the store as `serve` or a subcommand does.
+    async fn open_with(&self, access: Access) -> Result<Arc<dyn Store>, Error>;
+
+    /// Returns the versions that the store has recorded.
+    async fn recorded(&self) -> Vec<Version>;
+
+    /// Records a version, as its migration does.
+    async fn record(&self, version: &Version);
+
+    /// Does what a later version's migration may: adds a column to each table, or a field to each
+    /// document, and a table.
+    async fn add_columns(&self);
+}
+
+/// A fixture whose store can be written down as text, and made of it.
+pub trait Dumped: StoreFixture {
+    /// The dump's name among those of a release.
+    const FILE: &'static str;
+
+    /// Returns the store, which nobody has open, as text.
+    async fn dump(&self) -> String;
+
+    /// Makes a new store of such a text.
+    async fn load(text: &str) -> Self;
+}
+
+/// A store that a later version has migrated, with which this one can work.
+pub struct Migrated<B>(B);
+
+impl<B: Versions> StoreFixture for Migrated<B> {
+    async fn new() -> Self {
+        let fixture = B::new().await;
+        drop(fixture.open().await);
+        let ours = fixture.recorded().await.last().unwrap().number;
+        let release = "9.0.0".to_owned();
+        fixture.add_columns().await;
+        fixture.record(&Version { number: ours + 1, compatible_with: ours, release }).await;
+        Self(fixture)
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        self.0.open().await
+    }
+
+    async fn elapse(&self, by: Duration) {
+        self.0.elapse(by).await;
+    }
+}
+
+impl<B: Versions + Tables> Tables for Migrated<B> {
+    async fn tables(&self) -> BTreeSet<String> {
+        self.0.tables().await
+    }
+
+    async fn tables_of(&self, tenant: &TenantId) -> BTreeSet<String> {
+        self.0.tables_of(tenant).await
+    }
 }
 
 /// A fixture whose store's clock can be turned.

@@ -1,6 +1,7 @@
 //! MongoDB's fixture, and MongoDB's promises besides the contract.
 
 mod cut;
+mod dump;
 mod faults;
 mod killed;
 mod late;
@@ -26,12 +27,15 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::{
     Access, Batch, Config, Error, Lease, MongodbConfig, Outcome, Store, open,
 };
+use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
 use crate::support::drafts::create_in;
 use crate::support::ids::{event_id, log_id, tenant};
 use crate::support::services::mongodb::{TRANSACTION_MAX, database, url};
-use crate::support::store_fixture::{Choke, Fast, LANES, StoreFixture, Tables, all, receipts};
+use crate::support::store_fixture::{
+    Choke, Fast, LANES, StoreFixture, Tables, Version, Versions, all, receipts,
+};
 
 /// A database of its own on the shared server.
 pub struct OwnDatabase {
@@ -50,6 +54,47 @@ impl StoreFixture for OwnDatabase {
 
     async fn elapse(&self, by: Duration) {
         tokio::time::sleep(by + Duration::from_millis(1)).await;
+    }
+}
+
+impl Versions for OwnDatabase {
+    async fn open_with(&self, access: Access) -> Result<Arc<dyn Store>, Error> {
+        let config =
+            MongodbConfig { url: self.url.clone().into(), database: self.database.clone() };
+        open(&Config::Mongodb(config), access, Arc::new(System)).await
+    }
+
+    async fn recorded(&self) -> Vec<Version> {
+        let database = client(&self.url).await.database(&self.database);
+        let rows = database.collection::<Document>("versions");
+        let rows = rows.find(doc! {});
+        let rows: Vec<_> = rows.sort(doc! { "_id": 1 }).await.unwrap().try_collect().await.unwrap();
+        let version = |row: &Document| Version {
+            number: row.get_i64("_id").unwrap(),
+            compatible_with: row.get_i64("compatible_with").unwrap(),
+            release: row.get_str("release").unwrap().to_owned(),
+        };
+        rows.iter().map(version).collect()
+    }
+
+    async fn record(&self, version: &Version) {
+        let Version { number, compatible_with, release } = version;
+        let it = doc! {
+            "_id": number, "version": number, "compatible_with": compatible_with,
+            "release": release,
+        };
+        let database = client(&self.url).await.database(&self.database);
+        database.collection("versions").insert_one(it).await.unwrap();
+    }
+
+    async fn add_columns(&self) {
+        let database = client(&self.url).await.database(&self.database);
+        for name in database.list_collection_names().await.unwrap() {
+            let add = doc! { "$set": { "later": "later" } };
+            let rows = database.collection::<Document>(&name);
+            rows.update_many(doc! {}, add).await.unwrap();
+        }
+        database.create_collection("later").await.unwrap();
     }
 }
 

@@ -1,6 +1,7 @@
 //! PostgreSQL's fixture, and PostgreSQL's promises besides the contract.
 
 mod dropped;
+mod dump;
 mod faults;
 mod opening;
 mod plans;
@@ -22,7 +23,9 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::support::ids::{college, diku, log_id};
 use crate::support::services::postgres;
-use crate::support::store_fixture::{Choke, Fast, LANES, OpenStore, StoreFixture, Tables};
+use crate::support::store_fixture::{
+    Choke, Fast, LANES, OpenStore, StoreFixture, Tables, Version, Versions,
+};
 
 /// A schema of its own, on the shared server or on a private one.
 pub struct Schema {
@@ -64,6 +67,45 @@ impl StoreFixture for Schema {
 
     async fn elapse(&self, by: Duration) {
         tokio::time::sleep(by).await;
+    }
+}
+
+impl Versions for Schema {
+    async fn open_with(&self, access: Access) -> Result<Arc<dyn Store>, Error> {
+        open(&Config::Postgres(self.config()), access, Arc::new(System)).await
+    }
+
+    async fn recorded(&self) -> Vec<Version> {
+        let list = "SELECT version, compatible_with, release FROM schema_versions ORDER BY version";
+        let rows = sqlx::query_as::<_, (i64, i64, String)>(list);
+        let rows = rows.fetch_all(&mut self.outside().await).await.unwrap().into_iter();
+        rows.map(|(number, compatible_with, release)| Version { number, compatible_with, release })
+            .collect()
+    }
+
+    async fn record(&self, version: &Version) {
+        let Version { number, compatible_with, release } = version;
+        let mut outside = self.outside().await;
+        let record = "INSERT INTO schema_versions (version, compatible_with, release)
+            VALUES ($1, $2, $3)";
+        let record = sqlx::query(record).bind(number).bind(compatible_with).bind(release);
+        record.execute(&mut outside).await.unwrap();
+        let made = "INSERT INTO _sqlx_migrations
+            (version, description, success, checksum, execution_time)
+            VALUES ($1, 'later', true, '\\x00', 0)";
+        sqlx::query(made).bind(number).execute(&mut outside).await.unwrap();
+    }
+
+    async fn add_columns(&self) {
+        let mut outside = self.outside().await;
+        let tables = "SELECT tablename::text FROM pg_tables
+            WHERE schemaname = $1 AND tablename <> '_sqlx_migrations'";
+        let tables = sqlx::query_scalar::<_, String>(tables).bind(&self.name);
+        for table in tables.fetch_all(&mut outside).await.unwrap() {
+            let add = format!("ALTER TABLE {table} ADD COLUMN later text NOT NULL DEFAULT 'later'");
+            outside.execute(AssertSqlSafe(add)).await.unwrap();
+        }
+        outside.execute("CREATE TABLE later (later text)").await.unwrap();
     }
 }
 

@@ -1,5 +1,6 @@
 //! SQLite's fixture, and SQLite's promises besides the contract.
 
+mod dump;
 mod plans;
 
 use std::collections::BTreeSet;
@@ -21,7 +22,8 @@ use crate::support::drafts::{create, delete_all};
 use crate::support::dropped::append_dropped_half_way;
 use crate::support::ids::{diku, event_id, position};
 use crate::support::store_fixture::{
-    Choke, Fast, LANES, OpenStore, Rewind, StoreFixture, Tables, all, cursors, polled, positions,
+    Choke, Fast, LANES, OpenStore, Rewind, StoreFixture, Tables, Version, Versions, all, cursors,
+    polled, positions,
 };
 
 /// A data folder of its own, and a clock that stands until it is turned.
@@ -65,6 +67,46 @@ impl StoreFixture for Folder {
 
     async fn elapse(&self, by: Duration) {
         self.turn(i64::try_from(by.as_millis()).unwrap());
+    }
+}
+
+impl Versions for Folder {
+    async fn open_with(&self, access: Access) -> Result<Arc<dyn Store>, Error> {
+        self.open_as(access).await
+    }
+
+    async fn recorded(&self) -> Vec<Version> {
+        let list = "SELECT version, compatible_with, release FROM schema_versions ORDER BY version";
+        let version = |row: &rusqlite::Row| {
+            let (number, compatible_with, release) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(Version { number, compatible_with, release })
+        };
+        let outside = self.outside();
+        let mut list = outside.prepare(list).unwrap();
+        list.query_map([], version).unwrap().map(Result::unwrap).collect()
+    }
+
+    async fn record(&self, version: &Version) {
+        let Version { number, compatible_with, release } = version;
+        let record = "INSERT INTO schema_versions (version, compatible_with, release)
+            VALUES (?1, ?2, ?3)";
+        let outside = self.outside();
+        outside.execute(record, (number, compatible_with, release)).unwrap();
+        outside.pragma_update(None, "user_version", number).unwrap();
+    }
+
+    async fn add_columns(&self) {
+        let outside = self.outside();
+        let tables = "SELECT name FROM sqlite_schema
+            WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
+        let mut tables = outside.prepare(tables).unwrap();
+        let tables: Vec<String> =
+            tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        for table in tables {
+            let add = format!("ALTER TABLE {table} ADD COLUMN later TEXT NOT NULL DEFAULT 'later'");
+            outside.execute_batch(&add).unwrap();
+        }
+        outside.execute_batch("CREATE TABLE later (later TEXT) STRICT").unwrap();
     }
 }
 
@@ -219,7 +261,7 @@ async fn a_database_of_an_earlier_version_is_refused_by_its_version_and_left_as_
     let OpenStore { fixture, store } = OpenStore::<Folder>::new().await;
     drop(store);
     let outside = fixture.outside();
-    outside.execute_batch("DROP TABLE delete_alls; PRAGMA user_version = 6").unwrap();
+    outside.execute_batch("DROP TABLE schema_versions; PRAGMA user_version = 6").unwrap();
     for access in [Access::Serve, Access::Attach, Access::Alone] {
         let message = refusal(fixture.open_as(access).await);
         for word in
@@ -228,7 +270,7 @@ async fn a_database_of_an_earlier_version_is_refused_by_its_version_and_left_as_
             assert!(message.contains(word), "{word}: {message}");
         }
     }
-    let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'delete_alls'";
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_versions'";
     let made: i64 = outside.query_row(tables, [], |row| row.get(0)).unwrap();
     assert_eq!(made, 0);
 }

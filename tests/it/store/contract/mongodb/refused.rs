@@ -195,7 +195,10 @@ async fn a_database_of_another_version_is_refused_by_its_version() {
     open_store(&url, &database, &[diku()]).await;
     let client = client(&url).await;
     let versions = client.database(&database).collection::<Document>("versions");
-    versions.update_one(doc! { "_id": 1 }, doc! { "$inc": { "version": 8_i64 } }).await.unwrap();
+    let later = doc! {
+        "_id": 9_i64, "version": 9_i64, "compatible_with": 9_i64, "release": "9.0.0",
+    };
+    versions.insert_one(later).await.unwrap();
     refused(&[&database, "another version", "version 9"]).await;
     client.database(&database).drop().await.unwrap();
     client.database(&database).create_collection("epochs").await.unwrap();

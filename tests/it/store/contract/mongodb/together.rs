@@ -8,7 +8,7 @@ use event_gateway::store::{Batch, Outcome, Store};
 use super::{OwnDatabase, dead_replicas_let_go, log, open_store};
 use crate::support::drafts::create_in;
 use crate::support::ids::{college, diku, log_id, tenant};
-use crate::support::store_fixture::{StoreFixture, receipts};
+use crate::support::store_fixture::{StoreFixture, Versions, receipts};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_that_start_together_make_one_store() {
@@ -23,6 +23,8 @@ async fn replicas_that_start_together_make_one_store() {
     };
     let started: [_; 4] = tokio::join!(start(3), start(4), start(5), start(6)).into();
     let (lanes, enabled) = &started[0];
+    let recorded = fixture.recorded().await;
+    assert!(recorded.iter().map(|it| it.number).eq(1..=recorded.len() as i64), "{recorded:?}");
     assert_eq!(enabled.len(), 8);
     assert!(started.iter().all(|(l, e)| l == lanes && e == enabled));
     let mut tenants = BTreeMap::new();

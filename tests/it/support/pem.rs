@@ -1,0 +1,40 @@
+//! A certificate that signs itself, for servers on this host.
+
+use openssl::asn1::Asn1Time;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkcs12::Pkcs12;
+use openssl::pkey::PKey;
+use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
+use openssl::x509::{X509, X509NameBuilder};
+
+/// Returns a certificate for 127.0.0.1 that is its own authority, and its key, as PEM.
+pub fn self_signed() -> (Vec<u8>, Vec<u8>) {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+    let mut name = X509NameBuilder::new().unwrap();
+    name.append_entry_by_text("CN", "127.0.0.1").unwrap();
+    let name = name.build();
+    let mut made = X509::builder().unwrap();
+    made.set_version(2).unwrap();
+    made.set_subject_name(&name).unwrap();
+    made.set_issuer_name(&name).unwrap();
+    made.set_pubkey(&key).unwrap();
+    made.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    made.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+    made.append_extension(BasicConstraints::new().ca().build().unwrap()).unwrap();
+    let host =
+        SubjectAlternativeName::new().ip("127.0.0.1").build(&made.x509v3_context(None, None));
+    made.append_extension(host.unwrap()).unwrap();
+    made.sign(&key, MessageDigest::sha256()).unwrap();
+    (made.build().to_pem().unwrap(), key.private_key_to_pem_pkcs8().unwrap())
+}
+
+/// Returns a PKCS#12 store of a pair.
+pub fn store_of(certificate: &[u8], key: &[u8], password: &str) -> Vec<u8> {
+    let (certificate, key) =
+        (X509::from_pem(certificate).unwrap(), PKey::private_key_from_pem(key).unwrap());
+    let store = Pkcs12::builder().name("pair").cert(&certificate).pkey(&key).build2(password);
+    store.unwrap().to_der().unwrap()
+}
