@@ -70,12 +70,14 @@ pub async fn build(
     let sinks = open_sinks(config)?;
     let wakeups = Wakeups::new(config.lanes);
     let (health, closing) = (Arc::new(Health::default()), CancellationToken::new());
+    observe(config, &store, &sinks, &metrics);
     let (subscribe, subscriptions) = subscriptions(config, &store, &metrics, &closing);
     let wake = wake(&wakeups, &subscribe);
     let deps = IntakeDeps {
         store: store.clone(),
         settings: config.settings.clone(),
         clock: clock.clone(),
+        metrics: metrics.clone(),
     };
     let (intake, writers) = Intake::start(&config.intake, deps, &wake);
     let (pages, ticks) = watch::channel(());
@@ -123,6 +125,15 @@ pub async fn build(
         removal: config.removal,
     };
     Ok(App { http, follow, sinks, writers, subscriptions, closing, banner })
+}
+
+/// Has the metrics told of the calls of the store, of the lanes, and of how many tenants they name.
+fn observe(config: &Config, store: &Arc<dyn Store>, sinks: &Sinks, metrics: &Arc<Metrics>) {
+    store.observe(metrics.clone());
+    metrics.limit_tenants(config.metrics_tenants_max);
+    if !sinks.sinks.is_empty() {
+        metrics.lanes(config.lanes);
+    }
 }
 
 fn quotas(config: &Config, clock: &Arc<dyn Clock>) -> Arc<Quotas> {

@@ -53,6 +53,8 @@ pub struct Config {
     pub replay_keep: Duration,
     /// How long the logs keep events.
     pub removal: Retention,
+    /// The most tenants that the metrics name.
+    pub metrics_tenants_max: usize,
     /// The tenants' settings.
     pub settings: Arc<Settings>,
     /// The look-out for tenants' files that are added.
@@ -85,6 +87,7 @@ impl Config {
             replay_pause_max: Duration::from_secs(limits.replay_pause_hours * 3_600),
             replay_keep: Duration::from_secs(limits.replay_keep_days * 86_400),
             removal: removal(limits),
+            metrics_tenants_max: limits.metrics_tenants_max,
             settings: settings.clone(),
             added_files: Arc::new(added_files(&settings, tenants, store)),
             http: http::Config {

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::domain::draft::{Draft, Origin};
 use crate::domain::settings::{Settings, Unknown};
 use crate::domain::tenant::TenantId;
+use crate::metrics::Metrics;
 use crate::store::{self, Batch, Store};
 
 pub use config::Config;
@@ -40,6 +41,8 @@ pub struct IntakeDeps {
     pub settings: Arc<Settings>,
     /// The source of event ids.
     pub clock: Arc<dyn Clock>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The way into the logs.
@@ -52,7 +55,7 @@ pub struct Intake {
 impl Intake {
     /// Starts the writers. `wake` is called with the lane of every tenant that has new events.
     pub fn start(config: &Config, deps: IntakeDeps, wake: &Wake) -> (Self, Writers) {
-        let (group_commit, writers) = GroupCommit::start(config, &deps.store, wake);
+        let (group_commit, writers) = GroupCommit::start(config, &deps.store, &deps.metrics, wake);
         let record_bytes_max = config.record_bytes_max.min(deps.store.event_bytes_max());
         (Self { deps, group_commit, record_bytes_max }, writers)
     }
@@ -89,22 +92,28 @@ impl Intake {
     pub async fn post(&self, tenant: TenantId, drafts: Vec<Draft>) -> Result<Posted, PostError> {
         let (first, last) = (field::Empty, field::Empty);
         let span = tracing::debug_span!("intake_post", %tenant, drafts = drafts.len(), first, last);
-        let posted = self.append(tenant, drafts).instrument(span.clone()).await;
-        if let Ok(posted) = &posted {
-            let (first, last) = posted.positions();
-            span.record("first", first.number()).record("last", last.number());
+        let posted = self.append(&tenant, drafts).instrument(span.clone()).await;
+        match &posted {
+            Ok(posted) => {
+                let (first, last) = posted.positions();
+                span.record("first", first.number()).record("last", last.number());
+                let is_repeated = posted.repeats != Repeats::None;
+                let events = posted.receipts.len();
+                self.deps.metrics.batch_accepted(&tenant, events, is_repeated);
+            }
+            Err(error) => self.deps.metrics.batch_refused(error.problem()),
         }
         posted
     }
 
-    async fn append(&self, tenant: TenantId, drafts: Vec<Draft>) -> Result<Posted, PostError> {
+    async fn append(&self, tenant: &TenantId, drafts: Vec<Draft>) -> Result<Posted, PostError> {
         let bytes_max = self.record_bytes_max;
         if let Some(index) = drafts.iter().position(|draft| draft.record_bytes_max() > bytes_max) {
             return Err(PostError::TooLarge { index, bytes_max });
         }
         let batch = Batch { tenant: tenant.clone(), drafts };
         match self.group_commit.submit(batch).await {
-            Ok(appended) => Ok(Posted::new(&*self.deps.store, &tenant, appended).await),
+            Ok(appended) => Ok(Posted::new(&*self.deps.store, tenant, appended).await),
             Err(Error::Store(unknown @ store::Error::Unknown(_))) => {
                 Err(PostError::OutcomeUnknown(unknown))
             }

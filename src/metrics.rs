@@ -1,198 +1,113 @@
-//! All metrics: their names, kinds and meanings, as `GET /metrics` shows them.
+//! All metrics: what is counted and measured, as `GET /metrics` shows it.
 //!
-//! `follow`, `http` and `telemetry` count as things happen; the store's event counts are added when
-//! metrics are asked for. docs/reliability.md lists all metrics. Counters and `lanes_held` are this
-//! replica's own; the store's counts are the same on all replicas.
+//! Whoever does something counts it here as it happens; the store's counts are added when metrics
+//! are asked for. Each metric is declared once, in a file of this room, and registered from its
+//! declaration (`catalogue`); docs/metrics.md is made of the list. The values of labels are bounded
+//! in number: there are no ids among them, and tenants only as far as an operator asks for them.
 
 mod access;
+mod calls;
+mod catalogue;
 mod http;
+mod intake;
+mod log;
+mod pages;
+mod process;
 mod quota;
 mod removal;
+mod replays;
 mod sinks;
 mod subscriptions;
-
-use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
-
-use crate::domain::time::Time;
-use crate::store::EventCounts;
+mod tasks;
+mod tenants;
 
 use access::AccessMetrics;
+use calls::CallMetrics;
+use catalogue::Catalogue;
+pub use catalogue::{Entry, Label, Scope, Values};
 use http::Http;
 pub use http::Request;
+use intake::IntakeMetrics;
+use log::LogMetrics;
+use pages::PageMetrics;
+use process::ProcessMetrics;
 use quota::QuotaMetrics;
 use removal::RemovalMetrics;
+pub use replays::OpenReplays;
+use replays::ReplayMetrics;
 use sinks::SinkMetrics;
 use subscriptions::SubscriptionMetrics;
+use tasks::TaskMetrics;
+use tenants::TenantMetrics;
+
+use crate::domain::follower::Follower;
 
 /// The media type of the metrics' text.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-type Label = [(&'static str, &'static str); 1];
+/// The label of a metric of one sink.
+const FOLLOWER: Label = Label::described("follower", "a sink's follower: `relay` is the broker's");
 
 /// All metrics.
 pub struct Metrics {
-    registry: Registry,
-    lanes_held: Gauge,
-    task_failures: Family<Label, Counter>,
-    troubles: Gauge,
-    store_up: Gauge,
-    log_events: Gauge,
-    events: Family<Label, Gauge>,
-    parked_scopes: Gauge,
-    purges: Gauge,
-    audit_defects: Family<Label, Gauge>,
-    audited_time: Gauge,
-    log_lines_dropped: Counter,
-    log_lines_held_back: Counter,
-    access: AccessMetrics,
+    catalogue: Catalogue,
+    intake: IntakeMetrics,
+    tenants: TenantMetrics,
     http: Http,
     quota: QuotaMetrics,
+    access: AccessMetrics,
+    log: LogMetrics,
     sinks: SinkMetrics,
-    removal: RemovalMetrics,
+    pages: PageMetrics,
+    replays: ReplayMetrics,
     subscriptions: SubscriptionMetrics,
+    removal: RemovalMetrics,
+    calls: CallMetrics,
+    tasks: TaskMetrics,
+    process: ProcessMetrics,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("event_gateway");
-        let metrics = Self {
-            registry: Registry::default(),
-            lanes_held: Gauge::default(),
-            task_failures: Family::default(),
-            troubles: Gauge::default(),
-            store_up: Gauge::default(),
-            log_events: Gauge::default(),
-            events: Family::default(),
-            parked_scopes: Gauge::default(),
-            purges: Gauge::default(),
-            audit_defects: Family::default(),
-            audited_time: Gauge::default(),
-            log_lines_dropped: Counter::default(),
-            log_lines_held_back: Counter::default(),
-            access: AccessMetrics::new(&mut registry),
-            http: Http::new(&mut registry),
-            quota: QuotaMetrics::new(&mut registry),
-            sinks: SinkMetrics::new(&mut registry),
-            removal: RemovalMetrics::new(&mut registry),
-            subscriptions: SubscriptionMetrics::new(&mut registry),
-        };
-        registry.register(
-            "lanes_held",
-            "Lanes that this replica works on",
-            metrics.lanes_held.clone(),
-        );
-        let help = "Steps of background tasks that failed and are tried again, by kind of task";
-        registry.register("task_failures", help, metrics.task_failures.clone());
-        let help = "Degraded components, which /readyz names as troubles";
-        registry.register("troubles", help, metrics.troubles.clone());
-        let help = "Whether the store answers and takes changes";
-        registry.register("store_up", help, metrics.store_up.clone());
-        let help = "Events that were ever appended to the logs";
-        registry.register("log_events", help, metrics.log_events.clone());
-        registry.register(
-            "events",
-            "Events in the logs by state; without Kafka no state is known",
-            metrics.events.clone(),
-        );
-        registry.register(
-            "parked_scopes",
-            "Keys and topics that are parked",
-            metrics.parked_scopes.clone(),
-        );
-        let help = "Tenants that are being purged";
-        registry.register("purges", help, metrics.purges.clone());
-        let help = "Defects that the last audit of this replica's lanes has found, by kind";
-        registry.register("audit_defects", help, metrics.audit_defects.clone());
-        let help = "Unix time of the last audit of this replica's lanes; 0 before the first";
-        registry.register("audited_time_seconds", help, metrics.audited_time.clone());
-        let help = "Log lines that were dropped since stderr did not take them";
-        registry.register("log_lines_dropped", help, metrics.log_lines_dropped.clone());
-        let help = "Log lines that were counted but not written, since an equal line was written \
-                    before";
-        registry.register("log_lines_held_back", help, metrics.log_lines_held_back.clone());
-        Self { registry, ..metrics }
+        let mut all = Catalogue::default();
+        Self {
+            intake: IntakeMetrics::new(&mut all),
+            tenants: TenantMetrics::new(&mut all),
+            http: Http::new(&mut all),
+            quota: QuotaMetrics::new(&mut all),
+            access: AccessMetrics::new(&mut all),
+            log: LogMetrics::new(&mut all),
+            sinks: SinkMetrics::new(&mut all),
+            pages: PageMetrics::new(&mut all),
+            replays: ReplayMetrics::new(&mut all),
+            subscriptions: SubscriptionMetrics::new(&mut all),
+            removal: RemovalMetrics::new(&mut all),
+            calls: CallMetrics::new(&mut all),
+            tasks: TaskMetrics::new(&mut all),
+            process: ProcessMetrics::new(&mut all),
+            catalogue: all,
+        }
     }
 }
 
 impl Metrics {
-    /// Counts that this replica took a lane.
-    pub fn lane_taken(&self) {
-        self.lanes_held.inc();
+    /// Makes the metrics of this sink's follower, which begin at 0.
+    pub fn follows(&self, follower: &Follower) {
+        self.sinks.follows(follower);
+        self.pages.follows(follower);
+        self.calls.follows(follower);
+        self.held_back([]);
     }
 
-    /// Counts that this replica let a lane go.
-    pub fn lane_left(&self) {
-        self.lanes_held.dec();
-    }
-
-    /// Sets the number of defects of each kind that an audit has found, at this time.
-    pub fn audited(&self, defects: impl IntoIterator<Item = (&'static str, u64)>, time: Time) {
-        for (defect, count) in defects {
-            self.audit_defects.get_or_create(&[("defect", defect)]).set(count.cast_signed());
-        }
-        self.audited_time.set(time.as_ms() / 1_000);
-    }
-
-    /// Sets the number of purges that are under way.
-    pub fn purges(&self, under_way: usize) {
-        self.purges.set(i64::try_from(under_way).unwrap_or(i64::MAX));
-    }
-
-    /// Counts that a step of a background task of this kind failed.
-    pub fn task_failed(&self, kind: &'static str) {
-        self.task_failures.get_or_create(&[("task", kind)]).inc();
-    }
-
-    /// Sets the number of degraded components.
-    pub fn troubled(&self, troubles: usize) {
-        self.troubles.set(i64::try_from(troubles).unwrap_or(i64::MAX));
-    }
-
-    /// Sets the store's event counts; `None` if the store does not answer.
-    pub fn counted(&self, event_counts: Option<&EventCounts>) {
-        self.store_up.set(i64::from(event_counts.is_some()));
-        self.log_events.set(event_counts.map_or(0, |event_counts| event_counts.head.cast_signed()));
-        self.events.clear();
-        self.parked_scopes.set(0);
-    }
-
-    /// Notes that the store takes no changes, though it may answer.
-    pub fn store_down(&self) {
-        self.store_up.set(0);
-    }
-
-    /// Sets the event counts that need a relay.
-    pub fn relayed(&self, event_counts: &EventCounts) {
-        for (state, count) in [
-            ("published", event_counts.published),
-            ("pending", event_counts.pending),
-            ("parked", event_counts.parked),
-            ("superseded", event_counts.superseded),
-            ("discarded", event_counts.discarded),
-        ] {
-            self.events.get_or_create(&[("state", state)]).set(count.cast_signed());
-        }
-        self.parked_scopes.set(event_counts.scopes.cast_signed());
-    }
-
-    /// Counts log lines that were dropped since stderr did not take them.
-    pub fn log_lines_dropped(&self, lines: u64) {
-        self.log_lines_dropped.inc_by(lines);
-    }
-
-    /// Counts a log line that was held back since an equal one was written before.
-    pub fn log_line_held_back(&self) {
-        self.log_lines_held_back.inc();
+    /// Returns the list of all metrics.
+    pub fn entries(&self) -> &[Entry] {
+        self.catalogue.entries()
     }
 
     /// Returns all metrics in their text form.
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        encode(&mut text, &self.registry).expect("writing to a string never fails");
-        text
+        self.process.look();
+        self.tenants.show();
+        self.catalogue.text()
     }
 }

@@ -53,6 +53,7 @@
 mod sql;
 
 mod append;
+mod calls;
 mod columns;
 mod cursors;
 mod erasures;
@@ -88,6 +89,7 @@ use async_trait::async_trait;
 use crate::clock::Clock;
 use spans::Spans;
 
+pub use calls::Calls;
 pub use cursors::{Cursors, Lag};
 pub use erasures::{ErasureStep, Erasures};
 pub use error::Error;
@@ -118,6 +120,9 @@ where
     /// Returns the store's name, for messages.
     fn name(&self) -> &'static str;
 
+    /// Has an observer told of every call from now on. An adapter does nothing about it.
+    fn observe(&self, _: Arc<dyn Calls>) {}
+
     /// Returns the number of appends that it prefers at once; a tenant's appends always go to the
     /// same writer.
     fn writers(&self) -> usize;
@@ -132,6 +137,9 @@ where
     fn event_bytes_max(&self) -> usize {
         usize::MAX
     }
+
+    /// Returns the bytes that it has on disk, with indexes and free pages.
+    async fn disk_bytes(&self) -> Result<u64, Error>;
 
     /// Checks that it answers and takes writes, up to the size of the last one that failed.
     async fn check(&self) -> Result<(), Error>;
@@ -178,11 +186,13 @@ pub async fn open(
 ) -> Result<Arc<dyn Store>, Error> {
     Ok(match config {
         Config::Sqlite { path } => {
-            Arc::new(Spans(sqlite::Sqlite::open(path, access, clock).await?))
+            Arc::new(Spans::new(sqlite::Sqlite::open(path, access, clock).await?))
         }
         Config::Postgres(config) => {
-            Arc::new(Spans(postgres::Postgres::open(config, access).await?))
+            Arc::new(Spans::new(postgres::Postgres::open(config, access).await?))
         }
-        Config::Mongodb(config) => Arc::new(Spans(mongodb::Mongodb::open(config, access).await?)),
+        Config::Mongodb(config) => {
+            Arc::new(Spans::new(mongodb::Mongodb::open(config, access).await?))
+        }
     })
 }

@@ -135,6 +135,7 @@ impl Task for LaneHolder {
                 let lease = held.lease;
                 self.held = self.renew(held).await;
                 if self.held.is_none() {
+                    self.deps.metrics.lease_lost();
                     self.let_go(&lease).await;
                     return Ok(Progress::Idle);
                 }

@@ -34,6 +34,7 @@ use crate::domain::position::LogId;
 use crate::domain::replay::{Outcome, Replay, ReplayId};
 use crate::domain::time::Time;
 use crate::domain::transition::Transition;
+use crate::metrics::OpenReplays;
 use crate::sink::Page;
 use crate::store::{self, Store};
 
@@ -51,6 +52,7 @@ pub(super) struct Replays {
     runs: VecDeque<Run>,
     looked: Option<Instant>,
     dropped: Option<Instant>,
+    open: OpenReplays,
 }
 
 #[async_trait]
@@ -108,7 +110,8 @@ impl PageSource for Replays {
 impl Replays {
     /// Makes the replays of a lane that was just taken over.
     pub(super) fn new(deps: FollowDeps) -> Self {
-        Self { deps, runs: VecDeque::new(), looked: None, dropped: None }
+        let open = deps.metrics.open_replays();
+        Self { deps, runs: VecDeque::new(), looked: None, dropped: None, open }
     }
 
     fn run_of(&mut self, page: &Page) -> Option<&mut Run> {
@@ -132,6 +135,7 @@ impl Replays {
                 None => self.claim(state, &replay).await?,
             }
         }
+        self.open.set(self.runs.len());
         Ok(())
     }
 

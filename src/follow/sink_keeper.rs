@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -164,7 +164,11 @@ impl Task for SinkKeeper {
     }
 
     async fn tick(&mut self) -> Result<Progress, Failure> {
-        if let Err(error) = self.sink.check().await {
+        let begun = Instant::now();
+        let checked = self.sink.check().await;
+        let (follower, error) = (self.sink.follower(), checked.as_ref().err().map(|it| it.label()));
+        self.deps.metrics.sink_called(follower, "check", begun.elapsed(), error);
+        if let Err(error) = checked {
             self.tenants_ensured = 0;
             self.reachability.send_replace(Reachability::Down);
             return Err(Failure::passing(format_args!("{error}")));

@@ -249,7 +249,7 @@ mod tests {
         }
 
         fn kind(&self) -> &'static str {
-            "told"
+            "lanes"
         }
 
         fn component(&self) -> Option<Component> {

@@ -76,6 +76,8 @@ pub(super) type StoreCheck = Result<(), &'static str>;
 pub(super) struct Counts {
     /// The events by state.
     pub(super) events: EventCounts,
+    /// The bytes that the store has on disk; `None` if it does not tell.
+    pub(super) disk_bytes: Option<u64>,
     /// The lag of each follower.
     pub(super) lags: Vec<(Follower, Lag)>,
     /// The lag of each group, of every tenant.

@@ -26,6 +26,7 @@ pub(super) async fn all(_: AllowedForAll<GetMetrics>, gateway: Shared) -> HttpRe
     let counts = gateway.counts.ask(COUNTS_EVERY, count_in_time(&gateway)).await;
     let metrics = &gateway.deps.metrics;
     metrics.counted(counts.as_ref().map(|counts| &counts.events));
+    metrics.sized(counts.as_ref().and_then(|counts| counts.disk_bytes));
     let lags = counts.iter().flat_map(|counts| &counts.lags);
     metrics.lagging(lags.map(|(follower, lag)| (follower, lag)));
     let groups = counts.iter().flat_map(|counts| &counts.groups);
@@ -54,5 +55,7 @@ async fn count(gateway: &Gateway) -> Result<Counts, Error> {
     }
     let groups = store.list_subscriptions(None).await?.into_iter();
     let groups = groups.map(|(found, lag)| (found.group.to_string(), lag)).collect();
-    Ok(Counts { events, lags, groups })
+    // A right that the user of the database lacks must not hide the rest.
+    let disk_bytes = store.disk_bytes().await.ok();
+    Ok(Counts { events, disk_bytes, lags, groups })
 }

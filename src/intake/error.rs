@@ -49,3 +49,19 @@ pub enum PostError {
     #[error(transparent)]
     NotAppended(Error),
 }
+
+impl PostError {
+    /// Returns the id of the problem that it is answered with, for the metrics.
+    pub fn problem(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "record-too-large",
+            Self::OutcomeUnknown(_) => "outcome-unknown",
+            Self::NotAppended(Error::Full) => "queue-full",
+            Self::NotAppended(Error::TenantFull(_)) => "tenant-queue-full",
+            Self::NotAppended(Error::Conflict(_)) => "event-id-conflict",
+            Self::NotAppended(Error::NotEnabled) => "tenant-not-enabled",
+            Self::NotAppended(Error::Unstorable(_)) => "unstorable",
+            Self::NotAppended(Error::Store(_)) => "store-unavailable",
+        }
+    }
+}

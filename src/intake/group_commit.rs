@@ -18,6 +18,7 @@ use super::writer::{self, Wake};
 use crate::domain::draft::Draft;
 use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
+use crate::metrics::Metrics;
 use crate::shares::{Full, Shares};
 use crate::store::{self, Batch, Outcome, Receipt, Store};
 use crate::tasks::{Ended, Tasks};
@@ -66,7 +67,12 @@ impl Writers {
 
 impl GroupCommit {
     /// Starts as many writers as the store prefers.
-    pub fn start(config: &Config, store: &Arc<dyn Store>, wake: &Wake) -> (Self, Writers) {
+    pub fn start(
+        config: &Config,
+        store: &Arc<dyn Store>,
+        metrics: &Arc<Metrics>,
+        wake: &Wake,
+    ) -> (Self, Writers) {
         let (mut queues, mut tasks) = (Vec::new(), Tasks::default());
         for writer in 0..store.writers() {
             let (sender, jobs) = mpsc::channel(config.queue_batches_max);
@@ -75,7 +81,7 @@ impl GroupCommit {
             let queue = Queue::new(config, jobs, store);
             tasks.spawn(
                 format!("intake writer {writer}"),
-                writer::run(queue, store.clone(), wake.clone()),
+                writer::run(queue, store.clone(), metrics.clone(), wake.clone()),
             );
         }
         let waiting = Shares::new(config.queue_bytes_max, config.tenant_bytes_max);

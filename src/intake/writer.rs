@@ -17,6 +17,7 @@ use super::job::{Answer, Job};
 use super::queue::Queue;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
+use crate::metrics::Metrics;
 use crate::store::{self, Batch, Outcome, Store};
 
 /// The number of times that a commit of unknown outcome is appended again, and the pause before the
@@ -30,9 +31,16 @@ const BISECT_WITHIN: Duration = Duration::from_secs(10);
 pub type Wake = Arc<dyn Fn(&TenantId, Lane) + Send + Sync>;
 
 /// Runs a writer until its queue is closed and empty.
-pub(super) async fn run(mut queue: Queue, store: Arc<dyn Store>, wake: Wake) {
+pub(super) async fn run(
+    mut queue: Queue,
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+    wake: Wake,
+) {
     while let Some(group) = queue.group().await {
+        let (batches, begun) = (group.len(), Instant::now());
         commit(group, &store, &wake).await;
+        metrics.committed(batches, begun.elapsed());
     }
 }
 

@@ -5,17 +5,49 @@
 
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
 
-use super::{Label, Metrics};
+use super::Metrics;
+use super::catalogue::{Catalogue, Declared, Label, Labelled};
 
 /// The upper bounds of the durations' buckets, in seconds; a request may wait for a minute.
 const SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];
+
+const ROUTE: Label =
+    Label::described("route", "the pattern of a route; an unknown path has the route `none`");
+const STATUS: Label = Label::described("status", "the answer's status");
+
+const REQUESTS: Declared<3> =
+    Declared::replica("event_gateway_http_requests", "requests", "Requests that were answered")
+        .by([
+            ROUTE,
+            Label::listed("method", &["GET", "HEAD", "POST", "PUT", "DELETE", "other"]),
+            STATUS,
+        ])
+        .alerts(&["EventGatewayErrors"]);
+const PROBLEMS: Declared<2> = Declared::replica(
+    "event_gateway_http_problems",
+    "requests",
+    "Requests that were refused, by problem",
+)
+.by([STATUS, Label::described("problem", "the problem's permanent id")])
+.note("Each is a log line at `debug`")
+.alerts(&["EventGatewayOverload"]);
+const DURATIONS: Declared<1> = Declared::replica(
+    "event_gateway_http_request_duration_seconds",
+    "seconds",
+    "Durations of requests, from the head to the answer",
+)
+.by([ROUTE])
+.note("`Prefer: wait` is included");
+const WAITS_REFUSED: Declared<1> = Declared::replica(
+    "event_gateway_http_waits_refused",
+    "requests",
+    "Posts that were answered without the wait that they asked for, by the limit that was reached",
+)
+.by([Label::listed("limit", &["all", "tenant"])]);
 
 /// A request that was answered.
 #[derive(Debug, Clone, Copy)]
@@ -32,47 +64,23 @@ pub struct Request {
     pub took: Duration,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    route: &'static str,
-    method: &'static str,
-    status: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ProblemLabels {
-    status: u32,
-    problem: &'static str,
-}
-
 /// The metrics of the way in.
 pub(super) struct Http {
-    requests: Family<RequestLabels, Counter>,
-    problems: Family<ProblemLabels, Counter>,
-    durations: Family<Label, Histogram>,
-    waits_refused: Family<Label, Counter>,
+    requests: Labelled<3, Counter>,
+    problems: Labelled<2, Counter>,
+    durations: Labelled<1, Histogram>,
+    waits_refused: Labelled<1, Counter>,
 }
 
 impl Http {
-    pub(super) fn new(registry: &mut Registry) -> Self {
-        let http = Self {
-            requests: Family::default(),
-            problems: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
-            waits_refused: Family::default(),
-        };
-        registry.register("http_requests", "Requests that were answered", http.requests.clone());
-        registry.register(
-            "http_problems",
-            "Requests that were refused, by problem",
-            http.problems.clone(),
-        );
-        let help = "Durations of requests, from the head to the answer";
-        registry.register("http_request_duration_seconds", help, http.durations.clone());
-        let help = "Posts that were answered without the wait that they asked for, by the limit \
-                    that was reached";
-        registry.register("http_waits_refused", help, http.waits_refused.clone());
-        http
+    pub(super) fn new(all: &mut Catalogue) -> Self {
+        all.section("HTTP");
+        Self {
+            requests: all.counters(REQUESTS),
+            problems: all.counters(PROBLEMS),
+            durations: all.histograms(DURATIONS, || Histogram::new(SECONDS)),
+            waits_refused: all.counters(WAITS_REFUSED),
+        }
     }
 }
 
@@ -80,17 +88,16 @@ impl Metrics {
     /// Counts a request that was answered.
     pub fn answered(&self, request: &Request) {
         let Request { route, method, status, problem, took } = *request;
-        let status = u32::from(status);
-        self.http.requests.get_or_create(&RequestLabels { route, method, status }).inc();
-        self.http.durations.get_or_create(&[("route", route)]).observe(took.as_secs_f64());
+        self.http.requests.with([route.into(), method.into(), status.into()]).inc();
+        self.http.durations.with([route.into()]).observe(took.as_secs_f64());
         if let Some(problem) = problem {
-            self.http.problems.get_or_create(&ProblemLabels { status, problem }).inc();
+            self.http.problems.with([status.into(), problem.into()]).inc();
         }
     }
 
     /// Counts a post that asked to wait and was answered at once; `limit` is the limit that was
     /// reached.
     pub fn wait_refused(&self, limit: &'static str) {
-        self.http.waits_refused.get_or_create(&[("limit", limit)]).inc();
+        self.http.waits_refused.with([limit.into()]).inc();
     }
 }

@@ -3,33 +3,41 @@
 //! `http` counts refusals, and `app` the replicas.
 
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 
-use super::{Label, Metrics};
+use super::Metrics;
+use super::catalogue::{Catalogue, Declared, Label, Labelled};
+
+const REFUSALS: Declared<1> = Declared::replica(
+    "event_gateway_quota_refusals",
+    "requests",
+    "Posts that were refused since the tenant had used up a quota, by quota",
+)
+.by([Label::listed("quota", &["events", "bytes"])])
+.note("[Quotas](quotas.md) says what a tenant may post");
+const REPLICAS: Declared<0> = Declared::store(
+    "event_gateway_quota_replicas",
+    "replicas",
+    "Replicas that share the tenants' quotas; 0 if there are no quotas",
+);
 
 /// The metrics of the quotas.
 pub(super) struct QuotaMetrics {
-    refusals: Family<Label, Counter>,
+    refusals: Labelled<1, Counter>,
     replicas: Gauge,
 }
 
 impl QuotaMetrics {
-    pub(super) fn new(registry: &mut Registry) -> Self {
-        let quota = Self { refusals: Family::default(), replicas: Gauge::default() };
-        let help = "Posts that were refused since the tenant had used up a quota, by quota";
-        registry.register("quota_refusals", help, quota.refusals.clone());
-        let help = "Replicas that share the tenants' quotas; 0 if there are no quotas";
-        registry.register("quota_replicas", help, quota.replicas.clone());
-        quota
+    pub(super) fn new(all: &mut Catalogue) -> Self {
+        all.section("Quotas");
+        Self { refusals: all.counters(REFUSALS), replicas: all.gauge(REPLICAS) }
     }
 }
 
 impl Metrics {
     /// Counts a post that was refused since this quota was used up.
     pub fn quota_refused(&self, quota: &'static str) {
-        self.quota.refusals.get_or_create(&[("quota", quota)]).inc();
+        self.quota.refusals.with([quota.into()]).inc();
     }
 
     /// Sets the number of replicas that share the quotas.

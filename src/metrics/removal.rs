@@ -2,18 +2,53 @@
 //! the DELETEs of expanded DELETE_ALLs, and erasures.
 
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 
-use super::sinks::{FollowerLabel, label};
-use super::{Label, Metrics};
+use super::catalogue::{Catalogue, Declared, Label, Labelled};
+use super::{FOLLOWER, Metrics};
 use crate::domain::follower::Follower;
+
+const REMOVED: Declared<1> = Declared::replica(
+    "event_gateway_removed_events",
+    "events",
+    "Events that this replica removed from the logs, by reason",
+)
+.by([Label::listed("reason", &["retention", "not_stored", "compaction"])])
+.note("[Retention](retention.md) says which events are removed");
+const HELD_BACK: Declared<1> = Declared::replica(
+    "event_gateway_removal_held_back_events",
+    "events",
+    "Events that a sink's follower has kept from being removed for more than an hour, in the logs \
+     of this replica's lanes",
+)
+.by([FOLLOWER])
+.alerts(&["EventGatewayRemovalHeldBack"]);
+const OLDEST: Declared<0> = Declared::replica(
+    "event_gateway_oldest_event_seconds",
+    "seconds",
+    "Age of the oldest event in the logs of this replica's lanes, while events are removed from \
+     logs",
+)
+.note("It tells how far back the floor of the logs is");
+const EXPANDED: Declared<0> = Declared::replica(
+    "event_gateway_expanded_deletes",
+    "events",
+    "DELETEs that this replica appended for DELETE_ALLs that are expanded",
+)
+.note("[DELETE_ALL](delete-all.md) says which are");
+const ERASED: Declared<0> =
+    Declared::replica("event_gateway_erased_events", "events", "Events that this replica erased");
+const ERASURES_OPEN: Declared<0> = Declared::store(
+    "event_gateway_erasures_in_progress",
+    "erasures",
+    "Erasures of all tenants that are in progress",
+)
+.note("[Erasure](erasure.md) says what one waits for");
 
 /// The metrics of removal.
 pub(super) struct RemovalMetrics {
-    removed: Family<Label, Counter>,
-    held_back: Family<FollowerLabel, Gauge>,
+    removed: Labelled<1, Counter>,
+    held_back: Labelled<1, Gauge>,
     oldest_seconds: Gauge,
     expanded: Counter,
     erased: Counter,
@@ -21,37 +56,23 @@ pub(super) struct RemovalMetrics {
 }
 
 impl RemovalMetrics {
-    pub(super) fn new(registry: &mut Registry) -> Self {
-        let removal = Self {
-            removed: Family::default(),
-            held_back: Family::default(),
-            oldest_seconds: Gauge::default(),
-            expanded: Counter::default(),
-            erased: Counter::default(),
-            erasures_open: Gauge::default(),
-        };
-        let help = "Events that this replica removed from the logs, by reason";
-        registry.register("removed_events", help, removal.removed.clone());
-        let help = "Events that a sink's follower has kept from being removed for more than an \
-                    hour, in the logs of this replica's lanes";
-        registry.register("removal_held_back_events", help, removal.held_back.clone());
-        let help = "Age of the oldest event in the logs of this replica's lanes, while events are \
-                    removed from logs";
-        registry.register("oldest_event_seconds", help, removal.oldest_seconds.clone());
-        let help = "DELETEs that this replica appended for DELETE_ALLs that are expanded";
-        registry.register("expanded_deletes", help, removal.expanded.clone());
-        let help = "Events that this replica erased";
-        registry.register("erased_events", help, removal.erased.clone());
-        let help = "Erasures of all tenants that are in progress";
-        registry.register("erasures_in_progress", help, removal.erasures_open.clone());
-        removal
+    pub(super) fn new(all: &mut Catalogue) -> Self {
+        all.section("Removal");
+        Self {
+            removed: all.counters(REMOVED),
+            held_back: all.gauges(HELD_BACK),
+            oldest_seconds: all.gauge(OLDEST),
+            expanded: all.counter(EXPANDED),
+            erased: all.counter(ERASED),
+            erasures_open: all.gauge(ERASURES_OPEN),
+        }
     }
 }
 
 impl Metrics {
     /// Counts events that were removed from a log for this reason.
     pub fn removed(&self, reason: &'static str, events: u64) {
-        self.removal.removed.get_or_create(&[("reason", reason)]).inc_by(events);
+        self.removal.removed.with([reason.into()]).inc_by(events);
     }
 
     /// Counts DELETEs that were appended for a DELETE_ALL that is expanded.
@@ -69,11 +90,14 @@ impl Metrics {
         self.removal.erasures_open.set(i64::try_from(erasures).unwrap_or(i64::MAX));
     }
 
-    /// Sets how many events each sink's follower keeps from being removed.
+    /// Sets how many events each sink's follower keeps from being removed; 0 for those not named.
     pub fn held_back<'f>(&self, held: impl IntoIterator<Item = (&'f Follower, u64)>) {
         self.removal.held_back.clear();
+        for follower in &self.followers() {
+            self.removal.held_back.with([follower.into()]).set(0);
+        }
         for (follower, events) in held {
-            self.removal.held_back.get_or_create(&label(follower)).set(events.cast_signed());
+            self.removal.held_back.with([follower.into()]).set(events.cast_signed());
         }
     }
 

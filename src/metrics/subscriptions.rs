@@ -4,54 +4,76 @@
 //! tenant, so that the labels are as many as modules, and at most a hundred.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 
 use super::Metrics;
+use super::catalogue::{Catalogue, Declared, Label, Labelled, Seconds};
 use crate::store::Lag;
 
 /// The most groups that have a label of their own; those with the greatest lags.
 const GROUPS_MAX: usize = 100;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct GroupLabel {
-    group: String,
-}
+const GROUP: Label =
+    Label::described("group", "a group, over all tenants; the 100 groups with the greatest lags");
+
+const READERS: Declared<0> = Declared::replica(
+    "event_gateway_subscription_readers",
+    "readers",
+    "Polls and streams of subscriptions that are open on this replica",
+);
+const DELIVERED: Declared<0> = Declared::replica(
+    "event_gateway_subscription_events",
+    "events",
+    "Events that this replica has delivered to subscriptions' readers",
+);
+const ENDED: Declared<1> = Declared::replica(
+    "event_gateway_subscription_streams_ended",
+    "streams",
+    "Streams of subscriptions that this replica has ended, by reason",
+)
+.by([Label::described(
+    "reason",
+    "`slow`, `token-expired`, `stopping`, or the problem that the reader was told",
+)]);
+const LAG_EVENTS: Declared<1> = Declared::store(
+    "event_gateway_subscription_lag_events",
+    "positions",
+    "Positions that a subscription's group has not committed, of all tenants",
+)
+.by([GROUP]);
+const LAG_SECONDS: Declared<1> = Declared::store(
+    "event_gateway_subscription_lag_seconds",
+    "seconds",
+    "Age of the oldest event that a subscription's group has not committed",
+)
+.by([GROUP])
+.note(
+    "[Subscriptions](subscriptions.md) says what a group is; how far one may lag, its module knows",
+);
 
 /// The metrics of the subscriptions.
 pub(super) struct SubscriptionMetrics {
     readers: Gauge,
     delivered: Counter,
-    cut: Family<[(&'static str, &'static str); 1], Counter>,
-    lag_events: Family<GroupLabel, Gauge>,
-    lag_seconds: Family<GroupLabel, Gauge<f64, AtomicU64>>,
+    ended: Labelled<1, Counter>,
+    lag_events: Labelled<1, Gauge>,
+    lag_seconds: Labelled<1, Seconds>,
 }
 
 impl SubscriptionMetrics {
-    pub(super) fn new(registry: &mut Registry) -> Self {
-        let all = Self {
-            readers: Gauge::default(),
-            delivered: Counter::default(),
-            cut: Family::default(),
-            lag_events: Family::default(),
-            lag_seconds: Family::default(),
-        };
-        let help = "Polls and streams of subscriptions that are open on this replica";
-        registry.register("subscription_readers", help, all.readers.clone());
-        let help = "Events that this replica has delivered to subscriptions' readers";
-        registry.register("subscription_events", help, all.delivered.clone());
-        let help = "Streams of subscriptions that this replica has ended, by reason";
-        registry.register("subscription_streams_ended", help, all.cut.clone());
-        let help = "Positions that a subscription's group has not committed, of all tenants";
-        registry.register("subscription_lag_events", help, all.lag_events.clone());
-        let help = "Age of the oldest event that a subscription's group has not committed";
-        registry.register("subscription_lag_seconds", help, all.lag_seconds.clone());
-        all
+    pub(super) fn new(all: &mut Catalogue) -> Self {
+        all.section("Subscriptions");
+        let ended = all.counters(ENDED);
+        drop(ended.with(["slow".into()]));
+        Self {
+            readers: all.gauge(READERS),
+            delivered: all.counter(DELIVERED),
+            ended,
+            lag_events: all.gauges(LAG_EVENTS),
+            lag_seconds: all.each_seconds(LAG_SECONDS),
+        }
     }
 }
 
@@ -73,7 +95,7 @@ impl Metrics {
 
     /// Counts a stream that the gateway has ended, for this reason.
     pub fn stream_ended(&self, reason: &'static str) {
-        self.subscriptions.cut.get_or_create(&[("reason", reason)]).inc();
+        self.subscriptions.ended.with([reason.into()]).inc();
     }
 
     /// Sets the lag of every group, over all tenants; none while the store is down.
@@ -90,9 +112,8 @@ impl Metrics {
         lag_events.clear();
         lag_seconds.clear();
         for (group, lag) in greatest.into_iter().take(GROUPS_MAX) {
-            let label = GroupLabel { group: group.to_owned() };
-            lag_events.get_or_create(&label).set(lag.events.cast_signed());
-            lag_seconds.get_or_create(&label).set(lag.oldest.as_secs_f64());
+            lag_events.with([group.to_owned().into()]).set(lag.events.cast_signed());
+            lag_seconds.with([group.to_owned().into()]).set(lag.oldest.as_secs_f64());
         }
     }
 }

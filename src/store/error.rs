@@ -38,6 +38,17 @@ impl Error {
         }
     }
 
+    /// Returns the word for its kind in metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Unknown(_) => "unknown",
+            Self::Refused(_) => "refused",
+            Self::Corrupt(_) => "corrupt",
+            Self::Gone(_) => "gone",
+        }
+    }
+
     /// Returns the same error with another text.
     pub(super) fn told(self, tell: impl FnOnce(&str) -> String) -> Self {
         match self {

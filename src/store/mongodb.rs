@@ -136,6 +136,10 @@ impl Store for Mongodb {
         append::DOCUMENT_BYTES_MAX - (64 << 10)
     }
 
+    async fn disk_bytes(&self) -> Result<u64, Error> {
+        bulk::disk_bytes(&self.collections.events).await
+    }
+
     async fn check(&self) -> Result<(), Error> {
         let now = vec![doc! { "$set": { "time": "$$NOW" } }];
         writing(self.collections.checks.update_one(doc! { "_id": 1 }, now).upsert(true)).await?;

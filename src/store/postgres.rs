@@ -36,6 +36,7 @@ use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 
 use super::append::head_cache::HeadCache;
+use super::columns::Columns;
 use super::{Access, Error, Store};
 use connection::Sessions;
 pub(super) use options::place;
@@ -113,6 +114,12 @@ impl Store for Postgres {
 
     fn writers(&self) -> usize {
         self.writers
+    }
+
+    async fn disk_bytes(&self) -> Result<u64, Error> {
+        let sum = sqlx::query(sql!("postgres/disk_bytes.sql"));
+        let found = self.sessions.acquire().await?.find_one(sum).await?;
+        found.as_ref().map_or(Ok(0), |row| row.count("bytes"))
     }
 
     async fn check(&self) -> Result<(), Error> {

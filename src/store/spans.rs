@@ -1,8 +1,15 @@
 //! Spans around each call of the store's ports, for all adapters: with the tenant, the lane, the
-//! follower and the positions that it is about.
+//! follower and the positions that it is about. An observer is told how long the call took.
 //!
 //! `open` wraps every adapter in it. The spans are at `debug`, which is off by default: then no
 //! field is formatted. A call is not changed in any other way.
+
+/// Calls the wrapped store, and tells the observer by the name of the call.
+macro_rules! timed {
+    ($self:ident.$call:ident($($argument:expr),* $(,)?)) => {
+        $self.timed(stringify!($call), $self.store.$call($($argument),*)).await
+    };
+}
 
 mod erasures;
 mod expansions;
@@ -15,14 +22,16 @@ mod tenant_jobs;
 mod trail;
 
 use std::ops::Range;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tracing::{Span, field, instrument};
 
 use super::{
-    Batch, ChangeToken, Changed, Cursors, Error, EventCounts, Lag, Lease, LeaseCheck, Leases, Log,
-    LogLedger, Members, Outcome, Parking, Scan, Slice, Start, Store, TenantLog, Tenants,
+    Batch, Calls, ChangeToken, Changed, Cursors, Error, EventCounts, Lag, Lease, LeaseCheck,
+    Leases, Log, LogLedger, Members, Outcome, Parking, Scan, Slice, Start, Store, TenantLog,
+    Tenants,
 };
 use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
@@ -40,8 +49,30 @@ use crate::domain::trail::TrailEntry;
 use crate::domain::transition::Transition;
 use positions::{cursors, scanned, starts};
 
-/// A store whose calls have spans.
-pub(super) struct Spans<S>(pub(super) S);
+/// A store whose calls have spans and, once there is one, an observer.
+pub(super) struct Spans<S> {
+    store: S,
+    calls: OnceLock<Arc<dyn Calls>>,
+}
+
+impl<S: Store> Spans<S> {
+    pub(super) fn new(store: S) -> Self {
+        Self { store, calls: OnceLock::new() }
+    }
+
+    /// Waits for a call, and tells the observer.
+    async fn timed<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let Some(calls) = self.calls.get() else { return call.await };
+        let begun = Instant::now();
+        let done = call.await;
+        calls.called(operation, begun.elapsed(), done.as_ref().err().map(Error::label));
+        done
+    }
+}
 
 /// Notes the position that a call has found in its span.
 fn note_position(position: Option<Position>) {
@@ -54,7 +85,7 @@ fn note_position(position: Option<Position>) {
 impl<S: Store> Log for Spans<S> {
     #[instrument(level = "debug", skip_all, fields(batches = batches.len()))]
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
-        self.0.append(batches).await
+        timed!(self.append(batches))
     }
 
     #[instrument(
@@ -63,14 +94,14 @@ impl<S: Store> Log for Spans<S> {
         fields(tenants = from.len(), from = %starts(from), to = field::Empty)
     )]
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {
-        let slices = self.0.read(from, scan).await?;
+        let slices = timed!(self.read(from, scan))?;
         Span::current().record("to", field::display(scanned(&slices)));
         Ok(slices)
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
     async fn topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
-        self.0.topics(tenant).await
+        timed!(self.topics(tenant))
     }
 
     #[instrument(
@@ -85,19 +116,19 @@ impl<S: Store> Log for Spans<S> {
         key: Option<&Key>,
         range: Range<Position>,
     ) -> Result<u64, Error> {
-        self.0.count_events(tenant, topic, key, range).await
+        timed!(self.count_events(tenant, topic, key, range))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant, %event_id, position = field::Empty))]
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error> {
-        let found = self.0.find(tenant, event_id).await?;
+        let found = timed!(self.find(tenant, event_id))?;
         note_position(found.as_ref().map(|event| event.position));
         Ok(found)
     }
 
     #[instrument(level = "debug", skip_all, fields(%lane, since = since.at))]
     async fn changed_since(&self, lane: Lane, since: ChangeToken) -> Result<Changed, Error> {
-        self.0.changed_since(lane, since).await
+        timed!(self.changed_since(lane, since))
     }
 }
 
@@ -105,7 +136,7 @@ impl<S: Store> Log for Spans<S> {
 impl<S: Store> Cursors for Spans<S> {
     #[instrument(level = "debug", skip_all, fields(%tenant, %follower, position = field::Empty))]
     async fn load(&self, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error> {
-        let cursor = self.0.load(tenant, follower).await?;
+        let cursor = timed!(self.load(tenant, follower))?;
         note_position(cursor.map(|cursor| cursor.position));
         Ok(cursor)
     }
@@ -116,12 +147,12 @@ impl<S: Store> Cursors for Spans<S> {
         lane: Lane,
         follower: &Follower,
     ) -> Result<Vec<(TenantId, Cursor)>, Error> {
-        self.0.load_lane(lane, follower).await
+        timed!(self.load_lane(lane, follower))
     }
 
     #[instrument(level = "debug", skip_all, fields(%follower, events = field::Empty))]
     async fn lag(&self, follower: &Follower) -> Result<Lag, Error> {
-        let lag = self.0.lag(follower).await?;
+        let lag = timed!(self.lag(follower))?;
         Span::current().record("events", lag.events);
         Ok(lag)
     }
@@ -137,7 +168,7 @@ impl<S: Store> Cursors for Spans<S> {
         follower: &Follower,
         to: &[(TenantId, Cursor)],
     ) -> Result<LeaseCheck, Error> {
-        self.0.checkpoint(lease, follower, to).await
+        timed!(self.checkpoint(lease, follower, to))
     }
 }
 
@@ -145,7 +176,7 @@ impl<S: Store> Cursors for Spans<S> {
 impl<S: Store> Tenants for Spans<S> {
     #[instrument(level = "debug", skip_all, fields(%tenant))]
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
-        self.0.enable_if_new(tenant, log_id).await
+        timed!(self.enable_if_new(tenant, log_id))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
@@ -155,7 +186,7 @@ impl<S: Store> Tenants for Spans<S> {
         log_id: LogId,
         by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
-        self.0.enable(tenant, log_id, by).await
+        timed!(self.enable(tenant, log_id, by))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
@@ -165,29 +196,29 @@ impl<S: Store> Tenants for Spans<S> {
         at: Time,
         by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
-        let done = self.0.disable(tenant, at, by).await?;
+        let done = timed!(self.disable(tenant, at, by))?;
         trail::told(by.filter(|_| done));
         Ok(done)
     }
 
     #[instrument(level = "debug", skip_all)]
     async fn count(&self) -> Result<usize, Error> {
-        self.0.count().await
+        timed!(self.count())
     }
 
     #[instrument(level = "debug", skip_all)]
     async fn list(&self) -> Result<Vec<TenantLog>, Error> {
-        self.0.list().await
+        timed!(self.list())
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
     async fn find_tenant(&self, tenant: &TenantId) -> Result<Option<TenantLog>, Error> {
-        self.0.find_tenant(tenant).await
+        timed!(self.find_tenant(tenant))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
     async fn incarnations(&self, tenant: &TenantId) -> Result<Incarnations, Error> {
-        self.0.incarnations(tenant).await
+        timed!(self.incarnations(tenant))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant, %old, %new, position = %at))]
@@ -198,7 +229,7 @@ impl<S: Store> Tenants for Spans<S> {
         new: LogId,
         at: Position,
     ) -> Result<bool, Error> {
-        self.0.rotate_log_id(tenant, old, new, at).await
+        timed!(self.rotate_log_id(tenant, old, new, at))
     }
 }
 
@@ -206,27 +237,27 @@ impl<S: Store> Tenants for Spans<S> {
 impl<S: Store> Leases for Spans<S> {
     #[instrument(level = "debug", skip_all, fields(lanes = wanted))]
     async fn lanes(&self, wanted: u16) -> Result<u16, Error> {
-        self.0.lanes(wanted).await
+        timed!(self.lanes(wanted))
     }
 
     #[instrument(level = "debug", skip_all, fields(%lane, %by))]
     async fn acquire(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
-        self.0.acquire(lane, by, ttl).await
+        timed!(self.acquire(lane, by, ttl))
     }
 
     #[instrument(level = "debug", skip_all, fields(%lane, %by))]
     async fn seize(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Lease, Error> {
-        self.0.seize(lane, by, ttl).await
+        timed!(self.seize(lane, by, ttl))
     }
 
     #[instrument(level = "debug", skip_all, fields(lane = %lease.lane, term = lease.term))]
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<LeaseCheck, Error> {
-        self.0.renew(lease, ttl).await
+        timed!(self.renew(lease, ttl))
     }
 
     #[instrument(level = "debug", skip_all, fields(lane = %lease.lane, term = lease.term))]
     async fn release(&self, lease: &Lease) -> Result<(), Error> {
-        self.0.release(lease).await
+        timed!(self.release(lease))
     }
 
     #[instrument(level = "debug", skip_all, fields(%replica, %instance))]
@@ -236,22 +267,22 @@ impl<S: Store> Leases for Spans<S> {
         instance: &str,
         ttl: Duration,
     ) -> Result<Option<String>, Error> {
-        self.0.heartbeat(replica, instance, ttl).await
+        timed!(self.heartbeat(replica, instance, ttl))
     }
 
     #[instrument(level = "debug", skip_all, fields(%replica))]
     async fn deregister(&self, replica: &str) -> Result<(), Error> {
-        self.0.deregister(replica).await
+        timed!(self.deregister(replica))
     }
 
     #[instrument(level = "debug", skip_all)]
     async fn members(&self) -> Result<Members, Error> {
-        self.0.members().await
+        timed!(self.members())
     }
 
     #[instrument(level = "debug", skip_all, fields(%by, lanes = lanes, moves = moves.len()))]
     async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error> {
-        self.0.resize(by, lanes, moves).await
+        timed!(self.resize(by, lanes, moves))
     }
 }
 
@@ -259,7 +290,7 @@ impl<S: Store> Leases for Spans<S> {
 impl<S: Store> Parking for Spans<S> {
     #[instrument(level = "debug", skip_all, fields(%tenant, %follower))]
     async fn parked(&self, tenant: &TenantId, follower: &Follower) -> Result<Vec<Parked>, Error> {
-        self.0.parked(tenant, follower).await
+        timed!(self.parked(tenant, follower))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant, %from, position = field::Empty))]
@@ -268,14 +299,14 @@ impl<S: Store> Parking for Spans<S> {
         tenant: &TenantId,
         from: Position,
     ) -> Result<(Option<Cursor>, Vec<Parked>), Error> {
-        let relayed = self.0.relayed(tenant, from).await?;
+        let relayed = timed!(self.relayed(tenant, from))?;
         note_position(relayed.0.map(|cursor| cursor.position));
         Ok(relayed)
     }
 
     #[instrument(level = "debug", skip_all, fields(%lane, %follower))]
     async fn parked_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<Parked>, Error> {
-        self.0.parked_lane(lane, follower).await
+        timed!(self.parked_lane(lane, follower))
     }
 
     #[instrument(level = "debug", skip_all, fields(%lane, %follower))]
@@ -284,7 +315,7 @@ impl<S: Store> Parking for Spans<S> {
         lane: Lane,
         follower: &Follower,
     ) -> Result<Vec<LogLedger>, Error> {
-        self.0.parking_ledgers(lane, follower).await
+        timed!(self.parking_ledgers(lane, follower))
     }
 
     #[instrument(
@@ -300,7 +331,7 @@ impl<S: Store> Parking for Spans<S> {
         follower: &Follower,
         transitions: &[Transition],
     ) -> Result<LeaseCheck, Error> {
-        self.0.write_transitions(lease, follower, transitions).await
+        timed!(self.write_transitions(lease, follower, transitions))
     }
 
     #[instrument(
@@ -316,42 +347,52 @@ impl<S: Store> Parking for Spans<S> {
         request: (Request, Option<&str>),
         by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
-        let done = self.0.request(tenant, follower, event_id, request, by).await?;
+        let done = timed!(self.request(tenant, follower, event_id, request, by))?;
         trail::told(by.filter(|_| done));
         Ok(done)
     }
 
     #[instrument(level = "debug", skip_all)]
     async fn event_counts(&self) -> Result<EventCounts, Error> {
-        self.0.event_counts().await
+        timed!(self.event_counts())
     }
 }
 
 #[async_trait]
 impl<S: Store> Store for Spans<S> {
     fn name(&self) -> &'static str {
-        self.0.name()
+        self.store.name()
+    }
+
+    fn observe(&self, calls: Arc<dyn Calls>) {
+        // A second observer is not told, since nobody has two.
+        let _ = self.calls.set(calls);
     }
 
     fn writers(&self) -> usize {
-        self.0.writers()
+        self.store.writers()
     }
 
     fn group_drafts_min(&self) -> usize {
-        self.0.group_drafts_min()
+        self.store.group_drafts_min()
     }
 
     fn event_bytes_max(&self) -> usize {
-        self.0.event_bytes_max()
+        self.store.event_bytes_max()
+    }
+
+    #[instrument(level = "debug", skip_all)]
+    async fn disk_bytes(&self) -> Result<u64, Error> {
+        timed!(self.disk_bytes())
     }
 
     #[instrument(level = "debug", skip_all)]
     async fn check(&self) -> Result<(), Error> {
-        self.0.check().await
+        timed!(self.check())
     }
 
     #[instrument(level = "debug", skip_all)]
     async fn close(&self) -> Result<(), Error> {
-        self.0.close().await
+        timed!(self.close())
     }
 }

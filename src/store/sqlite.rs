@@ -39,6 +39,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::columns::Columns;
 use super::{Access, Error, Store};
 use crate::clock::Clock;
 use connections::{Readers, Writer};
@@ -84,6 +85,14 @@ impl Store for Sqlite {
 
     fn writers(&self) -> usize {
         1
+    }
+
+    async fn disk_bytes(&self) -> Result<u64, Error> {
+        self.readers
+            .read(|reading| {
+                rows::get(reading, sql!("sqlite/disk_bytes.sql"), [], |row| row.count("bytes"))
+            })
+            .await
     }
 
     async fn check(&self) -> Result<(), Error> {

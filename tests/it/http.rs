@@ -8,6 +8,7 @@ mod heads;
 mod idle;
 #[cfg(feature = "services")]
 mod java;
+mod metrics;
 mod observed;
 mod operators;
 mod post;

@@ -2,10 +2,14 @@
 
 mod access;
 #[cfg(feature = "services")]
+mod alerts;
+#[cfg(feature = "services")]
 mod audit;
 #[cfg(feature = "services")]
 mod cluster;
 mod collisions;
+#[cfg(feature = "services")]
+mod dashboards;
 #[cfg(feature = "services")]
 mod descriptor;
 mod erasure;
@@ -18,6 +22,8 @@ mod hexkit;
 mod image;
 mod log;
 mod main_job;
+#[cfg(feature = "services")]
+mod metrics;
 #[cfg(feature = "services")]
 mod outage;
 #[cfg(feature = "services")]

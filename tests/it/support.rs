@@ -18,11 +18,17 @@ pub mod hexkit;
 pub mod ids;
 pub mod keycloak;
 pub mod malformed;
+#[cfg(feature = "services")]
+pub mod metrics;
+#[cfg(feature = "services")]
+pub mod observed;
 pub mod parking;
 #[cfg(feature = "services")]
 pub mod pem;
 #[cfg(feature = "services")]
 pub mod pod;
+#[cfg(feature = "services")]
+pub mod prometheus;
 pub mod raw_http;
 pub mod replays;
 pub mod restore;

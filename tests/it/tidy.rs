@@ -26,7 +26,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("sink", &["domain", "mongodb_client"]),
     ("shares", &["domain"]),
     ("quota", &["domain", "clock"]),
-    ("intake", &["domain", "clock", "shares", "store", "tasks"]),
+    ("intake", &["domain", "clock", "shares", "store", "metrics", "tasks"]),
     ("metrics", &["domain", "store"]),
     ("follow", &["domain", "clock", "store", "sink", "health", "metrics", "tasks"]),
     ("subscribe", &["domain", "store", "metrics", "tasks"]),

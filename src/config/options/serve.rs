@@ -74,6 +74,9 @@ pub struct LimitsOptions {
         value_parser = whole::<usize, BODY_BYTES_MIN, BYTES_MAX>
     )]
     pub http_bodies_bytes_max: usize,
+    /// The most tenants that the metrics name, those that have posted most; 0 for none.
+    #[arg(long, env, default_value_t = 0, value_parser = whole::<usize, 0, 1_000>)]
+    pub metrics_tenants_max: usize,
     /// The most bytes of changes that may wait for the store.
     #[arg(
         long, env, default_value_t = 128 << 20,

@@ -56,6 +56,7 @@ impl LaneWork {
             transitions.push(transition);
         }
         lane.write_transitions(lease, &transitions).await?;
+        lane.deps.metrics.parked(&lane.follower, transitions.len());
         Ok(Step::TakeOver)
     }
 }

@@ -5,6 +5,7 @@
 //! gone.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::end::End;
 use super::takeover;
@@ -75,14 +76,14 @@ impl SinkLane {
         &self,
         lease: &Lease,
     ) -> Result<(Box<dyn Publisher>, LaneState), End> {
-        let taken = self.sink.take_over(self.lane, lease.term).await?;
-        let (deps, follower) = (&self.deps, &self.follower);
+        let (deps, follower, begun) = (&self.deps, &self.follower, Instant::now());
+        let taken = self.called("take_over", self.sink.take_over(self.lane, lease.term)).await?;
         let mut state = takeover::resume(deps, lease, &*self.sink, taken.cursors).await?;
         self.persist_parking(lease, &mut state).await?;
         let cursors = state.logs.cursors();
         self.checkpoint(lease, &cursors).await?;
         deps.health.healthy(&self.component());
-        deps.metrics.taken_over(follower);
+        deps.metrics.taken_over(follower, begun.elapsed());
         tracing::info!(lane = %self.lane, %follower, tenants = cursors.len(), "took the lane over");
         Ok((taken.publisher, state))
     }
@@ -91,7 +92,7 @@ impl SinkLane {
     /// cursors of their logs, and tells the store that it has.
     pub(super) async fn pass(&self, lease: &Lease, purges: &[Purge]) -> Result<(), End> {
         let Self { deps, sink, follower, lane, .. } = self;
-        let taken = sink.take_over(*lane, lease.term).await?;
+        let taken = self.called("take_over", sink.take_over(*lane, lease.term)).await?;
         let cursors = purge::cursors_of(&*deps.store, purges, &taken.cursors).await?;
         if !cursors.is_empty() {
             taken.publisher.forget(&cursors).await?;
@@ -120,8 +121,27 @@ impl SinkLane {
         page: &Arc<Page>,
     ) -> Result<Box<dyn Publisher>, Refusal> {
         unnamed::refuse(&self.deps, &*self.sink, page).await.map_err(Refusal::Ensure)?;
-        self.sink.ensure(&self.specs(page)).await.map_err(Refusal::Ensure)?;
-        publisher.publish(page.clone()).await.map_err(Refusal::Publish)
+        let specs = self.specs(page);
+        self.called("ensure", self.sink.ensure(&specs)).await.map_err(Refusal::Ensure)?;
+        let published = self.called("publish", publisher.publish(page.clone())).await;
+        let publisher = published.map_err(Refusal::Publish)?;
+        let events = || page.slices.iter().flat_map(|slice| &slice.events);
+        let bytes = events().map(|event| event.payload.len()).sum();
+        self.deps.metrics.page_published(&self.follower, events().count(), bytes);
+        Ok(publisher)
+    }
+
+    /// Waits for a call of the sink, and counts it.
+    async fn called<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, sink::Error>>,
+    ) -> Result<T, sink::Error> {
+        let begun = Instant::now();
+        let done = call.await;
+        let error = done.as_ref().err().map(sink::Error::label);
+        self.deps.metrics.sink_called(&self.follower, operation, begun.elapsed(), error);
+        done
     }
 
     /// Writes the transitions that the parking has made.

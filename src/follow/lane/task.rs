@@ -125,7 +125,8 @@ impl<S: Fn(Want) + Send + Sync + 'static> Task for LaneTask<S> {
             Err(end) => {
                 self.work.session = None;
                 if matches!(end, End::Sink(sink::Error::Fenced(_))) {
-                    let SinkLane { deps, sink, .. } = &self.work.lane;
+                    let SinkLane { deps, sink, follower, .. } = &self.work.lane;
+                    deps.metrics.fenced(follower);
                     self.work.rivals.fenced(deps, &**sink, &lease).await;
                 }
                 (self.says)(Want::Pause);

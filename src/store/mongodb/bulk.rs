@@ -3,7 +3,7 @@
 //! The files of this adapter use them to read or write many rows in as few calls as possible.
 
 use ::mongodb::action::Aggregate;
-use ::mongodb::bson::{Document, RawDocumentBuf, doc};
+use ::mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use ::mongodb::error::Error as Cause;
 use ::mongodb::options::ReadConcern;
 use ::mongodb::{ClientSession, Database};
@@ -99,6 +99,18 @@ pub(super) async fn merge(
         }
     }
     Ok(())
+}
+
+/// Returns the bytes on disk of the database that has these rows, with its indexes.
+pub(super) async fn disk_bytes(any: &Rows) -> Result<u64, Error> {
+    let answer = reading(database(any).run_command(doc! { "dbStats": 1 })).await?;
+    let bytes = answer.get("totalSize").and_then(|bytes| match bytes {
+        Bson::Double(bytes) => Some(*bytes as u64),
+        Bson::Int64(bytes) => u64::try_from(*bytes).ok(),
+        Bson::Int32(bytes) => u64::try_from(*bytes).ok(),
+        _ => None,
+    });
+    bytes.ok_or_else(|| Error::Corrupt("the answer of dbStats has no size".to_owned()))
 }
 
 fn database(rows: &Rows) -> Database {

@@ -22,17 +22,17 @@ impl<S: Store> Erasures for Spans<S> {
         tenant: &TenantId,
         topics: &[(Subject, Topic)],
     ) -> Result<(), Error> {
-        self.0.note_topics(tenant, topics).await
+        timed!(self.note_topics(tenant, topics))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
     async fn topics_of(&self, tenant: &TenantId, subject: &Subject) -> Result<Vec<Topic>, Error> {
-        self.0.topics_of(tenant, subject).await
+        timed!(self.topics_of(tenant, subject))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
     async fn all_topics_of(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
-        self.0.all_topics_of(tenant).await
+        timed!(self.all_topics_of(tenant))
     }
 
     #[instrument(
@@ -41,14 +41,14 @@ impl<S: Store> Erasures for Spans<S> {
         fields(tenant = %erasure.tenant, id = %erasure.id)
     )]
     async fn add_erasure(&self, erasure: &Erasure, by: Option<&TrailEntry>) -> Result<bool, Error> {
-        let done = self.0.add_erasure(erasure, by).await?;
+        let done = timed!(self.add_erasure(erasure, by))?;
         trail::told(by.filter(|_| done));
         Ok(done)
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
     async fn erasures(&self, tenant: &TenantId) -> Result<Vec<Erasure>, Error> {
-        self.0.erasures(tenant).await
+        timed!(self.erasures(tenant))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant, %id))]
@@ -57,12 +57,12 @@ impl<S: Store> Erasures for Spans<S> {
         tenant: &TenantId,
         id: ErasureId,
     ) -> Result<Option<Erasure>, Error> {
-        self.0.find_erasure(tenant, id).await
+        timed!(self.find_erasure(tenant, id))
     }
 
     #[instrument(level = "debug", skip_all)]
     async fn open_erasures(&self) -> Result<Vec<Erasure>, Error> {
-        self.0.open_erasures().await
+        timed!(self.open_erasures())
     }
 
     #[instrument(
@@ -73,7 +73,7 @@ impl<S: Store> Erasures for Spans<S> {
         )
     )]
     async fn erase(&self, step: &ErasureStep) -> Result<u64, Error> {
-        let emptied = self.0.erase(step).await?;
+        let emptied = timed!(self.erase(step))?;
         Span::current().record("emptied", emptied);
         Ok(emptied)
     }
@@ -85,11 +85,11 @@ impl<S: Store> Erasures for Spans<S> {
         id: ErasureId,
         at: Time,
     ) -> Result<bool, Error> {
-        self.0.complete_erasure(tenant, id, at).await
+        timed!(self.complete_erasure(tenant, id, at))
     }
 
     #[instrument(level = "debug", skip_all)]
     async fn scrub(&self) -> Result<bool, Error> {
-        self.0.scrub().await
+        timed!(self.scrub())
     }
 }

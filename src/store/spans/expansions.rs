@@ -12,7 +12,7 @@ use crate::store::{Error, ExpansionStep, Expansions, Store};
 impl<S: Store> Expansions for Spans<S> {
     #[instrument(level = "debug", skip_all, fields(%tenant))]
     async fn expansions(&self, tenant: &TenantId) -> Result<Vec<Expansion>, Error> {
-        self.0.expansions(tenant).await
+        timed!(self.expansions(tenant))
     }
 
     #[instrument(
@@ -24,7 +24,7 @@ impl<S: Store> Expansions for Spans<S> {
         )
     )]
     async fn expand(&self, step: &ExpansionStep) -> Result<u64, Error> {
-        let appended = self.0.expand(step).await?;
+        let appended = timed!(self.expand(step))?;
         Span::current().record("appended", appended);
         Ok(appended)
     }

@@ -20,12 +20,12 @@ impl<S: Store> Purges for Spans<S> {
         published_by: Option<&[Follower]>,
         by: Option<&TrailEntry>,
     ) -> Result<PurgeStart, Error> {
-        self.0.begin_purge(tenant, at, published_by, by).await
+        timed!(self.begin_purge(tenant, at, published_by, by))
     }
 
     #[instrument(level = "debug", skip_all)]
     async fn purges(&self) -> Result<Vec<Purge>, Error> {
-        self.0.purges().await
+        timed!(self.purges())
     }
 
     #[instrument(
@@ -39,21 +39,21 @@ impl<S: Store> Purges for Spans<S> {
         follower: &Follower,
         purge: &Purge,
     ) -> Result<LeaseCheck, Error> {
-        self.0.pass_purge(lease, follower, purge).await
+        timed!(self.pass_purge(lease, follower, purge))
     }
 
     #[instrument(level = "debug", skip_all, fields(%follower, tenant = %purge.tenant))]
     async fn note_removed(&self, follower: &Follower, purge: &Purge) -> Result<(), Error> {
-        self.0.note_removed(follower, purge).await
+        timed!(self.note_removed(follower, purge))
     }
 
     #[instrument(level = "debug", skip_all, fields(tenant = %purge.tenant, max))]
     async fn purge_step(&self, purge: &Purge, max: usize) -> Result<bool, Error> {
-        self.0.purge_step(purge, max).await
+        timed!(self.purge_step(purge, max))
     }
 
     #[instrument(level = "debug", skip_all, fields(tenant = %purge.tenant))]
     async fn end_purge(&self, purge: &Purge, at: Time) -> Result<bool, Error> {
-        self.0.end_purge(purge, at).await
+        timed!(self.end_purge(purge, at))
     }
 }

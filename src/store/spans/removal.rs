@@ -16,17 +16,17 @@ use crate::store::{Error, LogEntry, Removal, RemovalStep, Stand, Store, TopicRan
 impl<S: Store> Removal for Spans<S> {
     #[instrument(level = "debug", skip_all, fields(%tenant))]
     async fn floors(&self, tenant: &TenantId) -> Result<Floors, Error> {
-        self.0.floors(tenant).await
+        timed!(self.floors(tenant))
     }
 
     #[instrument(level = "debug", skip_all, fields(%follower))]
     async fn know_sink(&self, follower: &Follower) -> Result<(), Error> {
-        self.0.know_sink(follower).await
+        timed!(self.know_sink(follower))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
     async fn stands(&self, tenant: &TenantId) -> Result<Vec<Stand>, Error> {
-        self.0.stands(tenant).await
+        timed!(self.stands(tenant))
     }
 
     #[instrument(
@@ -35,7 +35,7 @@ impl<S: Store> Removal for Spans<S> {
         fields(tenant = %range.tenant, topic = %range.topic, after = %range.after, max)
     )]
     async fn entries(&self, range: &TopicRange, max: usize) -> Result<Vec<LogEntry>, Error> {
-        self.0.entries(range, max).await
+        timed!(self.entries(range, max))
     }
 
     #[instrument(
@@ -49,7 +49,7 @@ impl<S: Store> Removal for Spans<S> {
         keys: &[Key],
         each_max: usize,
     ) -> Result<Vec<LogEntry>, Error> {
-        self.0.newest_of_keys(range, keys, each_max).await
+        timed!(self.newest_of_keys(range, keys, each_max))
     }
 
     #[instrument(
@@ -58,7 +58,7 @@ impl<S: Store> Removal for Spans<S> {
         fields(tenant = %range.tenant, topic = %range.topic, after = %range.after)
     )]
     async fn weigh(&self, range: &TopicRange, earlier_than: Time) -> Result<Weight, Error> {
-        self.0.weigh(range, earlier_than).await
+        timed!(self.weigh(range, earlier_than))
     }
 
     #[instrument(
@@ -70,7 +70,7 @@ impl<S: Store> Removal for Spans<S> {
         )
     )]
     async fn remove(&self, step: &RemovalStep) -> Result<Option<u64>, Error> {
-        let removed = self.0.remove(step).await?;
+        let removed = timed!(self.remove(step))?;
         if let Some(removed) = removed {
             Span::current().record("removed", removed);
         }
@@ -79,7 +79,7 @@ impl<S: Store> Removal for Spans<S> {
 
     #[instrument(level = "debug", skip_all, fields(%tenant, %before, max))]
     async fn forget_ids(&self, tenant: &TenantId, before: Time, max: usize) -> Result<u64, Error> {
-        self.0.forget_ids(tenant, before, max).await
+        timed!(self.forget_ids(tenant, before, max))
     }
 
     #[instrument(level = "debug", skip_all, fields(%follower))]
@@ -89,7 +89,7 @@ impl<S: Store> Removal for Spans<S> {
         of: Option<&TenantId>,
         by: Option<&TrailEntry>,
     ) -> Result<Option<u64>, Error> {
-        let logs = self.0.forget_follower(follower, of, by).await?;
+        let logs = timed!(self.forget_follower(follower, of, by))?;
         trail::told(by.filter(|_| logs.is_some()));
         Ok(logs)
     }

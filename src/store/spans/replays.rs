@@ -21,24 +21,24 @@ impl<S: Store> Replays for Spans<S> {
         fields(tenant = %replay.tenant, id = %replay.id, number = replay.number)
     )]
     async fn add_replay(&self, replay: &Replay, by: Option<&TrailEntry>) -> Result<bool, Error> {
-        let done = self.0.add_replay(replay, by).await?;
+        let done = timed!(self.add_replay(replay, by))?;
         trail::told(by.filter(|_| done));
         Ok(done)
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
     async fn replays(&self, tenant: &TenantId) -> Result<Vec<Replay>, Error> {
-        self.0.replays(tenant).await
+        timed!(self.replays(tenant))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant, %id))]
     async fn find_replay(&self, tenant: &TenantId, id: ReplayId) -> Result<Option<Replay>, Error> {
-        self.0.find_replay(tenant, id).await
+        timed!(self.find_replay(tenant, id))
     }
 
     #[instrument(level = "debug", skip_all, fields(%lane))]
     async fn open_replays(&self, lane: Lane) -> Result<Vec<Replay>, Error> {
-        self.0.open_replays(lane).await
+        timed!(self.open_replays(lane))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant, %id, wish = wish.0.as_str()))]
@@ -50,7 +50,7 @@ impl<S: Store> Replays for Spans<S> {
         rate: Option<Rate>,
         by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
-        let done = self.0.wish_replay(tenant, id, wish, rate, by).await?;
+        let done = timed!(self.wish_replay(tenant, id, wish, rate, by))?;
         trail::told(by.filter(|_| done));
         Ok(done)
     }
@@ -66,7 +66,7 @@ impl<S: Store> Replays for Spans<S> {
         tenant: &TenantId,
         number: u64,
     ) -> Result<Option<Replay>, Error> {
-        self.0.claim_replay(lease, tenant, number).await
+        timed!(self.claim_replay(lease, tenant, number))
     }
 
     #[instrument(
@@ -81,11 +81,11 @@ impl<S: Store> Replays for Spans<S> {
         )
     )]
     async fn write_replay(&self, lease: &Lease, replay: &Replay) -> Result<LeaseCheck, Error> {
-        self.0.write_replay(lease, replay).await
+        timed!(self.write_replay(lease, replay))
     }
 
     #[instrument(level = "debug", skip_all, fields(%before))]
     async fn drop_replays(&self, before: Time) -> Result<u64, Error> {
-        self.0.drop_replays(before).await
+        timed!(self.drop_replays(before))
     }
 }

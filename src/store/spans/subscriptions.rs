@@ -17,7 +17,7 @@ impl<S: Store> Subscriptions for Spans<S> {
         &self,
         tenant: Option<&TenantId>,
     ) -> Result<Vec<(FoundSubscription, Lag)>, Error> {
-        self.0.list_subscriptions(tenant).await
+        timed!(self.list_subscriptions(tenant))
     }
 
     #[instrument(level = "debug", skip_all, fields(groups = names.len()))]
@@ -25,7 +25,7 @@ impl<S: Store> Subscriptions for Spans<S> {
         &self,
         names: &[(TenantId, Group)],
     ) -> Result<Vec<FoundSubscription>, Error> {
-        self.0.find_subscriptions(names).await
+        timed!(self.find_subscriptions(names))
     }
 
     #[instrument(level = "debug", skip_all, fields(changes = changes.len()))]
@@ -33,7 +33,7 @@ impl<S: Store> Subscriptions for Spans<S> {
         &self,
         changes: &[SubscriptionChange],
     ) -> Result<Vec<bool>, Error> {
-        let written = self.0.change_subscriptions(changes).await?;
+        let written = timed!(self.change_subscriptions(changes))?;
         let done = changes.iter().zip(&written).filter(|(_, written)| **written);
         done.for_each(|(change, _)| trail::told(change.by.as_ref()));
         Ok(written)
@@ -44,15 +44,15 @@ impl<S: Store> Subscriptions for Spans<S> {
 impl<S: Store> Watch for Spans<S> {
     #[instrument(level = "debug", skip_all)]
     async fn watch(&self) -> Result<Option<Box<dyn Growth>>, Error> {
-        self.0.watch().await
+        timed!(self.watch())
     }
 
     fn announces(&self) -> bool {
-        self.0.announces()
+        self.store.announces()
     }
 
     #[instrument(level = "debug", skip_all, fields(tenants = tenants.len()))]
     async fn announce(&self, tenants: &[TenantId]) -> Result<(), Error> {
-        self.0.announce(tenants).await
+        timed!(self.announce(tenants))
     }
 }

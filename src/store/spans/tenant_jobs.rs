@@ -15,7 +15,7 @@ use crate::store::{Error, Store, TenantJobs};
 impl<S: Store> TenantJobs for Spans<S> {
     #[instrument(level = "debug", skip_all, fields(tenant = %job.tenant, id = %job.id))]
     async fn add_tenant_job(&self, job: &TenantJob) -> Result<(), Error> {
-        self.0.add_tenant_job(job).await
+        timed!(self.add_tenant_job(job))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant, %id))]
@@ -24,12 +24,12 @@ impl<S: Store> TenantJobs for Spans<S> {
         tenant: &TenantId,
         id: TenantJobId,
     ) -> Result<Option<TenantJob>, Error> {
-        self.0.find_tenant_job(tenant, id).await
+        timed!(self.find_tenant_job(tenant, id))
     }
 
     #[instrument(level = "debug", skip_all)]
     async fn open_tenant_jobs(&self) -> Result<Vec<TenantJob>, Error> {
-        self.0.open_tenant_jobs().await
+        timed!(self.open_tenant_jobs())
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant, %id))]
@@ -39,16 +39,16 @@ impl<S: Store> TenantJobs for Spans<S> {
         id: TenantJobId,
         progress: &JobProgress,
     ) -> Result<(), Error> {
-        self.0.write_tenant_job(tenant, id, progress).await
+        timed!(self.write_tenant_job(tenant, id, progress))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant, %id))]
     async fn remove_tenant_job(&self, tenant: &TenantId, id: TenantJobId) -> Result<bool, Error> {
-        self.0.remove_tenant_job(tenant, id).await
+        timed!(self.remove_tenant_job(tenant, id))
     }
 
     #[instrument(level = "debug", skip_all, fields(%before))]
     async fn drop_tenant_jobs(&self, before: Time) -> Result<(), Error> {
-        self.0.drop_tenant_jobs(before).await
+        timed!(self.drop_tenant_jobs(before))
     }
 }

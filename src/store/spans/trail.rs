@@ -15,19 +15,19 @@ use crate::store::{Error, Store, Trail, TrailScan};
 impl<S: Store> Trail for Spans<S> {
     #[instrument(level = "debug", skip_all, fields(act = %entry.act))]
     async fn add_trail(&self, entry: &TrailEntry) -> Result<(), Error> {
-        self.0.add_trail(entry).await?;
+        timed!(self.add_trail(entry))?;
         told(Some(entry));
         Ok(())
     }
 
     #[instrument(level = "debug", skip_all)]
     async fn trail(&self, scan: &TrailScan) -> Result<Vec<TrailRow>, Error> {
-        self.0.trail(scan).await
+        timed!(self.trail(scan))
     }
 
     #[instrument(level = "debug", skip_all, fields(%before, max))]
     async fn drop_trail(&self, before: Time, max: usize) -> Result<u64, Error> {
-        self.0.drop_trail(before, max).await
+        timed!(self.drop_trail(before, max))
     }
 }
 

@@ -161,7 +161,7 @@ async fn a_tenant_may_not_fill_the_queue_of_all() {
     let shared: Arc<dyn Store> = commits.store.clone();
     let config = Config { tenant_bytes_max: 3000, queue_bytes_max: 10_000, ..Config::default() };
     let (intake, _writers) =
-        GroupCommit::start(&config, &shared, &(Arc::new(|_: &_, _| {}) as Wake));
+        GroupCommit::start(&config, &shared, &Arc::default(), &(Arc::new(|_: &_, _| {}) as Wake));
     let intake = Arc::new(intake);
     commits.store.set(Mode::Holding);
     let large = |id| {
@@ -191,7 +191,7 @@ async fn held(config: Config) -> (Commits, Arc<GroupCommit>, event_gateway::inta
     let shared: Arc<dyn Store> = commits.store.clone();
     let woken = commits.woken.clone();
     let wake: Wake = Arc::new(move |_: &_, lane| woken.lock().unwrap().push(lane));
-    let (intake, writers) = GroupCommit::start(&config, &shared, &wake);
+    let (intake, writers) = GroupCommit::start(&config, &shared, &Arc::default(), &wake);
     commits.store.set(Mode::Holding);
     let intake = Arc::new(intake);
     drop(submitted(&intake, &diku(), 1));

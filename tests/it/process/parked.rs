@@ -100,8 +100,10 @@ async fn a_record_that_kafka_refuses_is_parked_until_it_is_released() {
     ] {
         assert!(told.lines().any(|told| told == line), "{line} is not in {told}");
     }
-    let failures = "event_gateway_page_failures_total{cause=\"isolate\",follower=\"relay\"}";
-    assert!(told.contains(failures), "{told}");
+    let failures = "event_gateway_page_failures_total{cause=\"isolate\",follower=\"relay\"} ";
+    let failures = told.lines().find_map(|line| line.strip_prefix(failures));
+    assert!(failures.is_some_and(|failures| failures != "0"), "{told}");
+    assert!(told.contains("event_gateway_parks_total{follower=\"relay\"} 1\n"), "{told}");
 
     kafka::set(&kafka::address(), &topic, "max.message.bytes", "1048588").await;
     let id = parked["id"].as_str().unwrap().to_owned();

@@ -41,6 +41,7 @@ async fn end(sinks: Vec<sink::Config>, panicking: Call) -> anyhow::Result<()> {
         replay_pause_max: Duration::from_secs(86_400),
         replay_keep: Duration::from_secs(86_400),
         removal: Default::default(),
+        metrics_tenants_max: 0,
         added_files: Arc::new(AddedFiles::new(settings.clone(), folder.path().into(), read)),
         settings,
         http: Setup::new().http,

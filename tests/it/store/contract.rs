@@ -64,7 +64,8 @@ macro_rules! contract {
                 an_append_survives_reopening
                 payloads_and_headers_come_back_byte_for_byte
                 an_event_is_found_by_its_id_in_its_own_tenant_only
-                a_store_that_works_passes_its_check;
+                a_store_that_works_passes_its_check
+                a_store_tells_how_much_it_has_on_disk;
             idempotency:
                 the_same_content_gets_its_first_receipt_again
                 a_repeated_event_keeps_its_first_headers

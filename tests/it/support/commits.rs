@@ -48,7 +48,8 @@ impl Commits {
             move |_: &TenantId, lane| woken.lock().unwrap().push(lane)
         });
         let shared: Arc<dyn Store> = store.clone();
-        let (intake, writers) = GroupCommit::start(&Config::default(), &shared, &wake);
+        let (intake, writers) =
+            GroupCommit::start(&Config::default(), &shared, &Arc::default(), &wake);
         Self { _folder: folder, store, intake: Arc::new(intake), writers, woken }
     }
 

@@ -388,6 +388,10 @@ impl Store for FaultyStore {
         self.inner.event_bytes_max()
     }
 
+    async fn disk_bytes(&self) -> Result<u64, Error> {
+        self.through(Call::Other, self.inner.disk_bytes()).await
+    }
+
     async fn check(&self) -> Result<(), Error> {
         self.through(Call::Check, self.inner.check()).await
     }

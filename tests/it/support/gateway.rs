@@ -52,6 +52,8 @@ pub struct Setup {
     pub http: http::Config,
     pub intake: intake::Config,
     pub quota: Quota,
+    /// The most tenants that the metrics name.
+    pub metrics_tenants_max: usize,
     followers: Vec<Follower>,
     around: Around,
     clock: Arc<dyn Clock>,
@@ -85,6 +87,7 @@ impl Setup {
             http,
             intake: intake::Config { record_bytes_max: 64 << 10, ..intake::Config::default() },
             quota: Quota::NONE,
+            metrics_tenants_max: 0,
             followers: Vec::new(),
             around: Box::new(|store| store),
             clock: Arc::new(System),
@@ -130,11 +133,17 @@ impl Setup {
         let settings = Arc::new(settings());
         let quotas = Quotas::new(self.quota, settings.clone(), self.clock.clone());
         let (metrics, closing) = (Arc::<Metrics>::default(), CancellationToken::new());
+        store.observe(metrics.clone());
+        metrics.limit_tenants(self.metrics_tenants_max);
         let (subscribe, subscriptions) = subscribing(&seen, &settings, &metrics, &closing);
         let grown = subscribe.grown();
         let wake: Wake = Arc::new(move |tenant, _| grown.tell(tenant));
-        let deps =
-            IntakeDeps { store: seen.clone(), settings: settings.clone(), clock: clock.clone() };
+        let deps = IntakeDeps {
+            store: seen.clone(),
+            settings: settings.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+        };
         let (intake, writers) = Intake::start(&self.intake, deps, &wake);
         let (pages, ticks) = watch::channel(());
         let health = Arc::new(Health::default());

@@ -173,3 +173,9 @@ pub async fn a_store_that_works_passes_its_check<B: StoreFixture>() {
     opened.store.check().await.unwrap();
     assert!(opened.store.writers() >= 1);
 }
+
+/// Some servers learn late how large their files are.
+pub async fn a_store_tells_how_much_it_has_on_disk<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
+    assert!(store.disk_bytes().await.unwrap() > 4_096);
+}

@@ -18,8 +18,12 @@ const CHOKES: [u128; 4] = [7, 8, 21, 50];
 pub async fn what_the_store_can_t_take_fails_alone<B: Choke>() {
     let opened = OpenStore::<B>::new().await;
     opened.fixture.choke().await;
-    let (intake, writers) =
-        GroupCommit::start(&Config::default(), &opened.store, &(Arc::new(|_: &_, _| {}) as Wake));
+    let (intake, writers) = GroupCommit::start(
+        &Config::default(),
+        &opened.store,
+        &Arc::default(),
+        &(Arc::new(|_: &_, _| {}) as Wake),
+    );
     let intake = Arc::new(intake);
     let submitted: Vec<_> = (1..=BATCHES)
         .map(|id| {

@@ -1,0 +1,118 @@
+//! The metric of single tenants, of which an operator says how many have a label: by default none.
+//!
+//! `intake` counts here. A tenant costs a few bytes of memory, and a label only if it is among
+//! those that have posted most.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use prometheus_client::metrics::counter::Counter;
+
+use super::Metrics;
+use super::catalogue::{Catalogue, Declared, Label, Labelled};
+use crate::domain::tenant::TenantId;
+
+const EVENTS: Declared<1> = Declared::replica(
+    "event_gateway_tenant_events",
+    "events",
+    "Events of accepted batches by tenant, of the tenants that have posted most",
+)
+.by([Label::described("tenant", "a tenant, of `METRICS_TENANTS_MAX` at most")])
+.note("Absent while `METRICS_TENANTS_MAX` is 0, as it is by default");
+
+/// The metric of single tenants.
+pub(super) struct TenantMetrics {
+    max: AtomicUsize,
+    accepted: RwLock<HashMap<TenantId, AtomicU64>>,
+    events: Labelled<1, Counter>,
+}
+
+impl TenantMetrics {
+    pub(super) fn new(all: &mut Catalogue) -> Self {
+        Self { max: AtomicUsize::new(0), accepted: RwLock::default(), events: all.counters(EVENTS) }
+    }
+
+    /// Counts events of a tenant, if any tenant has a label.
+    pub(super) fn accepted(&self, tenant: &TenantId, events: u64) {
+        if self.max.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let known = self.accepted.read().unwrap_or_else(|lock| lock.into_inner());
+        if let Some(count) = known.get(tenant) {
+            count.fetch_add(events, Ordering::Relaxed);
+            return;
+        }
+        drop(known);
+        let mut known = self.accepted.write().unwrap_or_else(|lock| lock.into_inner());
+        let count = known.entry(tenant.clone()).or_default();
+        count.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// Gives labels to the tenants that have posted most.
+    pub(super) fn show(&self) {
+        let max = self.max.load(Ordering::Relaxed);
+        let known = self.accepted.read().unwrap_or_else(|lock| lock.into_inner());
+        let mut counts: Vec<_> =
+            known.iter().map(|(tenant, count)| (count.load(Ordering::Relaxed), tenant)).collect();
+        counts.sort_unstable_by_key(|(count, tenant)| (Reverse(*count), tenant.as_str()));
+        self.events.clear();
+        for (count, tenant) in counts.into_iter().take(max) {
+            self.events.with([tenant.to_string().into()]).inc_by(count);
+        }
+    }
+}
+
+impl Metrics {
+    /// Sets how many tenants may have a label.
+    pub fn limit_tenants(&self, max: usize) {
+        self.tenants.max.store(max, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::tenant::TenantId;
+    use crate::metrics::Metrics;
+
+    fn labelled(metrics: &Metrics) -> Vec<String> {
+        let text = metrics.text();
+        let lines =
+            text.lines().filter_map(|line| line.strip_prefix("event_gateway_tenant_events"));
+        let mut lines: Vec<_> = lines.map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
+    }
+
+    fn posted(metrics: &Metrics) {
+        for number in 0..1_000 {
+            let tenant = TenantId::parse(&format!("tenant{number}")).unwrap();
+            metrics.batch_accepted(&tenant, number + 1, false);
+        }
+    }
+
+    #[test]
+    fn a_thousand_tenants_have_no_label_unless_an_operator_wants_some() {
+        let metrics = Metrics::default();
+        posted(&metrics);
+        let lines = labelled(&metrics);
+        assert!(lines.is_empty(), "{lines:?}");
+    }
+
+    #[test]
+    fn of_a_thousand_tenants_those_that_have_posted_most_have_a_label() {
+        let metrics = Metrics::default();
+        metrics.limit_tenants(2);
+        posted(&metrics);
+        assert_eq!(
+            labelled(&metrics),
+            [r#"_total{tenant="tenant998"} 999"#, r#"_total{tenant="tenant999"} 1000"#]
+        );
+        metrics.batch_accepted(&TenantId::parse("tenant0").unwrap(), 5_000, false);
+        assert_eq!(
+            labelled(&metrics),
+            [r#"_total{tenant="tenant0"} 5001"#, r#"_total{tenant="tenant999"} 1000"#]
+        );
+    }
+}
