@@ -213,7 +213,7 @@ fn http_config(options: &AuthOptions, auth: http::Auth, limits: &LimitsOptions) 
         head_timeout: Duration::from_secs(10),
         answer_timeout: Duration::from_secs(30),
         body_timeout: Duration::from_secs(limits.http_body_timeout_s),
-        batch_changes_max: 1000,
+        batch_changes_max: http::BATCH_CHANGES_MAX,
         reads_max: 2,
         turns_max: 256,
         tenant_turns_max: 32,

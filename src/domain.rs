@@ -61,6 +61,9 @@ pub struct Invalid {
     pub rule: &'static str,
 }
 
+/// The form of a UUID that is written in the one way in which ids of the gateway's own are.
+pub const UUID_PATTERN: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
+
 /// Parses the UUID of a noun in the one way in which it is written: hyphenated, in lower case.
 pub(crate) fn hyphenated(what: &'static str, text: &str) -> Result<Uuid, Invalid> {
     let id = Uuid::parse_str(text).ok().filter(|id| id.to_string() == text);

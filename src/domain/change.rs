@@ -12,6 +12,9 @@ use super::object_reader::ObjectReader;
 use super::states::States;
 use super::violation::Violation;
 
+/// The members of a change.
+pub const MEMBERS: [&str; 6] = ["old", "new", "id", "eventId", "type", "headers"];
+
 /// Checks one posted object, `{old?, new?, id?, eventId?, type?, headers?}`; `at` is the JSON
 /// pointer to it. Returns its draft, with the module's own event id or else a new one; or every
 /// violation.
@@ -22,8 +25,7 @@ pub fn parse(
     posting: &Posting,
     new_id: impl FnOnce() -> EventId,
 ) -> Result<Draft, Vec<Violation>> {
-    const KNOWN: [&str; 6] = ["old", "new", "id", "eventId", "type", "headers"];
-    let mut members = ObjectReader::parse(item, &KNOWN, at)?;
+    let mut members = ObjectReader::parse(item, &MEMBERS, at)?;
     let states = states(&mut members);
     let key = states.as_ref().and_then(|states| members.keep(key(states, &entity.key, at)));
     let event_id = members.event_id();

@@ -7,9 +7,12 @@ use super::json::Raw;
 use super::object_reader::ObjectReader;
 use super::violation::Violation;
 
+/// The members of the body.
+pub const MEMBERS: [&str; 1] = ["eventId"];
+
 /// Returns the module's own event id, if the body has one; or every violation.
 pub fn parse(raw: &Raw) -> Result<Option<EventId>, Vec<Violation>> {
-    let mut members = ObjectReader::parse(raw, &["eventId"], "")?;
+    let mut members = ObjectReader::parse(raw, &MEMBERS, "")?;
     let event_id = members.event_id();
     members.finish(Some(event_id))
 }

@@ -41,6 +41,9 @@ impl fmt::Display for EntityName {
 pub struct EventName(String);
 
 impl EventName {
+    /// The form of a name, which the domain events' types have, too.
+    pub const PATTERN: &str = "^[A-Za-z][A-Za-z0-9_-]{0,62}$";
+
     /// Parses a name, and checks its rule.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';

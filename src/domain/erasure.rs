@@ -72,11 +72,13 @@ pub struct ErasureRequest {
 }
 
 impl ErasureRequest {
+    /// The members of a request.
+    pub const MEMBERS: [&str; 5] = ["producer", "entity", "event", "key", "reason"];
+
     /// Parses the body of a request, `{producer, entity, key, reason}`; `event` instead of `entity`
     /// names a process event.
     pub fn parse(raw: &Raw) -> Result<Self, Vec<Violation>> {
-        const KNOWN: [&str; 5] = ["producer", "entity", "event", "key", "reason"];
-        let mut members = ObjectReader::parse(raw, &KNOWN, "")?;
+        let mut members = ObjectReader::parse(raw, &Self::MEMBERS, "")?;
         for name in ["producer", "key", "reason"] {
             members.need(name, "missing", "must be given");
         }

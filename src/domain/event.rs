@@ -15,6 +15,10 @@ impl EventId {
     /// The id in a cursor at the start of a log, where no event stands.
     pub const NONE: Self = Self(Uuid::nil());
 
+    /// The form of an id as modules may write it.
+    pub const PATTERN: &str =
+        "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$";
+
     /// Wraps a UUID that the clock's room made.
     pub const fn new(id: Uuid) -> Self {
         Self(id)

@@ -16,10 +16,17 @@ use super::topic::Topic;
 pub struct TopicPattern(String);
 
 impl TopicPattern {
+    /// The form of a pattern, which is at most as long as a topic's name.
+    pub const PATTERN: &str = r"^(?!.*\*\*\*)[a-zA-Z0-9._*-]+$";
+
     /// Parses a pattern: nothing but a topic's characters and stars.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-*".contains(&b);
-        if text.is_empty() || text.len() > 249 || text.contains("***") || !text.bytes().all(legal) {
+        if text.is_empty()
+            || text.len() > Topic::BYTES_MAX
+            || text.contains("***")
+            || !text.bytes().all(legal)
+        {
             let rule =
                 "must have 1 to 249 of a-z A-Z 0-9 . _ - and *, ** for any run of characters";
             return Err(Invalid::new("topic pattern", text, rule));

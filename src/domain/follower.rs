@@ -11,14 +11,19 @@ use super::Invalid;
 pub struct Follower(String);
 
 impl Follower {
-    /// Returns the name of the live relay to Kafka.
+    /// The name of the live relay to Kafka.
+    pub const RELAY: &str = "relay";
+    /// The name of the sink that keeps hexkit's collection.
+    pub const HEXKIT: &str = "hexkit";
+
+    /// Returns the live relay to Kafka.
     pub fn relay() -> Self {
-        Self("relay".to_owned())
+        Self(Self::RELAY.to_owned())
     }
 
-    /// Returns the name of the sink that keeps hexkit's collection.
+    /// Returns the sink that keeps hexkit's collection.
     pub fn hexkit() -> Self {
-        Self("hexkit".to_owned())
+        Self(Self::HEXKIT.to_owned())
     }
 
     /// Parses a name, and checks its rule.

@@ -11,11 +11,20 @@ use super::violation::Violation;
 
 /// The greatest number of own headers that a change may have.
 pub const OWN_MAX: usize = 32;
-const NAME_BYTES_MAX: usize = 128;
-const VALUE_BYTES_MAX: usize = 4096;
+/// The most bytes of a name.
+pub const NAME_BYTES_MAX: usize = 128;
+/// The most bytes of a value.
+pub const VALUE_BYTES_MAX: usize = 4096;
+/// The characters of a name.
+pub const NAME_PATTERN: &str = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$";
+/// The characters of a value.
+pub const VALUE_PATTERN: &str = "^[ -~]*$";
 
-/// Names that only the gateway may give; the prefixes `x-okapi-` and `folio.` are reserved too.
-const RESERVED: [&str; 8] = [
+/// The prefixes of names that only the gateway may give, whatever their case.
+pub const RESERVED_PREFIXES: [&str; 2] = ["x-okapi-", "folio."];
+
+/// Names that only the gateway may give, whatever their case.
+pub const RESERVED: [&str; 8] = [
     "type",
     "event_id",
     "correlation_id",
@@ -93,8 +102,7 @@ fn own_header(own: &Headers, name: &str, value: &Raw) -> Result<String, &'static
     }
     let lower = name.to_ascii_lowercase();
     if RESERVED.contains(&lower.as_str())
-        || lower.starts_with("x-okapi-")
-        || lower.starts_with("folio.")
+        || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
     {
         return Err("this header is the gateway's own");
     }

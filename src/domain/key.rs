@@ -18,6 +18,9 @@ impl Key {
     /// The most bytes that a key may have.
     pub const BYTES_MAX: usize = 1024;
 
+    /// The characters of a key.
+    pub const PATTERN: &str = r"^[^\u0000-\u001F\u007F-\u009F]+$";
+
     /// Parses a key, and checks its rule.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text.is_empty() || text.len() > Self::BYTES_MAX || text.contains(char::is_control) {

@@ -178,7 +178,7 @@ impl<'a> ObjectReader<'a> {
     /// Returns the member `name`, which must be a whole number of that range where it is given.
     pub(super) fn number(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
         let value = self.value(name)?;
-        let number = value.as_str().parse().ok().filter(|number| range.contains(number));
+        let number = whole(value.as_str()).filter(|number| range.contains(number));
         if number.is_none() {
             let quotes = if value.shape() == Shape::String { ", without quotes" } else { "" };
             let (first, last) = range.into_inner();
@@ -211,6 +211,29 @@ impl<'a> ObjectReader<'a> {
     }
 }
 
+/// Returns the number that a JSON number is, if it is a whole one: `2e3` and `2000.0` are, too. Any
+/// other text is none.
+fn whole(text: &str) -> Option<u64> {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let (sign, integer) = integer.strip_prefix('-').map_or((1, integer), |rest| (0, rest));
+    let digits = format!("{integer}{fraction}");
+    let significant = digits.trim_end_matches('0');
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    if significant.is_empty() {
+        return Some(0);
+    }
+    let zeros = i32::try_from(digits.len() - significant.len()).ok()?;
+    let scale = zeros.checked_sub(i32::try_from(fraction.len()).ok()?)?.checked_add(exponent)?;
+    let power = 10_u64.checked_pow(u32::try_from(scale).ok()?)?;
+    significant.parse::<u64>().ok()?.checked_mul(power).filter(|_| sign == 1)
+}
+
 /// Returns the words that name the members that an object may have.
 fn spell(known: &[&str]) -> String {
     if known.is_empty() {
@@ -225,6 +248,49 @@ fn issue(issue: &JsonIssue, pointer: String) -> Violation {
         JsonIssue::TooDeep => Violation::new(pointer, "too-deep", "nests deeper than 64 levels"),
         JsonIssue::DuplicateName => {
             Violation::new(pointer, "duplicate-name", "this name stands twice in its object")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole;
+
+    #[test]
+    fn a_number_is_whole_however_it_is_written() {
+        for (text, number) in [
+            ("0", 0),
+            ("-0", 0),
+            ("-0.0e7", 0),
+            ("7", 7),
+            ("2201.0", 2_201),
+            ("2e3", 2_000),
+            ("2.5E+1", 25),
+            ("1200e-2", 12),
+            ("0.5e1", 5),
+            ("18446744073709551615", u64::MAX),
+            ("18446744073709551615.000", u64::MAX),
+        ] {
+            assert_eq!(whole(text), Some(number), "{text}");
+        }
+        for text in [
+            "",
+            "-1",
+            "0.5",
+            "1e-1",
+            "125e-2",
+            "18446744073709551616",
+            "1e20",
+            "1e99999999999",
+            "1e2147483647",
+            "-1e0",
+            "x",
+            "\"1\"",
+            "true",
+            "[1]",
+            "1.5.0",
+        ] {
+            assert_eq!(whole(text), None, "{text}");
         }
     }
 }

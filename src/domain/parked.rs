@@ -216,9 +216,12 @@ impl Parked {
     }
 }
 
+/// The members of a request about a parked scope.
+pub const REASON_MEMBERS: [&str; 1] = ["reason"];
+
 /// Parses the body of a request, `{reason?}`. A request to discard must have a reason.
 pub fn reason(raw: &Raw, request: Request) -> Result<Option<String>, Vec<Violation>> {
-    let mut members = ObjectReader::parse(raw, &["reason"], "")?;
+    let mut members = ObjectReader::parse(raw, &REASON_MEMBERS, "")?;
     let reason = members.string("reason");
     if request == Request::Discard {
         members.need("reason", "missing-reason", "must say why it is given up");

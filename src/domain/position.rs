@@ -42,6 +42,9 @@ impl Position {
     /// The position before the first event.
     pub const START: Position = Position(0);
 
+    /// The greatest position.
+    pub const MAX: Position = Position(i64::MAX.cast_unsigned());
+
     /// Makes a position of a number. A number above `i64::MAX` is refused, since no column holds
     /// it.
     pub fn new(number: u64) -> Result<Self, Invalid> {

@@ -12,6 +12,9 @@ use super::object_reader::ObjectReader;
 use super::violation::Violation;
 use super::wire_form::WireForm;
 
+/// The members of a process event.
+pub const MEMBERS: [&str; 4] = ["key", "payload", "eventId", "headers"];
+
 /// Checks one posted object; `at` is the JSON pointer to it. Returns its draft, with the module's
 /// own event id or else a new one; or every violation.
 pub fn parse(
@@ -22,7 +25,7 @@ pub fn parse(
     new_id: impl FnOnce() -> EventId,
 ) -> Result<Draft, Vec<Violation>> {
     let (event, wire_form) = event;
-    let mut members = ObjectReader::parse(item, &["key", "payload", "eventId", "headers"], at)?;
+    let mut members = ObjectReader::parse(item, &MEMBERS, at)?;
     let key = key(&mut members, wire_form);
     let event_id = members.event_id();
     let headers = members.headers();

@@ -20,7 +20,7 @@ use super::floors::{AcceptedGaps, Floors, Gap};
 use super::position::Position;
 use super::time::Time;
 
-pub use form::{Form, parse_commit};
+pub use form::{COMMIT_MEMBERS, Form, parse_commit};
 pub use group::Group;
 pub use start::{Gaps, Start};
 

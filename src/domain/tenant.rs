@@ -6,21 +6,24 @@ use std::fmt;
 
 use super::Invalid;
 
-/// The name in the topics of the gateway's own, which no tenant has.
-const OWN: &str = "event-gateway";
-
 /// A tenant's id: `^[a-z][a-z0-9_-]{0,30}$`; no dot, so that it is one segment of a topic's name.
 /// It is not `event-gateway`, whose topics are the gateway's own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantId(String);
 
 impl TenantId {
+    /// The form of an id.
+    pub const PATTERN: &str = "^[a-z][a-z0-9_-]{0,30}$";
+
+    /// The name in the topics of the gateway's own, which no tenant has.
+    pub const RESERVED: &str = "event-gateway";
+
     /// Parses an id, and checks its rule.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let rule = "must match ^[a-z][a-z0-9_-]{0,30}$, and not be event-gateway";
         let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
         let starts = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
-        if !starts || text.len() > 31 || !text.bytes().all(legal) || text == OWN {
+        if !starts || text.len() > 31 || !text.bytes().all(legal) || text == Self::RESERVED {
             return Err(Invalid::new("tenant", text, rule));
         }
         Ok(Self(text.to_owned()))

@@ -17,10 +17,8 @@ use super::trail::Actor;
 use super::violation::Violation;
 use super::{Invalid, hyphenated};
 
-/// The members of a request.
-const MEMBERS: [&str; 4] = ["module_from", "module_to", "purge", "parameters"];
 /// The most parameters of a request.
-const PARAMETERS_MAX: usize = 100;
+pub const PARAMETERS_MAX: usize = 100;
 /// The parameter of a purge that may lose events.
 const FORCE: &str = "force";
 /// The request for a purge that may lose events, as the subcommands make it.
@@ -87,13 +85,20 @@ pub struct TenantAttributes {
 }
 
 impl TenantAttributes {
+    /// The members of a request.
+    pub const MEMBERS: [&str; 4] = ["module_from", "module_to", "purge", "parameters"];
+    /// The members of a parameter.
+    pub const PARAMETER_MEMBERS: [&str; 2] = ["key", "value"];
+    /// The parameters that are the gateway's own, whose value is `true` or `false`.
+    pub const OWN_PARAMETERS: [&str; 2] = [FORCE, DELETE_OBSOLETE];
+
     /// Parses the body of a request, `{module_from?, module_to?, purge?, parameters?}`. With
     /// `module_to`, the tenant is enabled, or upgraded if there is a `module_from` too; without it,
     /// disabled, or purged if `purge` is true. The parameters `deleteObsoleteTopics` of an upgrade
     /// and `force` of a purge are the gateway's own. Others, such as FOLIO's `loadReference` and
     /// `loadSample`, are accepted and mean nothing, since the gateway has nothing to load.
     pub fn parse(raw: &Raw) -> Result<Self, Vec<Violation>> {
-        let mut members = ObjectReader::parse(raw, &MEMBERS, "")?;
+        let mut members = ObjectReader::parse(raw, &Self::MEMBERS, "")?;
         let attributes = Self::read(&mut members, raw);
         members.finish(Some(attributes))
     }
@@ -121,7 +126,7 @@ impl TenantAttributes {
     /// one would refuse means nothing here.
     pub fn from_column(text: &str) -> Result<Self, String> {
         let raw = Raw::parse(&text.to_owned().into()).map_err(|error| error.to_string())?;
-        let members = ObjectReader::parse(&raw, &MEMBERS, "");
+        let members = ObjectReader::parse(&raw, &Self::MEMBERS, "");
         let mut members =
             members.map_err(|all| all.into_iter().map(|it| it.message).collect::<String>())?;
         Ok(Self::read(&mut members, &raw))
@@ -161,8 +166,8 @@ fn parameters(members: &mut ObjectReader) -> Parameters {
             return all;
         }
         let at = format!("/parameters/{index}");
-        let parsed =
-            ObjectReader::parse(&item, &["key", "value"], &at).and_then(|mut parameter| {
+        let parsed = ObjectReader::parse(&item, &TenantAttributes::PARAMETER_MEMBERS, &at)
+            .and_then(|mut parameter| {
                 parameter.need("key", "missing", "must be given");
                 let key = parameter.string("key");
                 let value = parameter.string("value");

@@ -4,8 +4,12 @@
 
 use super::Invalid;
 
-const NAME_BYTES_MAX: usize = 128;
-const REASON_BYTES_MAX: usize = 1_000;
+/// The most bytes of a name.
+pub const NAME_BYTES_MAX: usize = 128;
+/// The most bytes of a reason.
+pub const REASON_BYTES_MAX: usize = 1_000;
+/// The characters of both.
+pub const PATTERN: &str = r"^[^\u0000]+$";
 
 /// Parses the name of a module, a producer, an entity or a process event, known or not.
 pub fn name(text: &str) -> Result<String, Invalid> {

@@ -9,7 +9,6 @@ use super::Invalid;
 use super::producer::Producer;
 use super::tenant::TenantId;
 
-const NAME_BYTES_MAX: usize = 249;
 /// The part that stands before the last one in names of the gateway's own topics.
 const OWN: &str = "event-gateway";
 
@@ -18,11 +17,17 @@ const OWN: &str = "event-gateway";
 pub struct Topic(String);
 
 impl Topic {
+    /// The most bytes of a name.
+    pub const BYTES_MAX: usize = 249;
+
+    /// The form of a name.
+    pub const PATTERN: &str = r"^(?!\.{1,2}$)[a-zA-Z0-9._-]+$";
+
     /// Parses a name, and checks Kafka's rule.
     pub fn parse(name: &str) -> Result<Self, Invalid> {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         if name.is_empty()
-            || name.len() > NAME_BYTES_MAX
+            || name.len() > Topic::BYTES_MAX
             || [".", ".."].contains(&name)
             || !name.bytes().all(legal)
         {
@@ -171,7 +176,7 @@ impl Template {
             return Err(refused("must contain {tenant} as a part of its own"));
         }
         let longest: usize = parts.iter().map(|p| 1 + longest(p)).sum();
-        if longest - 1 > NAME_BYTES_MAX {
+        if longest - 1 > Topic::BYTES_MAX {
             return Err(refused("could make names of more than 249 bytes"));
         }
         Ok(Self(parts))

@@ -181,6 +181,9 @@ pub struct TrailPlace {
 }
 
 impl TrailPlace {
+    /// The form of a place.
+    pub const PATTERN: &str = "^[0-9]{1,15}-[0-9a-f]{1,24}$";
+
     /// Parses what `Display` writes.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let refused = || Invalid::new("place", text, "must be the `next` of a page of the trail");

@@ -7,6 +7,41 @@ use std::fmt;
 /// The most violations that one answer names, however many there are.
 pub const MAX: usize = 100;
 
+/// The code of every violation.
+pub const CODES: [&str; 31] = [
+    "duplicate-name",
+    "empty-list",
+    "empty-range",
+    "id-mismatch",
+    "illegal-event-id",
+    "illegal-header",
+    "illegal-key",
+    "illegal-list",
+    "illegal-number",
+    "illegal-reason",
+    "illegal-start",
+    "illegal-target",
+    "illegal-topics",
+    "illegal-value",
+    "key-mismatch",
+    "missing",
+    "missing-reason",
+    "missing-start",
+    "needs-target",
+    "no-payload",
+    "no-state",
+    "not-a-boolean",
+    "not-a-list",
+    "not-a-string",
+    "not-an-object",
+    "too-deep",
+    "too-many",
+    "too-old",
+    "type-mismatch",
+    "unknown-member",
+    "unknown-topic",
+];
+
 /// One illegal place of a posted body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -27,6 +62,7 @@ impl fmt::Display for Violation {
 
 impl Violation {
     pub(crate) fn new(pointer: String, code: &'static str, message: impl Into<String>) -> Self {
+        debug_assert!(CODES.contains(&code), "{code} is not listed, and so not documented");
         Self { pointer, code, message: message.into() }
     }
 }

@@ -1,9 +1,9 @@
 //! The first argument of a handler: its type names the permission that the caller must have.
 //!
 //! Actix makes it before the handler runs, and so before the body is read. `routes` takes no
-//! handler without it, except those of the routes that are open, and learns the permission from the
-//! type. The type of a route that is an act names the act, too, so that the handler has the entry
-//! for the trail.
+//! handler without it, and learns the permission and the handler's description from the type; that
+//! of a route that is open names no permission. The type of a route that is an act names the act,
+//! too, so that the handler has the entry for the trail.
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
@@ -12,11 +12,13 @@ use std::ops::Deref;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
-use super::context::{TenantContext, context};
+use super::context::{self, TenantContext, context};
 use super::denied::Denied;
 use super::gateway::Shared;
+use super::operation::{Described, Operation};
 use super::permission::{Acts, Named, Permission};
 use super::problem::Problem;
+use super::problem::kind::Kind;
 use super::token::Caller;
 use crate::domain::trail::TrailEntry;
 
@@ -29,22 +31,92 @@ pub(super) struct Allowed<P> {
 /// A caller that has the permission `P` for what concerns all tenants.
 pub(super) struct AllowedForAll<P>(PhantomData<P>);
 
+/// A caller that has the permission `P` for any tenant at all, for what is the same for all.
+pub(super) struct AllowedForAny<P>(PhantomData<P>);
+
+/// Any caller of an operation that needs no permission.
+pub(super) struct Anyone<D>(PhantomData<D>);
+
+/// The refusals of callers, and of those who can't be told from others while the store is away.
+const CALLER: [Kind; 6] = [
+    Kind::BadHeader,
+    Kind::NoToken,
+    Kind::TokenRefused,
+    Kind::KeysUnavailable,
+    Kind::PermissionMissing,
+    Kind::StoreUnavailable,
+];
+
 /// The arguments of a handler whose first one names a permission.
 pub(super) trait Guarded {
     /// The permission that the caller must have.
     const PERMISSION: Permission;
+
+    /// Describes the handler.
+    fn describe() -> Operation;
 }
 
-impl<P: Named, A> Guarded for (Allowed<P>, A) {
+impl<P: Named + Described, A> Guarded for (Allowed<P>, A) {
     const PERMISSION: Permission = P::PERMISSION;
+
+    fn describe() -> Operation {
+        for_tenant::<P>()
+    }
 }
 
-impl<P: Named, A, B> Guarded for (Allowed<P>, A, B) {
+impl<P: Named + Described, A, B> Guarded for (Allowed<P>, A, B) {
     const PERMISSION: Permission = P::PERMISSION;
+
+    fn describe() -> Operation {
+        for_tenant::<P>()
+    }
 }
 
-impl<P: Named, A> Guarded for (AllowedForAll<P>, A) {
+impl<P: Named + Described, A> Guarded for (AllowedForAll<P>, A) {
     const PERMISSION: Permission = P::PERMISSION;
+
+    fn describe() -> Operation {
+        P::describe().problems(&CALLER)
+    }
+}
+
+impl<P: Named + Described, A> Guarded for (AllowedForAny<P>, A) {
+    const PERMISSION: Permission = P::PERMISSION;
+
+    fn describe() -> Operation {
+        P::describe().problems(&CALLER)
+    }
+}
+
+fn for_tenant<P: Described>() -> Operation {
+    context::describe(P::describe()).problems(&CALLER)
+}
+
+/// The arguments of a handler that anyone may call.
+pub(super) trait Open {
+    /// Describes the handler.
+    fn describe() -> Operation;
+}
+
+impl<D: Described> Open for (Anyone<D>,) {
+    fn describe() -> Operation {
+        D::describe()
+    }
+}
+
+impl<D: Described, A> Open for (Anyone<D>, A) {
+    fn describe() -> Operation {
+        D::describe()
+    }
+}
+
+impl<D: 'static> FromRequest for Anyone<D> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(_: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(PhantomData)))
+    }
 }
 
 impl<P: Acts> Allowed<P> {
@@ -82,9 +154,26 @@ impl<P: Named> FromRequest for AllowedForAll<P> {
         if gateway.is_open(request.path()) {
             return ready(Ok(Self(PhantomData)));
         }
-        let extensions = request.extensions();
-        let caller = extensions.get::<Caller>().ok_or(Denied::NoToken);
-        let checked = caller.and_then(|caller| caller.check_for_all(&P::PERMISSION));
-        ready(checked.map(|()| Self(PhantomData)).map_err(Problem::Denied))
+        let checked = checked(request, |caller| caller.check_for_all(&P::PERMISSION));
+        ready(checked.map(|()| Self(PhantomData)))
     }
+}
+
+impl<P: Named> FromRequest for AllowedForAny<P> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let checked = checked(request, |caller| caller.check_for_any(&P::PERMISSION));
+        ready(checked.map(|()| Self(PhantomData)))
+    }
+}
+
+fn checked(
+    request: &HttpRequest,
+    check: impl FnOnce(&Caller) -> Result<(), Denied>,
+) -> Result<(), Problem> {
+    let extensions = request.extensions();
+    let caller = extensions.get::<Caller>().ok_or(Denied::NoToken);
+    caller.and_then(check).map_err(Problem::Denied)
 }

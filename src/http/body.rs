@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::gateway::Gateway;
 use super::problem::Problem;
+use super::problem::kind::Kind;
 use super::{body_guard, quota};
 use crate::domain::tenant::TenantId;
 use crate::quota::{Cost, MeteredBody};
@@ -20,6 +21,15 @@ use crate::shares::{Full, Share};
 
 /// The memory that is set aside at first for a body with a larger Content-Length.
 const FIRST_BYTES_MAX: usize = 64 << 10;
+
+/// The refusals of a body, whatever is in it.
+pub(super) const PROBLEMS: [Kind; 5] = [
+    Kind::BodyTooLarge,
+    Kind::BodyBroken,
+    Kind::BodyTimeout,
+    Kind::BodiesFull,
+    Kind::TenantBodiesFull,
+];
 
 /// A whole body; its share of the budget is given back when it is dropped.
 pub(super) struct Body {

@@ -8,6 +8,9 @@ use std::time::Duration;
 use super::tls::Tls;
 use super::token::Auth;
 
+/// The most changes in one request, as operators' gateways have it and the API's document tells.
+pub const BATCH_CHANGES_MAX: usize = 1_000;
+
 /// The HTTP surface's limits, and how callers are authenticated.
 #[derive(Debug, Clone)]
 pub struct Config {

@@ -7,13 +7,17 @@
 use std::sync::Arc;
 
 use actix_web::{HttpMessage, HttpRequest};
+use serde_json::json;
 use uuid::{Uuid, Variant};
 
 use super::denied::Denied;
 use super::gateway::Gateway;
 use super::header;
+use super::operation::Operation;
 use super::permission::Permission;
 use super::problem::Problem;
+use super::problem::kind::Kind;
+use super::schema;
 use super::token::Caller;
 use crate::clock::Clock;
 use crate::domain::draft::Origin;
@@ -24,6 +28,9 @@ use crate::domain::trail::{Actor, CallerNames};
 
 /// The header with the id that Okapi gives to a request.
 pub(super) const REQUEST_ID: &str = "X-Okapi-Request-Id";
+/// The header with the tenant's id.
+pub(super) const TENANT: &str = "X-Okapi-Tenant";
+const CORRELATION_ID: &str = "X-Correlation-ID";
 
 /// The events' headers that the trail has, too.
 const USER: &str = "x-okapi-user-id";
@@ -73,9 +80,37 @@ pub(super) fn context(
     Ok(TenantContext { origin: Origin { tenant, headers }, expires, actor, for_all })
 }
 
+/// Adds the headers that make a context, and how they are refused.
+pub(super) fn describe(operation: Operation) -> Operation {
+    let id =
+        "^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-4[0-9A-Fa-f]{3}-[89ABab][0-9A-Fa-f]{3}-[0-9A-Fa-f]{12})?$";
+    let traced = || json!({ "type": "string" });
+    operation
+        .parameter(json!({
+            "name": TENANT,
+            "in": "header",
+            "required": true,
+            "description": "The tenant.",
+            "schema": schema::tenant(),
+        }))
+        .header(
+            "X-Okapi-Url",
+            "The URL of Okapi, which the events' records get.",
+            schema::printable(),
+        )
+        .header("X-Okapi-User-Id", "The user, who must be the token's.", schema::printable())
+        .header(REQUEST_ID, "The id that Okapi gives to the request.", traced())
+        .header(
+            CORRELATION_ID,
+            "A UUID of version 4, which the events' records get; one is made if it is absent.",
+            json!({ "type": "string", "pattern": id }),
+        )
+        .header("traceparent", "W3C's trace context. One that is malformed is ignored.", traced())
+        .problems(&[Kind::MissingTenant, Kind::BadTenant, Kind::TenantMismatch, Kind::UserMismatch])
+}
+
 fn named_tenant(request: &HttpRequest) -> Result<TenantId, Problem> {
-    const NAME: &str = "X-Okapi-Tenant";
-    let text = header::single(request, NAME)?.ok_or(Problem::MissingTenant)?;
+    let text = header::single(request, TENANT)?.ok_or(Problem::MissingTenant)?;
     TenantId::parse(text).map_err(Problem::BadTenant)
 }
 
@@ -103,15 +138,14 @@ fn inherited(
 }
 
 fn correlation_id(request: &HttpRequest, clock: &dyn Clock) -> Result<Uuid, Problem> {
-    const NAME: &str = "X-Correlation-ID";
-    let Some(text) = header::single(request, NAME)? else { return Ok(clock.new_id()) };
+    let Some(text) = header::single(request, CORRELATION_ID)? else { return Ok(clock.new_id()) };
     let hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
     Uuid::try_parse(text)
         .ok()
         .filter(|id| {
             hyphenated && id.get_version_num() == 4 && id.get_variant() == Variant::RFC4122
         })
-        .ok_or_else(|| header::bad(NAME, "must be a hyphenated UUID of version 4"))
+        .ok_or_else(|| header::bad(CORRELATION_ID, "must be a hyphenated UUID of version 4"))
 }
 
 /// Returns the `traceparent`. One that is malformed or given twice is ignored, as W3C's rules

@@ -8,11 +8,29 @@ use bytes::Bytes;
 use super::allowed::Allowed;
 use super::gateway::Shared;
 use super::items::BatchShape;
+use super::operation::{Described, Operation};
 use super::permission::PostDeleteAll;
 use super::problem::Problem;
+use super::problem::kind::Kind;
+use super::receipt_view::ReceiptView;
 use super::submit::{self, Post};
-use super::{media_type, path, prefer};
+use super::{media_type, path, prefer, schema};
+use crate::domain::delete_all;
 use crate::domain::json::Raw;
+
+impl Described for PostDeleteAll {
+    fn describe() -> Operation {
+        let operation = Operation::new(
+            "Every record of the entity was deleted: one event, or one DELETE for each record, as \
+             the entity's setting `delete_all` says.",
+        );
+        let schema = schema::object(&delete_all::MEMBERS, &[], |_| schema::event_id());
+        let operation = path::describe_subject(operation, "entity").optional_body(&schema);
+        submit::describe_post(operation)
+            .answer::<ReceiptView>(201, "The event is durable.")
+            .problems(&[Kind::UnknownEntity, Kind::UnsupportedMediaType])
+    }
+}
 
 #[tracing::instrument(
     name = "post_delete_all",

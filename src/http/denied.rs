@@ -3,9 +3,8 @@
 //! `token`, `context` and `allowed` make them; `problem` answers with them. A refusal names the
 //! kind of defect, and never shows a token.
 
-use actix_web::http::StatusCode;
-
 use super::permission::Permission;
+use super::problem::kind::Kind;
 use super::token::Refused;
 
 /// The reason for which a caller is refused.
@@ -29,19 +28,15 @@ pub(super) enum Denied {
 }
 
 impl Denied {
-    /// Returns the problem's id, status and title.
-    pub(super) fn metadata(self) -> (&'static str, StatusCode, &'static str) {
-        const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
-        const FORBIDDEN: StatusCode = StatusCode::FORBIDDEN;
+    /// Returns the problem's kind.
+    pub(super) fn kind(self) -> Kind {
         match self {
-            Self::NoToken => ("token-missing", UNAUTHORIZED, "No token"),
-            Self::Token(_) => ("token-refused", UNAUTHORIZED, "Token refused"),
-            Self::KeysUnavailable => {
-                ("keys-unavailable", StatusCode::SERVICE_UNAVAILABLE, "Issuer's keys unavailable")
-            }
-            Self::Tenant => ("tenant-mismatch", FORBIDDEN, "Another tenant's token"),
-            Self::User => ("user-mismatch", FORBIDDEN, "Another user's token"),
-            Self::Permission(_) => ("permission-missing", FORBIDDEN, "Permission missing"),
+            Self::NoToken => Kind::NoToken,
+            Self::Token(_) => Kind::TokenRefused,
+            Self::KeysUnavailable => Kind::KeysUnavailable,
+            Self::Tenant => Kind::TenantMismatch,
+            Self::User => Kind::UserMismatch,
+            Self::Permission(_) => Kind::PermissionMissing,
         }
     }
 

@@ -5,58 +5,130 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::allowed::Allowed;
 use super::gateway::Shared;
+use super::operation::{Described, Operation};
 use super::permission::{GetErasure, ListErasures, SubmitErasure};
 use super::problem::Problem;
-use super::turn::turn;
-use super::{object, path};
+use super::problem::kind::Kind;
+use super::turn::{self, turn};
+use super::{object, path, schema};
 use crate::domain::erasure::{self, ErasureId, ErasureRequest};
 use crate::domain::position::Position;
 use crate::follow::erasure::submit::{HeldBy, NotSubmitted, Outlook, Submitted};
 
 /// All erasures of a tenant, newest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Erasures)]
 struct All {
     erasures: Vec<Erasure>,
 }
 
 /// An erasure. `position` is that of its last ERASED event.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Erasure {
+    #[schema(format = "uuid")]
     id: String,
+    /// `In progress` or `Completed`.
     status: &'static str,
     producer: String,
+    /// The entity, or the name of the process event.
     name: String,
     key: String,
     reason: String,
+    #[schema(format = DateTime)]
     submitted_date: String,
+    #[schema(required, format = DateTime)]
     completed_date: Option<String>,
     events: u64,
+    #[schema(required)]
     position: Option<u64>,
+}
+
+/// An erasure, and what is known of its end.
+#[derive(Serialize, ToSchema)]
+struct ErasureInDetail {
     #[serde(flatten)]
-    outlook: Option<OutlookView>,
+    erasure: Erasure,
+    #[serde(flatten)]
+    outlook: OutlookView,
 }
 
 /// The sinks that an erasure waits for, and the topics that may hold the record still.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ErasureOutlook)]
 struct OutlookView {
     waits_for: Vec<String>,
     topics: Vec<TopicView>,
     /// Whether the request may be mistaken, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     warning: Option<String>,
 }
 
 /// A topic that may hold the record until a time; `null`: for ever, or until it is compacted.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ErasureTopic)]
 struct TopicView {
     topic: String,
+    #[schema(required, format = DateTime)]
     until: Option<String>,
     compacted: bool,
+}
+
+impl Described for SubmitErasure {
+    fn describe() -> Operation {
+        let operation = Operation::new(
+            "The content of all events of a record is taken out of the log, for ever. Their ids, \
+             positions, types and times stay. `event` instead of `entity` names a process event.",
+        );
+        let asked = |subject: &'static str, other: &str| {
+            let needed = ["producer", subject, "key", "reason"];
+            schema::object(&ErasureRequest::MEMBERS, &needed, |member| match member {
+                "producer" => schema::name(),
+                "key" => schema::record_key(),
+                "reason" => schema::reason(),
+                name if name == other => json!({ "type": "null" }),
+                "entity" | "event" => schema::name(),
+                other => unreachable!("{other} has no schema"),
+            })
+        };
+        let body = json!({ "oneOf": [asked("entity", "event"), asked("event", "entity")] });
+        object::describe(operation, &body)
+            .answer::<ErasureInDetail>(200, "The erasure of that record that is under way.")
+            .answer_header(200, "Location", "The path of the erasure.")
+            .answer::<ErasureInDetail>(
+                201,
+                "The erasure, with who is waited for and who holds the record.",
+            )
+            .answer_header(201, "Location", "The path of the erasure.")
+            .problems(&turn::PROBLEMS)
+            .problems(&[Kind::TenantNotEnabled, Kind::UnknownEntity])
+    }
+}
+
+impl Described for ListErasures {
+    fn describe() -> Operation {
+        Operation::new("The tenant's erasures.")
+            .answer::<All>(200, "All of them, newest first.")
+            .problems(&[Kind::TenantNotEnabled])
+    }
+}
+
+impl Described for GetErasure {
+    fn describe() -> Operation {
+        Operation::new(
+            "An erasure, which sinks it waits for, and which topics hold the record still.",
+        )
+        .path("id", schema::own_id())
+        .answer::<ErasureInDetail>(200, "The erasure.")
+        .problems(&[Kind::BadPath, Kind::TenantNotEnabled, Kind::UnknownErasure])
+    }
 }
 
 impl From<erasure::Erasure> for Erasure {
@@ -75,12 +147,11 @@ impl From<erasure::Erasure> for Erasure {
             completed_date: progress.completed.map(|time| time.to_string()),
             events: progress.events,
             position: progress.last.map(Position::number),
-            outlook: None,
         }
     }
 }
 
-impl From<Outlook> for Erasure {
+impl From<Outlook> for ErasureInDetail {
     fn from(outlook: Outlook) -> Self {
         let warning = outlook.warning();
         let Outlook { erasure, waits_for, held_by, .. } = outlook;
@@ -94,7 +165,7 @@ impl From<Outlook> for Erasure {
             topics: topics.collect(),
             warning,
         };
-        Self { outlook: Some(outlook), ..Self::from(erasure) }
+        Self { erasure: erasure.into(), outlook }
     }
 }
 
@@ -117,7 +188,7 @@ pub(super) async fn submit(
     let place = format!("/erasures/{}", erasure.id);
     tracing::info!(%tenant, id = %erasure.id, "an erasure was requested");
     let outlook = gateway.deps.erasures.outlook(erasure).await?;
-    Ok(answer.insert_header(("Location", place)).json(Erasure::from(outlook)))
+    Ok(answer.insert_header(("Location", place)).json(ErasureInDetail::from(outlook)))
 }
 
 pub(super) async fn all(
@@ -141,7 +212,7 @@ pub(super) async fn get(
     let found = gateway.deps.store.find_erasure(tenant, id).await?;
     let erasure = found.ok_or(Problem::UnknownErasure(id))?;
     let outlook = gateway.deps.erasures.outlook(erasure).await?;
-    Ok(HttpResponse::Ok().json(Erasure::from(outlook)))
+    Ok(HttpResponse::Ok().json(ErasureInDetail::from(outlook)))
 }
 
 impl From<NotSubmitted> for Problem {

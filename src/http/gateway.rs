@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cached::Cached;
 use super::config::Config;
+use super::document::Document;
 use super::token::Authenticator;
 use crate::clock::Clock;
 use crate::domain::follower::Follower;
@@ -88,6 +89,7 @@ pub(super) struct Counts {
 pub(super) struct Gateway {
     pub(super) deps: HttpDeps,
     pub(super) auth: Authenticator,
+    pub(super) document: Document,
     /// The memory of all bodies that are being read or wait for their commit.
     pub(super) bodies: Arc<Shares>,
     /// The bodies that are awaited: each holds a connection, however small it is.
@@ -107,7 +109,7 @@ pub(super) type Shared = web::Data<Gateway>;
 
 impl Gateway {
     /// Builds the state from the parts that `app` built.
-    pub(super) fn new(deps: HttpDeps) -> std::io::Result<Self> {
+    pub(super) fn new(deps: HttpDeps, document: Document) -> std::io::Result<Self> {
         let config = &deps.config;
         let auth = Authenticator::new(&config.auth, &deps.store, &deps.clock, &deps.metrics)?;
         let bodies = Shares::new(config.bodies_bytes_max, config.tenant_bodies_bytes_max);
@@ -119,6 +121,7 @@ impl Gateway {
         Ok(Self {
             deps,
             auth,
+            document,
             bodies,
             arriving,
             waiters,

@@ -9,8 +9,11 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
+use super::allowed::Anyone;
 use super::gateway::{Gateway, Shared, StoreCheck};
+use super::operation::{Described, Operation};
 use crate::store::Error;
 
 /// The longest time that the store's check may take.
@@ -18,23 +21,66 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The time for which the result of a check is reused.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
 struct State {
+    /// `UP`; or `ready`, `degraded` or `DOWN`.
     status: &'static str,
+    /// Each degraded component, and why.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
     troubles: Troubles,
+}
+
+/// The probe whether the process runs.
+pub(super) struct Live;
+/// The same under the path that FOLIO's modules have.
+pub(super) struct Up;
+/// The probe whether the gateway takes changes.
+pub(super) struct Ready;
+
+impl Described for Live {
+    fn describe() -> Operation {
+        let about = "The process runs, whatever else is degraded.";
+        Operation::new(about).titled("Probe the process").answer::<State>(200, "It runs.")
+    }
+}
+
+impl Described for Up {
+    fn describe() -> Operation {
+        let about = "The same as `/livez`, where FOLIO's modules have it.";
+        Operation::new(about).titled("Probe the process").answer::<State>(200, "It runs.")
+    }
+}
+
+impl Described for Ready {
+    fn describe() -> Operation {
+        Operation::new("A gateway that is degraded takes changes all the same.")
+            .titled("Probe the readiness")
+            .answer::<State>(200, "It takes changes.")
+            .answer::<State>(503, "The store takes no changes, or too many connections are open.")
+    }
 }
 
 /// Each degraded component, and why.
 type Troubles = BTreeMap<String, String>;
 
 /// Answers that the process runs.
-pub(super) async fn up() -> HttpResponse {
+pub(super) async fn live(_: Anyone<Live>) -> HttpResponse {
+    runs()
+}
+
+/// Answers that the process runs.
+pub(super) async fn up(_: Anyone<Up>) -> HttpResponse {
+    runs()
+}
+
+fn runs() -> HttpResponse {
     HttpResponse::Ok().json(State { status: "UP", troubles: BTreeMap::new() })
 }
 
 /// Answers whether the gateway takes changes.
-pub(super) async fn ready(gateway: Shared) -> HttpResponse {
+pub(super) async fn ready(_: Anyone<Ready>, gateway: Shared) -> HttpResponse {
     match troubles(&gateway).await {
         Err(troubles) => {
             HttpResponse::ServiceUnavailable().json(State { status: "DOWN", troubles })

@@ -7,11 +7,13 @@
 use std::time::Duration;
 
 use actix_web::HttpResponse;
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::allowed::AllowedForAll;
 use super::gateway::{Counts, Gateway, Shared};
 use super::health;
+use super::operation::{Described, Operation};
 use super::permission::GetMetrics;
 use crate::metrics::MEDIA_TYPE;
 use crate::store::Error;
@@ -20,6 +22,17 @@ use crate::store::Error;
 const COUNTS_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time for which a count is reused.
 const COUNTS_EVERY: Duration = Duration::from_secs(1);
+
+impl Described for GetMetrics {
+    fn describe() -> Operation {
+        let text = json!({ "type": "string" });
+        Operation::new("All metrics, for Prometheus. They name no tenant.").answer_of(
+            200,
+            "The metrics in OpenMetrics' text form.",
+            &[(MEDIA_TYPE, text)],
+        )
+    }
+}
 
 /// Answers with all metrics.
 pub(super) async fn all(_: AllowedForAll<GetMetrics>, gateway: Shared) -> HttpResponse {

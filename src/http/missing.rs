@@ -3,11 +3,12 @@
 //! Pages of the log and ends of streams have it, and each problem about removed events.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::floors::Gap;
 
 /// Positions among which events of a topic were removed. Others among them may be in the log.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Missing {
     topic: String,
     from: u64,

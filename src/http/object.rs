@@ -6,11 +6,25 @@
 use actix_web::HttpRequest;
 
 use super::gateway::Gateway;
+use super::operation::Operation;
 use super::problem::Problem;
+use super::problem::kind::Kind;
+use super::schema::Schema;
 use super::{body, media_type};
 use crate::domain::json::Raw;
 use crate::domain::tenant::TenantId;
 use crate::domain::violation::Violation;
+
+/// Adds the body to a description, and how it is refused.
+pub(super) fn describe(operation: Operation, schema: &Schema) -> Operation {
+    // An object of which nothing is needed may be left out.
+    let operation = match schema.get("required").or(schema.get("oneOf")) {
+        Some(_) => operation.needed_body(schema),
+        None => operation.optional_body(schema),
+    };
+    let of_text = [Kind::UnsupportedMediaType, Kind::InvalidUtf8, Kind::InvalidJson];
+    operation.problems(&body::PROBLEMS).problems(&of_text).problems(&[Kind::IllegalRequest])
+}
 
 /// Reads the body and parses its object; what is illegal is the problem of a request.
 pub(super) async fn read<T>(

@@ -1,7 +1,8 @@
 //! Counts each answered request and its duration, and logs each refusal at `debug`.
 //!
 //! `middleware` calls it. The number of labels is bounded: all targets that are no route share one.
-//! A log line never contains a body or a token.
+//! A log line never contains a body or a token. In tests, an answer that the document of the API
+//! lacks is a panic.
 
 use std::time::Duration;
 
@@ -29,20 +30,29 @@ pub(super) fn observe(response: &ServiceResponse, took: Duration) {
         route: route(response),
         method: method(request.method()),
         status: response.status().as_u16(),
-        problem: problem.map(|problem| problem.metadata().code),
+        problem: problem.map(|problem| problem.code()),
         took,
     };
     gateway.deps.metrics.answered(&answered);
+    debug_assert!(
+        answered.route == NO_ROUTE
+            || gateway.document.has(
+                (answered.method, answered.route),
+                answered.status,
+                answered.problem
+            ),
+        "{} {} answered {} {:?}, which the document of the API lacks",
+        answered.method,
+        answered.route,
+        answered.status,
+        answered.problem
+    );
     if let Some(problem) = problem {
         log_refusal(response, &answered, problem);
-        if problem.metadata().status == StatusCode::INTERNAL_SERVER_ERROR {
+        if problem.kind().status() == StatusCode::INTERNAL_SERVER_ERROR {
             // The gateway or the store is at fault. `telemetry` logs it once, and counts
             // repetitions.
-            tracing::warn!(
-                problem = problem.metadata().code,
-                why = problem.cause(),
-                "failed to answer"
-            );
+            tracing::warn!(problem = problem.code(), why = problem.cause(), "failed to answer");
         }
     }
 }
@@ -64,7 +74,7 @@ fn log_refusal(response: &ServiceResponse, answered: &Request, problem: &Problem
     let extensions = response.request().extensions();
     let tenant = extensions.get::<TenantId>().map_or("", TenantId::as_str);
     let request_id = header::traced(response.request(), REQUEST_ID).unwrap_or_default();
-    let (status, route, code) = (answered.status, answered.route, problem.metadata().code);
+    let (status, route, code) = (answered.status, answered.route, problem.code());
     let why = problem.cause();
     tracing::debug!(status, problem = code, tenant, route, request_id, why, "refused a request");
 }

@@ -5,44 +5,103 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::allowed::Allowed;
 use super::context::TenantContext;
 use super::gateway::Shared;
+use super::operation::{Described, Operation};
 use super::permission::{DiscardParked, ListParked, ReleaseParked};
 use super::problem::Problem;
-use super::query::Query;
+use super::problem::kind::Kind;
+use super::query::{Parameter, Query};
+use super::schema::{self, Schema};
 use super::{object, path};
 use crate::domain::event::EventId;
 use crate::domain::follower::Follower;
 use crate::domain::json::Raw;
-use crate::domain::parked::{self, Request};
+use crate::domain::parked::{self, REASON_MEMBERS, Request};
 use crate::domain::position::Position;
 use crate::domain::trail::TrailEntry;
 use crate::follow::parking::requests::{self, NotTaken};
 
 /// All scopes of a tenant that were ever parked for any sink, in order of position.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ParkedList)]
 struct All {
     parked: Vec<Parked>,
 }
 
 /// A parked key of a topic; if `key` is null, the whole topic.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Parked {
+    #[schema(format = "uuid")]
     id: String,
     sink: String,
     topic: String,
+    #[schema(required)]
     key: Option<String>,
+    /// The position of the first event.
     position: u64,
+    /// `parked`, `releasing`, `resolved`, `superseded` or `discarded`.
     state: &'static str,
+    /// The number of its events.
     events: u64,
     cause: String,
+    #[schema(format = DateTime)]
     time: String,
+    /// The position at which it ended.
+    #[schema(required)]
     ended: Option<u64>,
+    /// `release` or `discard`, if an operator has asked for it.
+    #[schema(required)]
     requested: Option<&'static str>,
+    #[schema(required)]
     reason: Option<String>,
+}
+
+const SINK: [Parameter; 1] =
+    [Parameter::new("sink", "The sink that refuses the scope; the broker without it.", || {
+        schema::words(&[Follower::RELAY, Follower::HEXKIT])
+    })];
+
+impl Described for ListParked {
+    fn describe() -> Operation {
+        Operation::new("The keys and topics that a sink refuses, and those that it has refused.")
+            .answer::<All>(200, "All of them, in order of position.")
+            .problems(&[Kind::TenantNotEnabled])
+    }
+}
+
+impl Described for ReleaseParked {
+    fn describe() -> Operation {
+        let about = "What is parked is published, from its first event on.";
+        request(Operation::new(about), &schema::object(&REASON_MEMBERS, &[], |_| schema::reason()))
+    }
+}
+
+impl Described for DiscardParked {
+    fn describe() -> Operation {
+        let about = "What is parked is given up, up to now; later events are published again.";
+        let body = schema::object(&REASON_MEMBERS, &REASON_MEMBERS, |_| schema::reason());
+        request(Operation::new(about), &body)
+    }
+}
+
+/// Describes a request about a parked scope.
+fn request(operation: Operation, body: &Schema) -> Operation {
+    object::describe(operation.path("id", schema::event_id()).query(&SINK), body)
+        .answer::<Parked>(202, "The request is noted; the lane begins with it within a second.")
+        .problems(&[
+            Kind::BadPath,
+            Kind::BadQuery,
+            Kind::TenantNotEnabled,
+            Kind::UnknownParked,
+            Kind::NotParked,
+            Kind::TopicParked,
+            Kind::RelayStopped,
+        ])
 }
 
 impl Parked {
@@ -88,7 +147,7 @@ fn sinks(gateway: &Shared) -> Vec<Follower> {
 
 /// Returns the sink that a request is about: the broker, if it names none.
 fn sink(request: &HttpRequest, gateway: &Shared) -> Result<Follower, Problem> {
-    let query = Query::parse(request.query_string(), &["sink"])?;
+    let query = Query::parse(request.query_string(), &SINK)?;
     let all = sinks(gateway);
     let named = query.parsed("sink", |text| {
         all.iter().find(|sink| sink.as_str() == text).cloned().ok_or_else(|| {

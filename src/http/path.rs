@@ -4,8 +4,19 @@
 
 use actix_web::HttpRequest;
 
+use super::operation::Operation;
 use super::percent;
 use super::problem::Problem;
+use super::problem::kind::Kind;
+use super::schema;
+
+/// Adds to a description the names of a path that is about a producer's entity or event.
+pub(super) fn describe_subject(operation: Operation, subject: &'static str) -> Operation {
+    operation
+        .path("producer", schema::some_text())
+        .path(subject, schema::some_text())
+        .problems(&[Kind::BadPath])
+}
 
 /// Returns `N` segments from `first` on; the segment after the leading slash has the number 0.
 pub(super) fn segments<const N: usize>(

@@ -110,12 +110,19 @@ permissions! {
     DeleteTenantJob   "tenants.jobs.item.delete"         "Remove a tenant job";
     ListTrail         "trail.collection.get"             "Read the trail";
     GetMetrics        "metrics.get"                      "Read the metrics of all tenants";
+    GetOpenApi        "openapi.get"                      "Read the document of the API";
+    GetDocs           "docs.get"                         "Read the page about the API";
 }
 
 impl Permission {
+    /// Returns the name without the module's.
+    pub(super) fn short_name(&self) -> &'static str {
+        self.name.trim_start_matches(MODULE)
+    }
+
     /// Returns the name of the same permission for any tenant.
     pub fn for_all_tenants(&self) -> String {
-        format!("{ALL_TENANTS}{}", self.name.trim_start_matches(MODULE))
+        format!("{ALL_TENANTS}{}", self.short_name())
     }
 }
 

@@ -1,9 +1,11 @@
 //! The errors that a client may get.
 //!
-//! Every file of this room makes them. `metadata` gives each problem its permanent id and status,
-//! and `answer` writes it as RFC 9457's `application/problem+json`, with FOLIO's `errors` in it.
+//! Every file of this room makes them. `kind` has the kinds, each with its permanent id and status,
+//! `metadata` says of which kind a problem is, and `answer` writes it as RFC 9457's
+//! `application/problem+json`, with FOLIO's `errors` in it.
 
 mod answer;
+pub(super) mod kind;
 mod metadata;
 
 use std::error::Error;
@@ -28,6 +30,8 @@ use crate::http::limit_headers;
 use crate::quota::Exceeded;
 use crate::store;
 use crate::subscribe;
+
+pub(super) use answer::Body as ProblemBody;
 
 /// The most names that one message lists.
 const LISTED_MAX: usize = 100;

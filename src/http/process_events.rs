@@ -4,13 +4,37 @@
 //! shapes as for changes.
 
 use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
 
 use super::allowed::Allowed;
 use super::gateway::Shared;
+use super::operation::{Described, Operation};
 use super::path;
 use super::permission::PostProcessEvents;
 use super::problem::Problem;
-use super::submit::submit;
+use super::problem::kind::Kind;
+use super::schema;
+use super::submit::{self, submit};
+use crate::domain::process_event;
+
+impl Described for PostProcessEvents {
+    fn describe() -> Operation {
+        let operation = Operation::new(
+            "One event that is not about a record of an entity, or a list of such events, which is \
+             taken whole or not at all. The payload is published as it is.",
+        );
+        let item =
+            schema::object(&process_event::MEMBERS, &["key", "payload"], |member| match member {
+                "key" => schema::record_key(),
+                "payload" => json!({ "not": { "type": "null" } }),
+                "eventId" => schema::event_id(),
+                "headers" => schema::own_headers(),
+                other => unreachable!("{other} has no schema"),
+            });
+        submit::describe(path::describe_subject(operation, "event"), &item)
+            .problems(&[Kind::UnknownProcessEvent])
+    }
+}
 
 #[tracing::instrument(
     name = "post_process_events",

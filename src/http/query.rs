@@ -1,11 +1,43 @@
 //! Parses a request's query: known parameters, each at most once, none of them empty.
 //!
-//! `domain_events::list` passes in the raw query string. It is form-encoded: `+` is a space.
+//! Handlers pass in the raw query string, and the parameters that they know, by which their
+//! descriptions tell them, too. A query is form-encoded: `+` is a space.
 
 use std::fmt::Display;
 
 use super::percent;
 use super::problem::Problem;
+use super::schema::{self, Schema};
+
+/// The items of a page, if the query has no `limit`.
+pub(super) const LIMIT: usize = 100;
+const LIMIT_MAX: usize = 1_000;
+
+/// A parameter that a query may have.
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    /// A sentence about it.
+    pub(super) about: &'static str,
+    pub(super) schema: fn() -> Schema,
+    pub(super) needed: bool,
+}
+
+impl Parameter {
+    /// The number of items of a page.
+    pub(super) const LIMIT: Self =
+        Self::new("limit", "The most items of the answer; 100 without it.", || {
+            schema::whole(1, LIMIT_MAX as u64)
+        });
+
+    /// Makes a parameter that may be left out.
+    pub(super) const fn new(
+        name: &'static str,
+        about: &'static str,
+        schema: fn() -> Schema,
+    ) -> Self {
+        Self { name, about, schema, needed: false }
+    }
+}
 
 /// The parameters, decoded.
 #[derive(Debug)]
@@ -14,7 +46,7 @@ pub(super) struct Query(Vec<(&'static str, String)>);
 impl Query {
     /// Parses a query. Refuses names that aren't `known`, repeated names, empty values, and text
     /// that is not percent-encoded UTF-8.
-    pub(super) fn parse(raw: &str, known: &[&'static str]) -> Result<Self, Problem> {
+    pub(super) fn parse(raw: &str, known: &[Parameter]) -> Result<Self, Problem> {
         let mut query = Self(Vec::new());
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -22,7 +54,8 @@ impl Query {
                 (Some(name), Some(value)) => (name, value),
                 _ => return Err(bad(name, "must be percent-encoded UTF-8")),
             };
-            let Some(name) = known.iter().find(|k| **k == name) else {
+            let Some(Parameter { name, .. }) = known.iter().find(|k| k.name == name) else {
+                let known = known.iter().map(|parameter| parameter.name).collect::<Vec<_>>();
                 return Err(bad(&name, format!("is not known; known are {}", known.join(", "))));
             };
             if query.value(name).is_some() {
@@ -57,6 +90,12 @@ pub(super) fn number(text: &str) -> Result<u64, &'static str> {
     number.ok_or("must be a whole number")
 }
 
+/// Parses the number of items of a page.
+pub(super) fn limit(text: &str) -> Result<usize, &'static str> {
+    let number = number(text).ok().and_then(|number| usize::try_from(number).ok());
+    number.filter(|n| (1..=LIMIT_MAX).contains(n)).ok_or("must be a whole number from 1 to 1000")
+}
+
 fn decode(text: &str) -> Option<String> {
     percent::decode(&text.replace('+', " "))
 }
@@ -67,11 +106,15 @@ fn bad(parameter: &str, why: impl Display) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::Query;
+    use super::{Parameter, Query};
+    use crate::http::schema::some_text;
+
+    const KEY: Parameter = Parameter::new("key", "A key.", some_text);
+    const TYPE: Parameter = Parameter::new("type", "A type.", some_text);
 
     #[test]
     fn values_are_decoded() {
-        let query = Query::parse("key=a%26b+c&&type=X", &["key", "type"]).unwrap();
+        let query = Query::parse("key=a%26b+c&&type=X", &[KEY, TYPE]).unwrap();
         assert_eq!((query.value("key"), query.value("type")), (Some("a&b c"), Some("X")));
     }
 
@@ -80,7 +123,7 @@ mod tests {
         for raw in
             ["a=1", "key=1&key=1", "key=1&%6bey=2", "key=", "key", "key=%zz", "=1", "key=%ff"]
         {
-            assert!(Query::parse(raw, &["key"]).is_err(), "{raw}");
+            assert!(Query::parse(raw, &[KEY]).is_err(), "{raw}");
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::fmt::Display;
 
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use crate::domain::event::EventType;
 use crate::domain::position::LogId;
@@ -12,15 +13,20 @@ use crate::follow::published::PublishedUpTo;
 use crate::intake::{Posted, Receipt};
 
 /// A receipt, and whether its event is published.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Receipt)]
 pub(super) struct ReceiptView<'a> {
+    #[schema(value_type = String, format = "uuid")]
     event_id: Text<'a>,
     topic: &'a str,
     key: &'a str,
     r#type: &'a str,
     position: u64,
+    #[schema(value_type = String, format = DateTime)]
     time: Text<'a>,
+    /// `null` if nothing publishes to a broker.
+    #[schema(required)]
     published: Option<bool>,
 }
 

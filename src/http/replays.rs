@@ -6,64 +6,188 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::allowed::Allowed;
 use super::context::TenantContext;
 use super::gateway::Shared;
+use super::operation::{Described, Operation};
 use super::permission::{
     CancelReplay, GetReplay, ListReplays, PauseReplay, ResumeReplay, SubmitReplay,
 };
 use super::problem::Problem;
-use super::turn::turn;
+use super::problem::kind::Kind;
+use super::schema::{self, Schema};
+use super::turn::{self, turn};
 use super::{object, path};
 use crate::domain::follower::Follower;
 use crate::domain::json::Raw;
 use crate::domain::position::Position;
-use crate::domain::replay::{self, Rate, ReplayId, ReplayRequest, Wish};
+use crate::domain::replay::{self, Rate, ReplayId, ReplayRequest, Timestamp, Wish};
 use crate::domain::trail::TrailEntry;
 use crate::follow::parking::requests;
 use crate::follow::replay::Count;
 use crate::follow::replay::submit::{NotHeeded, NotSubmitted, Submitted};
 
 /// All replays of a tenant, newest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Replays)]
 struct All {
     replays: Vec<Replay>,
 }
 
 /// A replay, with FOLIO's words for its status and its counter.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Replay {
+    #[schema(format = "uuid")]
     id: String,
+    /// `In progress`, `Paused`, `Cancellation pending`, `Completed`, `Failed` or `Cancelled`.
     status: &'static str,
     messages_published: u64,
+    /// About how many events it will send.
+    #[schema(required)]
     total: Option<u64>,
     bytes_published: u64,
     skipped: u64,
     position: u64,
+    #[schema(format = DateTime)]
     submitted_date: String,
+    #[schema(required, format = DateTime)]
     ended_date: Option<String>,
+    #[schema(required)]
     cause: Option<String>,
     topics: Vec<String>,
     keys: Vec<String>,
     types: Vec<String>,
+    #[schema(required, format = DateTime)]
     from: Option<String>,
+    #[schema(required, format = DateTime)]
     to: Option<String>,
     after: u64,
+    #[schema(required)]
     until: Option<u64>,
     pending_only: bool,
+    #[schema(required)]
     target: Option<String>,
     timestamp: &'static str,
     rate: RateView,
     skip_refused: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Rate)]
 struct RateView {
+    #[schema(required)]
     events_per_second: Option<u32>,
+    #[schema(required)]
     bytes_per_second: Option<u64>,
+}
+
+impl Described for SubmitReplay {
+    fn describe() -> Operation {
+        let operation = Operation::new(
+            "Events of the log are published once more: to the topics that they were published to, \
+             or to `target`. Without a target, what would leave an older record as the last one of \
+             its key is refused. Every member is optional; of each list, one item must match.",
+        );
+        let created = "The replay, which the tenant's lane carries out.";
+        object::describe(operation, &asked())
+            .answer::<DryRun>(200, "The count of a dry run.")
+            .answer::<Replay>(201, created)
+            .answer_header(201, "Location", "The path of the replay.")
+            .problems(&turn::PROBLEMS)
+            .problems(&[
+                Kind::TenantNotEnabled,
+                Kind::RelayStopped,
+                Kind::NoBroker,
+                Kind::BrokerUnavailable,
+                Kind::EventsRemoved,
+                Kind::ReplaysOverlap,
+            ])
+    }
+}
+
+/// Returns the schema of the request that `ReplayRequest` parses.
+fn asked() -> Schema {
+    let listed = |items: Schema| {
+        let mut list = schema::list(&items, ReplayRequest::ITEMS_MAX);
+        list["minItems"] = json!(1);
+        list
+    };
+    schema::object(&ReplayRequest::MEMBERS, &[], |member| match member {
+        "topics" => listed(schema::topic_pattern()),
+        "keys" => listed(schema::key()),
+        "types" => listed(schema::event_type()),
+        "from" => schema::about(schema::time(), "The earliest time."),
+        "to" => schema::about(schema::time(), "The time before which the events are."),
+        "positions" => schema::object(&ReplayRequest::POSITIONS, &[], |_| {
+            schema::whole(1, Position::MAX.number())
+        }),
+        "target" => schema::about(schema::topic(), "Another topic of the tenant."),
+        "timestamp" => schema::words(&Timestamp::WORDS),
+        "rate" => rate(),
+        "pendingOnly" | "skipRefused" | "dryRun" => schema::flag(),
+        other => unreachable!("{other} has no schema"),
+    })
+}
+
+fn rate() -> Schema {
+    schema::object(&Rate::MEMBERS, &[], |member| match member {
+        "eventsPerSecond" => schema::whole(1, u64::from(u32::MAX)),
+        "bytesPerSecond" => schema::whole(1, i64::MAX.cast_unsigned()),
+        other => unreachable!("{other} has no schema"),
+    })
+}
+
+impl Described for ListReplays {
+    fn describe() -> Operation {
+        Operation::new("The tenant's replays.")
+            .answer::<All>(200, "All of them, newest first.")
+            .problems(&[Kind::TenantNotEnabled])
+    }
+}
+
+impl Described for GetReplay {
+    fn describe() -> Operation {
+        one(Operation::new("A replay, and how far it is.")).answer::<Replay>(200, "The replay.")
+    }
+}
+
+impl Described for PauseReplay {
+    fn describe() -> Operation {
+        wished(Operation::new("The replay waits until it is resumed."), &[])
+    }
+}
+
+impl Described for ResumeReplay {
+    fn describe() -> Operation {
+        wished(Operation::new("The replay goes on; it may get another rate."), &["rate"])
+    }
+}
+
+impl Described for CancelReplay {
+    fn describe() -> Operation {
+        wished(Operation::new("The replay ends, once no key is left behind by it."), &[])
+    }
+}
+
+/// Describes a request to change a replay; only `rate` may be a member of its body.
+fn wished(operation: Operation, members: &[&'static str]) -> Operation {
+    object::describe(one(operation), &schema::object(members, &[], |_| rate()))
+        .answer::<Replay>(202, "The request is noted; the lane heeds it within a second.")
+        .problems(&[Kind::ReplayEnded])
+}
+
+/// Describes what is about one replay.
+fn one(operation: Operation) -> Operation {
+    operation.path("id", schema::own_id()).problems(&[
+        Kind::BadPath,
+        Kind::TenantNotEnabled,
+        Kind::UnknownReplay,
+    ])
 }
 
 impl From<replay::Replay> for Replay {
@@ -101,7 +225,7 @@ impl From<replay::Replay> for Replay {
 }
 
 /// The count of a dry run.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct DryRun {
     dry_run: bool,
@@ -112,7 +236,7 @@ struct DryRun {
 }
 
 /// The events of one topic; `vanishing` ones are older than the topic keeps records.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TopicCount {
     topic: String,
     events: u64,

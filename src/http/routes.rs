@@ -1,18 +1,20 @@
 //! The route table: every path of the HTTP surface, and the handler that answers it.
 //!
 //! `server` serves the routes, and `observe` counts requests by their paths. Which permission a
-//! route needs is in its handler's type; `access` lists them for documents and tests.
+//! route needs is in its handler's type, and so is the handler's description; `access` lists them
+//! for `document`, other documents and tests.
 
 use actix_web::guard::{Any, Get, Head};
 use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
 
-use super::allowed::Guarded;
+use super::allowed::{Guarded, Open};
+use super::operation::{Access, Operation};
 use super::permission::Permission;
 use super::problem::Problem;
 use super::{
-    delete_all, domain_events, erasures, health, metrics, parked, process_events, replays,
-    stopping, subscriptions, tenants, trail,
+    delete_all, docs, domain_events, erasures, health, metrics, openapi, parked, process_events,
+    replays, stopping, subscriptions, tenants, trail,
 };
 
 macro_rules! routes {
@@ -29,11 +31,18 @@ macro_rules! routes {
             app.default_service(web::to(no_route));
         }
 
+        /// Returns the description of every route and method, with the permission that it needs.
+        pub(super) fn operations() -> Vec<(Access, Operation)> {
+            let mut all = Vec::new();
+            $(all.extend($kind($path, $($handler),+).operations);)*
+            all.into_iter().map(|(access, describe)| (access, describe())).collect()
+        }
+
         /// Returns the permission of every route and method, as the handlers' types name them.
         pub fn access() -> Vec<Access> {
             let mut all = Vec::new();
-            $(all.extend($kind($path, $($handler),+).access);)*
-            all
+            $(all.extend($kind($path, $($handler),+).operations);)*
+            all.into_iter().map(|(access, _)| access).collect()
         }
     };
 }
@@ -64,35 +73,28 @@ routes! {
     post "/_/tenant"                                     => tenants::post;
     forget "/_/tenant/{id}"                              => tenants::get, tenants::remove;
     read "/trail"                                        => trail::list;
-    open "/livez"                                        => health::up;
+    open "/livez"                                        => health::live;
     open "/admin/health"                                 => health::up;
     open "/readyz"                                       => health::ready;
     read "/metrics"                                      => metrics::all;
+    read "/openapi.json"                                 => openapi::get;
+    read "/docs"                                         => docs::get;
 }
 
-/// The permission that a method of a route needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Access {
-    /// The request's method; GET stands for HEAD, too.
-    pub method: &'static str,
-    /// The pattern of the path.
-    pub path: &'static str,
-    /// The permission; `None` if the route is open.
-    pub permission: Option<Permission>,
-}
-
-/// A route: the handlers of a path, and what each of them needs.
+/// A route: the handlers of a path, and what each of them needs and is.
 struct Route {
     path: &'static str,
     resource: Resource,
-    access: Vec<Access>,
+    operations: Vec<(Access, Describe)>,
 }
+
+type Describe = fn() -> Operation;
 
 impl Route {
     fn new(path: &'static str, allow: &'static str) -> Self {
         let other = move || async move { refused(Problem::MethodNotAllowed { allow }) };
         let resource = web::resource(path).default_service(web::to(other));
-        Self { path, resource, access: Vec::new() }
+        Self { path, resource, operations: Vec::new() }
     }
 
     /// Adds the handler of a method.
@@ -102,7 +104,7 @@ impl Route {
         Args: FromRequest + Guarded + 'static,
         F::Output: Responder + 'static,
     {
-        self.with(method, handler, Some(Args::PERMISSION))
+        self.with(method, handler, (Some(Args::PERMISSION), Args::describe))
     }
 
     /// Adds the handler of a method that needs the permission, if any.
@@ -110,7 +112,7 @@ impl Route {
         mut self,
         method: &'static str,
         handler: F,
-        permission: Option<Permission>,
+        (permission, describe): (Option<Permission>, Describe),
     ) -> Self
     where
         F: Handler<Args>,
@@ -124,7 +126,8 @@ impl Route {
             _ => web::post(),
         };
         self.resource = self.resource.route(route.to(handler));
-        self.access.push(Access { method, path: self.path, permission });
+        let access = Access { method, path: self.path, permission };
+        self.operations.push((access, describe));
         self
     }
 }
@@ -151,10 +154,10 @@ where
 fn open<F, Args>(path: &'static str, handler: F) -> Route
 where
     F: Handler<Args>,
-    Args: FromRequest + 'static,
+    Args: FromRequest + Open + 'static,
     F::Output: Responder + 'static,
 {
-    Route::new(path, "GET, HEAD").with("GET", handler, None)
+    Route::new(path, "GET, HEAD").with("GET", handler, (None, Args::describe))
 }
 
 /// A collection: POST adds to it, GET lists it.
@@ -216,4 +219,21 @@ async fn no_route() -> Result<HttpResponse, Problem> {
 
 fn refused(problem: Problem) -> Result<HttpResponse, Problem> {
     Err(problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::operations;
+    use crate::http::document::Document;
+    use crate::http::problem::kind::Kind;
+
+    #[test]
+    fn every_kind_of_problem_is_some_operation_s() {
+        let document = Document::new(operations()).json;
+        let document = std::str::from_utf8(&document).unwrap();
+        for kind in Kind::ALL {
+            let named = format!("\"/problems/{}\"", kind.code());
+            assert!(document.contains(&named), "{named}");
+        }
+    }
 }

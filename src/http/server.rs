@@ -14,21 +14,28 @@ use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_web::App;
 use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::from_fn;
+use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::closed;
 use super::config::Config;
 use super::connections::{Connections, EXTRA_MAX};
+use super::document::Document;
 use super::gate::{Gate, Patience};
 use super::gateway::{Gateway, HttpDeps, Shared};
 use super::middleware;
-use super::routes::routes;
+use super::routes::{operations, routes};
 use super::tls::Tls;
 
 /// The time for which an idle connection is kept open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// The time for which a client that has not read its answer may go on sending.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// Returns the document of the API: OpenAPI 3.1.
+pub fn openapi() -> Value {
+    Document::new(operations()).value
+}
 
 /// Builds the server on `listener`. It runs when it is awaited, and only its handle stops it.
 pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> {
@@ -37,7 +44,7 @@ pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> 
     let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
     let (connections, tls) = (Connections::new(connections_max), deps.config.tls.clone());
     let patience = Patience { head: head_timeout, answer: answer_timeout };
-    let gateway = Shared::new(Gateway::new(deps)?);
+    let gateway = Shared::new(Gateway::new(deps, Document::new(operations()))?);
     let app = move || {
         App::new()
             .app_data(gateway.clone())

@@ -8,17 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::body::{self, Body};
+use super::config::BATCH_CHANGES_MAX;
 use super::context::TenantContext;
 use super::gateway::Gateway;
 use super::items::{BatchShape, Items};
 use super::limit_headers;
 use super::media_type;
+use super::operation::{Operation, reference};
 use super::prefer::{Prefer, prefer};
 use super::problem::Problem;
+use super::problem::kind::Kind;
 use super::quota;
 use super::receipt_view::{ReceiptView, ReceiptViews};
+use super::schema::Schema;
 use crate::domain::conflict::Conflict;
 use crate::domain::draft::Draft;
 use crate::domain::event::EventId;
@@ -59,6 +65,51 @@ pub(super) async fn submit(
     let shape = items.shape;
     let drafts = items.each(deps.intake.record_bytes_max(), draft)?;
     post(gateway, Post { tenant, shape, drafts, body, prefer }).await
+}
+
+/// Adds the body and the answers of a batch to a description; `item` is one item's schema.
+pub(super) fn describe(operation: Operation, item: &Schema) -> Operation {
+    let list =
+        json!({ "type": "array", "items": item, "minItems": 1, "maxItems": BATCH_CHANGES_MAX });
+    let one_or_list = json!({ "oneOf": [item, list] });
+    let forms = [("application/json", &one_or_list), ("application/x-ndjson", &list)];
+    let receipt = reference(&ReceiptView::name());
+    let receipts = json!({ "oneOf": [receipt, { "type": "array", "items": receipt }] });
+    let operation = operation.body_of(&forms, true).problems(&[
+        Kind::UnsupportedMediaType,
+        Kind::EmptyBatch,
+        Kind::BatchTooLarge,
+    ]);
+    describe_post(operation).answer_of(
+        201,
+        "The events are durable: the receipt of one, or those of a list, in order.",
+        &[("application/json", receipts)],
+    )
+}
+
+/// Adds what all posts have to a description.
+pub(super) fn describe_post(operation: Operation) -> Operation {
+    operation
+        .header(
+            "Prefer",
+            "`wait=5` has the answer wait until the events are published, for 5 s at most.",
+            json!({ "type": "string" }),
+        )
+        .with::<ReceiptView>()
+        .problems(&body::PROBLEMS)
+        .problems(&[
+            Kind::InvalidUtf8,
+            Kind::InvalidJson,
+            Kind::IllegalChange,
+            Kind::RecordTooLarge,
+            Kind::QuotaExceeded,
+            Kind::TenantNotEnabled,
+            Kind::EventIdConflict,
+            Kind::QueueFull,
+            Kind::TenantQueueFull,
+            Kind::OutcomeUnknown,
+            Kind::Unstorable,
+        ])
 }
 
 /// Reads the body of a post, unless the tenant has used up its quota. Its bytes are charged as they

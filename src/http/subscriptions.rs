@@ -3,6 +3,7 @@
 //! Each route hands its request to `subscribe`. `events` answers polls and begins streams, whose
 //! bytes `sse` writes; `refused` makes problems of what `subscribe` refuses.
 
+mod describe;
 mod events;
 mod refused;
 mod sse;
@@ -10,6 +11,7 @@ mod view;
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::allowed::Allowed;
 use super::gateway::Shared;
@@ -25,17 +27,18 @@ use crate::subscribe::Put;
 
 pub(super) use events::events;
 use refused::refused;
-pub(super) use refused::{metadata, parameters};
+pub(super) use refused::{kind, parameters};
 use view::Subscription;
 
 /// All subscriptions of a tenant, in order of their groups.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Subscriptions)]
 struct All {
     subscriptions: Vec<Subscription>,
 }
 
 /// Where a group stands after a commit.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Committed {
     position: u64,
     generation: u64,
@@ -146,7 +149,7 @@ pub(super) async fn leave(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
-    let query = Query::parse(request.query_string(), &["generation"])?;
+    let query = Query::parse(request.query_string(), &describe::LEAVE)?;
     let generation = query.parsed("generation", query::number)?;
     let generation = generation.ok_or_else(|| Problem::BadQuery {
         parameter: "generation".to_owned(),

@@ -7,17 +7,24 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep};
+use utoipa::ToSchema;
 
 use super::allowed::Allowed;
 use super::gateway::{Gateway, Shared};
+use super::operation::{Described, Operation};
 use super::permission::{DeleteTenantJob, GetTenantJob, PostTenant};
 use super::problem::Problem;
-use super::query::{Query, number};
+use super::problem::kind::Kind;
+use super::query::{Parameter, Query, number};
+use super::schema::{self, Schema};
 use super::{object, path};
 use crate::domain::tenant::TenantId;
-use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJob, TenantJobId};
+use crate::domain::tenant_job::{
+    PARAMETERS_MAX, TenantAct, TenantAttributes, TenantJob, TenantJobId,
+};
 use crate::domain::trail::Act;
 use crate::domain::violation::Violation;
 use crate::follow::tenant_jobs::{NotSubmitted, Submitted};
@@ -30,16 +37,78 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 const REQUEST_BYTES_MAX: usize = 64 << 10;
 
 /// A job, in the words of the tenant interface.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = TenantJob)]
 struct Job {
+    #[schema(format = "uuid")]
     id: String,
     tenant: String,
+    /// The request as it was posted.
+    #[schema(value_type = Object)]
     tenant_attributes: Box<RawValue>,
     complete: bool,
+    /// Why the job failed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<String>,
     messages: Vec<String>,
+}
+
+const WAIT: [Parameter; 1] = [Parameter::new(
+    "wait",
+    "The milliseconds for which the answer waits for the job's end: at most a minute.",
+    schema::any_whole,
+)];
+
+impl Described for PostTenant {
+    fn describe() -> Operation {
+        let operation = Operation::new(
+            "FOLIO's tenant interface 2.0. With `module_to`, the tenant is enabled or upgraded; \
+             without it, disabled, or purged if `purge` is true. The parameter `force` of a purge, \
+             and `deleteObsoleteTopics` of an upgrade, are `true` or `false`.",
+        );
+        object::describe(operation, &attributes())
+            .answer::<Job>(201, "The job that enables or purges the tenant.")
+            .answer_header(201, "Location", "The path of the job.")
+            .empty_answer(204, "The tenant is disabled.")
+            .problems(&[
+                Kind::TenantNotEnabled,
+                Kind::TenantPurging,
+                Kind::TenantJobsFull,
+                Kind::PurgeLosesEvents,
+            ])
+    }
+}
+
+/// Returns the schema of the request that `TenantAttributes` parses.
+fn attributes() -> Schema {
+    let text = || json!({ "type": "string" });
+    let parameter = schema::object(&TenantAttributes::PARAMETER_MEMBERS, &["key"], |_| text());
+    schema::object(&TenantAttributes::MEMBERS, &[], |member| match member {
+        "module_from" | "module_to" => schema::name(),
+        "purge" => schema::flag(),
+        "parameters" => schema::list(&parameter, PARAMETERS_MAX),
+        other => unreachable!("{other} has no schema"),
+    })
+}
+
+impl Described for GetTenantJob {
+    fn describe() -> Operation {
+        one(Operation::new("A job of the tenant interface.").query(&WAIT))
+            .answer::<Job>(200, "The job, ended or not.")
+            .problems(&[Kind::BadQuery])
+    }
+}
+
+impl Described for DeleteTenantJob {
+    fn describe() -> Operation {
+        one(Operation::new("The job is forgotten.")).empty_answer(204, "It is.")
+    }
+}
+
+fn one(operation: Operation) -> Operation {
+    operation.path("id", schema::own_id()).problems(&[Kind::BadPath, Kind::UnknownTenantJob])
 }
 
 impl From<TenantJob> for Job {
@@ -92,7 +161,7 @@ pub(super) async fn get(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = (context.tenant(), id(&request)?);
-    let query = Query::parse(request.query_string(), &["wait"])?;
+    let query = Query::parse(request.query_string(), &WAIT)?;
     let wait = query.parsed("wait", number)?.map(Duration::from_millis).unwrap_or_default();
     // A request that finds no room to wait is answered at once.
     let waits = gateway.waiters.take(tenant, usize::from(!wait.is_zero()));

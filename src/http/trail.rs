@@ -5,38 +5,72 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::allowed::Allowed;
 use super::gateway::Shared;
+use super::operation::{Described, Operation};
 use super::permission::ListTrail;
 use super::problem::Problem;
-use super::query::Query;
-use super::turn::turn;
+use super::problem::kind::Kind;
+use super::query::{self, Parameter, Query};
+use super::schema;
+use super::turn::{self, turn};
 use crate::domain::time::Time;
 use crate::domain::trail::{Act, TrailPlace, TrailRow};
 use crate::store::TrailScan;
 
-const LIMIT: usize = 100;
-const LIMIT_MAX: usize = 1000;
+const PARAMETERS: [Parameter; 5] = [
+    Parameter::new("from", "The earliest time of the rows.", schema::time),
+    Parameter::new("to", "The time before which the rows are.", schema::time),
+    Parameter::new("act", "The act of the rows.", || {
+        schema::words(&Act::ALL.iter().map(|act| act.as_str()).collect::<Vec<_>>())
+    }),
+    Parameter::new(
+        "after",
+        "The `next` of the page before.",
+        || json!({ "type": "string", "pattern": TrailPlace::PATTERN }),
+    ),
+    Parameter::LIMIT,
+];
+
+impl Described for ListTrail {
+    fn describe() -> Operation {
+        Operation::new("Who did what to what in the tenant, oldest first.")
+            .query(&PARAMETERS)
+            .answer::<Page>(200, "A page.")
+            .problems(&turn::PROBLEMS)
+            .problems(&[Kind::BadQuery, Kind::TenantNotEnabled])
+    }
+}
 
 /// A page. `next` is the `after` of the next request, `null` if no row is left.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Trail)]
 struct Page {
     trail: Vec<Row>,
+    #[schema(required)]
     next: Option<String>,
 }
 
 /// A row.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = TrailRow)]
 struct Row {
     place: String,
+    #[schema(format = DateTime)]
     time: String,
     act: String,
     who: String,
+    /// The issuer of the caller's token.
+    #[schema(required)]
     issuer: Option<String>,
     object: String,
+    #[schema(required)]
     reason: Option<String>,
+    #[schema(required)]
     request_id: Option<String>,
 }
 
@@ -60,8 +94,8 @@ pub(super) async fn list(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string(), &["from", "to", "act", "after", "limit"])?;
-    let limit = query.parsed("limit", limit)?.unwrap_or(LIMIT);
+    let query = Query::parse(request.query_string(), &PARAMETERS)?;
+    let limit = query.parsed("limit", query::limit)?.unwrap_or(query::LIMIT);
     let scan = TrailScan {
         tenant: Some(context.tenant().clone()),
         act: query.parsed("act", Act::parse)?,
@@ -79,9 +113,4 @@ pub(super) async fn list(
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|row| row.place.to_string());
     Ok(HttpResponse::Ok().json(Page { trail: rows.into_iter().map(Row::from).collect(), next }))
-}
-
-fn limit(text: &str) -> Result<usize, &'static str> {
-    let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-    number.filter(|n| (1..=LIMIT_MAX).contains(n)).ok_or("must be a whole number from 1 to 1000")
 }

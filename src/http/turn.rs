@@ -11,11 +11,15 @@ use tokio::time::timeout;
 
 use super::gateway::Gateway;
 use super::problem::Problem;
+use super::problem::kind::Kind;
 use crate::domain::tenant::TenantId;
 use crate::shares::{Full, Share};
 
 /// The longest wait for a turn.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
+
+/// The refusals of a read.
+pub(super) const PROBLEMS: [Kind; 2] = [Kind::TenantReadsFull, Kind::ReadsFull];
 
 /// Waits a short time for a turn to read. The number of a tenant's waiting requests is limited, so
 /// that the others' turns come in time.

@@ -10,6 +10,7 @@ mod idle;
 mod java;
 mod metrics;
 mod observed;
+mod openapi;
 mod operators;
 mod post;
 mod purges;

@@ -25,6 +25,8 @@ mod main_job;
 #[cfg(feature = "services")]
 mod metrics;
 #[cfg(feature = "services")]
+mod openapi;
+#[cfg(feature = "services")]
 mod outage;
 #[cfg(feature = "services")]
 mod parked;

@@ -83,13 +83,14 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// The one place where each foreign crate is used.
-const SPOKEN: [(&str, &[&str]); 23] = [
+const SPOKEN: [(&str, &[&str]); 24] = [
     ("sqlx::", &["store/postgres"]),
     ("rusqlite", &["store/sqlite"]),
     ("rdkafka::", &["sink/"]),
     ("actix_web::", &["http"]),
     ("actix_http::", &["http"]),
     ("actix_service::", &["http"]),
+    ("utoipa::", &["http"]),
     ("httparse::", &["http/gate"]),
     ("clap::", &["config/", "cli"]),
     ("toml::", &["config/"]),

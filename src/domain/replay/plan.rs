@@ -26,6 +26,9 @@ pub enum Timestamp {
 }
 
 impl Timestamp {
+    /// The words that the API has.
+    pub const WORDS: [&str; 2] = [Self::Original.as_str(), Self::Now.as_str()];
+
     /// Returns the word that the API has for it.
     pub const fn as_str(self) -> &'static str {
         match self {

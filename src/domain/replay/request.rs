@@ -13,9 +13,6 @@ use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
 
-/// The most items of each list.
-const ITEMS_MAX: usize = 1_000;
-
 /// The positions of the events that are asked for; both are included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Positions {
@@ -55,24 +52,32 @@ pub struct ReplayRequest {
 }
 
 impl ReplayRequest {
+    /// The most items of each list.
+    pub const ITEMS_MAX: usize = 1_000;
+
+    /// The members of a request.
+    pub const MEMBERS: [&str; 12] = [
+        "topics",
+        "keys",
+        "types",
+        "from",
+        "to",
+        "positions",
+        "pendingOnly",
+        "target",
+        "timestamp",
+        "rate",
+        "skipRefused",
+        "dryRun",
+    ];
+
+    /// The members of `positions`.
+    pub const POSITIONS: [&str; 2] = ["from", "to"];
+
     /// Parses the body of a request; every member is optional. `target_prefix` is as in
     /// [`contradictions`](Self::contradictions).
     pub fn parse(raw: &Raw, target_prefix: &str) -> Result<Self, Vec<Violation>> {
-        const KNOWN: [&str; 12] = [
-            "topics",
-            "keys",
-            "types",
-            "from",
-            "to",
-            "positions",
-            "pendingOnly",
-            "target",
-            "timestamp",
-            "rate",
-            "skipRefused",
-            "dryRun",
-        ];
-        let mut members = ObjectReader::parse(raw, &KNOWN, "")?;
+        let mut members = ObjectReader::parse(raw, &Self::MEMBERS, "")?;
         for name in ["topics", "keys", "types"] {
             // A program that has found no key would replay everything else.
             if members.value(name).is_some_and(is_empty_list) {
@@ -80,9 +85,9 @@ impl ReplayRequest {
             }
         }
         let request = Self {
-            topics: members.list("topics", ITEMS_MAX, TopicPattern::parse),
-            keys: members.list("keys", ITEMS_MAX, Key::parse),
-            types: members.list("types", ITEMS_MAX, event_type),
+            topics: members.list("topics", Self::ITEMS_MAX, TopicPattern::parse),
+            keys: members.list("keys", Self::ITEMS_MAX, Key::parse),
+            types: members.list("types", Self::ITEMS_MAX, event_type),
             from: members.noun("from", Time::parse),
             to: members.noun("to", Time::parse),
             positions: positions(&mut members),
@@ -166,6 +171,9 @@ fn has_prefix(target: &Topic, prefix: &str) -> bool {
 }
 
 impl Rate {
+    /// The members of a rate.
+    pub const MEMBERS: [&str; 2] = ["eventsPerSecond", "bytesPerSecond"];
+
     /// Parses the body of a request that changes only the rate, `{rate?}`; `None` without one.
     pub fn parse(raw: &Raw) -> Result<Option<Self>, Vec<Violation>> {
         let mut members = ObjectReader::parse(raw, &["rate"], "")?;
@@ -174,7 +182,7 @@ impl Rate {
     }
 
     fn member(members: &mut ObjectReader) -> Option<Self> {
-        members.object("rate", &["eventsPerSecond", "bytesPerSecond"], |rate| Self {
+        members.object("rate", &Self::MEMBERS, |rate| Self {
             events_per_second: rate
                 .number("eventsPerSecond", 1..=u64::from(u32::MAX))
                 .and_then(|number| u32::try_from(number).ok()),
@@ -189,7 +197,7 @@ pub fn no_members(raw: &Raw) -> Result<Option<Rate>, Vec<Violation>> {
 }
 
 fn positions(members: &mut ObjectReader) -> Positions {
-    let read = members.object("positions", &["from", "to"], |positions| Positions {
+    let read = members.object("positions", &ReplayRequest::POSITIONS, |positions| Positions {
         from: positions.position("from", 1),
         to: positions.position("to", 1),
     });

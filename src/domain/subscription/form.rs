@@ -3,6 +3,7 @@
 //!
 //! `http` and the subcommands parse it; a store's column holds the same JSON.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,14 +17,8 @@ use crate::domain::object_reader::ObjectReader;
 use crate::domain::position::Position;
 use crate::domain::violation::Violation;
 
-/// The most items of each list of a filter.
-const ITEMS_MAX: usize = 100;
 /// The lease of a reader, if none is given.
 const LEASE_SECONDS: u64 = 30;
-const LEASE_SECONDS_MIN: u64 = 1;
-const LEASE_SECONDS_MAX: u64 = 3_600;
-/// The longest time for which a group may hold its events back from removal: a year.
-const HOLD_SECONDS_MAX: u64 = 366 * 86_400;
 
 type Violations = Vec<Violation>;
 
@@ -52,32 +47,41 @@ impl Default for Form {
 }
 
 impl Form {
+    /// The most items of each list of a filter.
+    pub const ITEMS_MAX: usize = 100;
+    /// The lease that a reader may have.
+    pub const LEASE_SECONDS: RangeInclusive<u64> = 1..=3_600;
+    /// The time for which a group may hold its events back from removal: at most a year.
+    pub const HOLD_SECONDS: RangeInclusive<u64> = 0..=366 * 86_400;
+
+    /// The members of the object that is put.
+    pub const MEMBERS: [&str; 8] = [
+        "topics",
+        "keys",
+        "types",
+        "headers",
+        "start",
+        "autoCommit",
+        "leaseSeconds",
+        "holdSeconds",
+    ];
+
     /// Parses the object that is put, `{topics?, keys?, types?, headers?, start?, autoCommit?,
     /// leaseSeconds?, holdSeconds?}`; returns where a new subscription begins, too.
     pub fn parse(raw: &Raw) -> Result<(Self, Start), Violations> {
-        const KNOWN: [&str; 8] = [
-            "topics",
-            "keys",
-            "types",
-            "headers",
-            "start",
-            "autoCommit",
-            "leaseSeconds",
-            "holdSeconds",
-        ];
-        let mut object = ObjectReader::parse(raw, &KNOWN, "")?;
+        let mut object = ObjectReader::parse(raw, &Self::MEMBERS, "")?;
         let filter = Filter {
-            topics: object.list("topics", ITEMS_MAX, TopicPattern::parse),
-            keys: object.list("keys", ITEMS_MAX, Key::parse),
-            types: object.list("types", ITEMS_MAX, event_type),
+            topics: object.list("topics", Self::ITEMS_MAX, TopicPattern::parse),
+            keys: object.list("keys", Self::ITEMS_MAX, Key::parse),
+            types: object.list("types", Self::ITEMS_MAX, event_type),
             headers: headers(&mut object),
         };
-        let lease_seconds = object.number("leaseSeconds", LEASE_SECONDS_MIN..=LEASE_SECONDS_MAX);
+        let lease_seconds = object.number("leaseSeconds", Self::LEASE_SECONDS);
         let form = Self {
             filter,
             auto_commit: object.flag("autoCommit"),
             lease_seconds: lease_seconds.unwrap_or(LEASE_SECONDS),
-            hold_seconds: object.number("holdSeconds", 0..=HOLD_SECONDS_MAX).unwrap_or_default(),
+            hold_seconds: object.number("holdSeconds", Self::HOLD_SECONDS).unwrap_or_default(),
         };
         let start = Start::read(&mut object, "start").unwrap_or_default();
         object.finish(Some((form, start)))
@@ -128,10 +132,13 @@ impl Form {
     }
 }
 
+/// The members of a commit.
+pub const COMMIT_MEMBERS: [&str; 2] = ["position", "generation"];
+
 /// Parses the body of a commit, `{"position": …, "generation": …}`.
 pub fn parse_commit(raw: &Raw) -> Result<(Position, u64), Violations> {
-    let mut object = ObjectReader::parse(raw, &["position", "generation"], "")?;
-    for name in ["position", "generation"] {
+    let mut object = ObjectReader::parse(raw, &COMMIT_MEMBERS, "")?;
+    for name in COMMIT_MEMBERS {
         object.need(name, "missing", "must be given: the number that the reader was given");
     }
     let position = object.position("position", 0);
@@ -142,9 +149,9 @@ pub fn parse_commit(raw: &Raw) -> Result<(Position, u64), Violations> {
 /// Parses the headers that the events of a filter have.
 fn headers(object: &mut ObjectReader) -> Vec<(String, String)> {
     let Some(value) = object.value("headers") else { return Vec::new() };
-    let members: Vec<_> = value.members().take(ITEMS_MAX + 1).collect();
-    if value.shape() != Shape::Object || members.len() > ITEMS_MAX {
-        let rule = format!("must be an object of at most {ITEMS_MAX} strings");
+    let members: Vec<_> = value.members().take(Form::ITEMS_MAX + 1).collect();
+    if value.shape() != Shape::Object || members.len() > Form::ITEMS_MAX {
+        let rule = format!("must be an object of at most {} strings", Form::ITEMS_MAX);
         object.refuse("headers", "illegal-list", rule);
         return Vec::new();
     }

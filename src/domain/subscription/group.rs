@@ -9,12 +9,20 @@ use crate::domain::Invalid;
 pub struct Group(String);
 
 impl Group {
+    /// The most bytes of a name.
+    pub const BYTES_MAX: usize = 100;
+
+    /// The form of a name.
+    pub const PATTERN: &str = r"^cg\.[a-z0-9._-]+$";
+
     /// Parses a name, and checks its rule.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
         match text.strip_prefix("cg.") {
             Some(module)
-                if !module.is_empty() && text.len() <= 100 && module.bytes().all(legal) =>
+                if !module.is_empty()
+                    && text.len() <= Self::BYTES_MAX
+                    && module.bytes().all(legal) =>
             {
                 Ok(Self(text.to_owned()))
             }

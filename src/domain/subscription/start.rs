@@ -47,6 +47,13 @@ impl Gaps {
 }
 
 impl Start {
+    /// The members of a seek.
+    pub const SEEK_MEMBERS: [&str; 1] = ["to"];
+    /// The members of a start that is a place.
+    pub const PLACE_MEMBERS: [&str; 3] = ["position", "time", "gaps"];
+    /// The starts that are words.
+    pub const WORDS: [&str; 2] = ["earliest", "latest"];
+
     /// Parses the text of an option: `earliest`, `latest`, a position, or a time.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let gaps = Gaps::default();
@@ -75,7 +82,7 @@ impl Start {
 
     /// Parses the body of a seek, `{"to": …}`.
     pub fn parse_seek(raw: &Raw) -> Result<Self, Vec<Violation>> {
-        let mut object = ObjectReader::parse(raw, &["to"], "")?;
+        let mut object = ObjectReader::parse(raw, &Self::SEEK_MEMBERS, "")?;
         object.need("to", "missing-start", "must say where the group goes on");
         let to = Self::read(&mut object, "to");
         object.finish(to)
@@ -95,7 +102,7 @@ impl Start {
                 return None;
             }
         }
-        let start = object.object(name, &["position", "time", "gaps"], |place| {
+        let start = object.object(name, &Self::PLACE_MEMBERS, |place| {
             let gaps = place.noun("gaps", Gaps::parse).unwrap_or_default();
             let position = place.position("position", 0).map(|at| Self::Position(at, gaps));
             let time = place.noun("time", Time::parse).map(|time| Self::Time(time, gaps));

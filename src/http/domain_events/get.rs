@@ -9,10 +9,23 @@ use crate::domain::event::EventId;
 use crate::domain::position::Position;
 use crate::http::allowed::Allowed;
 use crate::http::gateway::Shared;
+use crate::http::operation::{Described, Operation};
 use crate::http::path;
 use crate::http::permission::GetEvent;
 use crate::http::problem::Problem;
-use crate::http::turn::turn;
+use crate::http::problem::kind::Kind;
+use crate::http::schema;
+use crate::http::turn::{self, turn};
+
+impl Described for GetEvent {
+    fn describe() -> Operation {
+        Operation::new("One event of the tenant's log, until it is removed.")
+            .path("eventId", schema::event_id())
+            .answer::<Event>(200, "The event.")
+            .problems(&turn::PROBLEMS)
+            .problems(&[Kind::BadPath, Kind::TenantNotEnabled, Kind::UnknownEvent])
+    }
+}
 
 #[tracing::instrument(
     name = "get_event",

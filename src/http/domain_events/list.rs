@@ -5,6 +5,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::view::Event;
 use crate::domain::envelope::Envelope;
@@ -16,25 +17,60 @@ use crate::domain::time::Time;
 use crate::http::allowed::Allowed;
 use crate::http::gateway::{Gateway, Shared};
 use crate::http::missing::Missing;
+use crate::http::operation::{Described, Operation};
 use crate::http::permission::ListEvents;
 use crate::http::problem::Problem;
-use crate::http::query::Query;
-use crate::http::turn::turn;
+use crate::http::problem::kind::Kind;
+use crate::http::query::{self, Parameter, Query};
+use crate::http::schema;
+use crate::http::turn::{self, turn};
 use crate::store::Scan;
 
-const LIMIT: usize = 100;
-const LIMIT_MAX: usize = 1000;
-const PARAMETERS: [&str; 9] =
-    ["producer", "entity", "key", "type", "from", "to", "after", "limit", "gaps"];
+const PARAMETERS: [Parameter; 9] = [
+    Parameter::new("producer", "A module's name or id, or a producer's name.", schema::some_text),
+    Parameter::new("entity", "The entity of the events.", schema::some_text),
+    Parameter::new("key", "The id of the events' record.", schema::key),
+    Parameter::new("type", "The type of the events.", schema::event_type),
+    Parameter::new("from", "The earliest time of the events.", schema::time),
+    Parameter::new("to", "The time before which the events are.", schema::time),
+    Parameter::new("after", "The position after which the page begins.", schema::position),
+    Parameter::LIMIT,
+    Parameter::new(
+        "gaps",
+        "With `skip`, a page that begins where events were removed is no problem.",
+        || schema::words(&["skip"]),
+    ),
+];
+
+impl Described for ListEvents {
+    fn describe() -> Operation {
+        Operation::new(
+            "The tenant's log, page by page, in the order of the events. A page is bounded in bytes \
+             and in events that are looked at, too: an empty one may have a `next`.",
+        )
+        .query(&PARAMETERS)
+        .answer::<Page>(200, "A page.")
+        .problems(&turn::PROBLEMS)
+        .problems(&[
+            Kind::BadQuery,
+            Kind::UnknownEntity,
+            Kind::TenantNotEnabled,
+            Kind::EventsRemoved,
+        ])
+    }
+}
 
 /// A page. `next` is the `after` of the next request, `null` at the head of the log. `missing`
 /// tells a reader who began without `after`, or passes over gaps, that events were removed; with
 /// `gaps=skip` it may go on at `next`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Events)]
 struct Page<'a> {
     events: Vec<Event<'a>>,
+    #[schema(required)]
     next: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     missing: Option<Missing>,
 }
 
@@ -76,7 +112,7 @@ pub(in crate::http) async fn list(
 }
 
 fn scan(gateway: &Gateway, tenant: &TenantId, query: &Query) -> Result<Scan, Problem> {
-    let limit = query.parsed("limit", limit)?.unwrap_or(LIMIT);
+    let limit = query.parsed("limit", query::limit)?.unwrap_or(query::LIMIT);
     let filter = Filter {
         topics: topics(gateway, tenant, query)?,
         keys: query.parsed("key", Key::parse)?.into_iter().collect(),
@@ -102,11 +138,6 @@ fn topics(
     let topics =
         gateway.deps.settings.topics(tenant, producer, entity).map_err(Problem::UnknownEntity)?;
     Ok(topics.iter().map(TopicPattern::exact).collect())
-}
-
-fn limit(text: &str) -> Result<usize, &'static str> {
-    let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-    number.filter(|n| (1..=LIMIT_MAX).contains(n)).ok_or("must be a whole number from 1 to 1000")
 }
 
 fn gaps(text: &str) -> Result<(), &'static str> {

@@ -5,6 +5,7 @@
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::domain::envelope::Envelope;
 use crate::domain::headers::Headers;
@@ -13,21 +14,31 @@ use crate::http::problem::Problem;
 use crate::store;
 
 /// One event of the log.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct Event<'a> {
     position: u64,
+    #[schema(format = "uuid")]
     event_id: String,
     topic: &'a str,
     key: &'a str,
     r#type: &'a str,
+    #[schema(format = DateTime)]
     time: String,
+    /// The headers of the event's record.
     #[serde(serialize_with = "object")]
+    #[schema(value_type = BTreeMap<String, String>)]
     headers: Headers,
+    /// The bytes that were published; `null` if they were erased.
+    #[schema(value_type = serde_json::Value, required)]
     payload: &'a RawValue,
+    /// The time at which the content was erased.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
     erased: Option<String>,
+    /// `null` if nothing publishes to a broker; absent where a subscription delivers.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<bool>)]
     published: Option<Option<bool>>,
 }
 

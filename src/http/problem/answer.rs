@@ -6,8 +6,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::metadata::ProblemMetadata;
 use super::{LISTED_MAX, Problem, clip};
 use crate::domain::conflict::With;
 use crate::domain::floors::Gap;
@@ -21,21 +21,31 @@ use crate::subscribe;
 /// The seconds after which a client should retry a request that found no room or no store.
 const RETRY_AFTER_SECS: u64 = 1;
 
-#[derive(Serialize)]
-struct Body {
+/// A problem, for RFC 9457's clients and for FOLIO's.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(in crate::http) struct Body {
+    /// The kind of problem: `/problems/` and a permanent id.
+    #[schema(pattern = "^/problems/[a-z0-9-]+$")]
     r#type: String,
     title: &'static str,
     status: u16,
+    /// The fault of this request.
     detail: String,
+    /// The same for FOLIO's clients. If JSON was illegal, each illegal place of it.
     errors: Vec<Error>,
     total_records: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     missing: Option<Missing>,
+    /// The quotas that are used up.
     #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
     violated_policies: Vec<&'static str>,
 }
 
-#[derive(Serialize)]
+/// A problem in FOLIO's form.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
 struct Error {
     message: String,
     r#type: &'static str,
@@ -43,7 +53,9 @@ struct Error {
     parameters: Vec<Parameter>,
 }
 
-#[derive(Serialize)]
+/// A value that a program can read without parsing the message.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Parameter)]
 struct Parameter {
     key: &'static str,
     value: String,
@@ -51,7 +63,7 @@ struct Parameter {
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.metadata().status
+        self.kind().status()
     }
 
     fn error_response(&self) -> HttpResponse {
@@ -61,11 +73,12 @@ impl ResponseError for Problem {
 
 /// Builds the answer to a request that has this problem.
 fn answer(problem: &Problem) -> HttpResponse {
-    let ProblemMetadata { code, status, title } = problem.metadata();
+    let (code, kind) = (problem.code(), problem.kind());
+    let status = kind.status();
     let errors = errors(problem);
     let body = Body {
         r#type: format!("/problems/{code}"),
-        title,
+        title: kind.title(),
         status: status.as_u16(),
         detail: clip(&problem.to_string()),
         total_records: errors.len(),
@@ -130,12 +143,7 @@ fn errors(problem: &Problem) -> Vec<Error> {
         return violations.iter().take(violation::MAX).map(of_violation).collect();
     }
     let message = clip(&problem.to_string());
-    vec![Error {
-        message,
-        r#type: "error",
-        code: problem.metadata().code,
-        parameters: parameters(problem),
-    }]
+    vec![Error { message, r#type: "error", code: problem.code(), parameters: parameters(problem) }]
 }
 
 fn of_violation(violation: &Violation) -> Error {

@@ -11,9 +11,12 @@ use actix_web::http::Method;
 use actix_web::http::header::ACCEPT;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
+use super::describe::of_group;
 use super::refused::refused;
 use super::{group, sse};
 use crate::domain::position::Position;
@@ -23,27 +26,79 @@ use crate::http::context::TenantContext;
 use crate::http::domain_events::view::Event;
 use crate::http::gateway::{Gateway, Shared};
 use crate::http::header;
+use crate::http::operation::{Described, Operation, reference};
 use crate::http::permission::ReadSubscription;
 use crate::http::problem::Problem;
-use crate::http::query::{self, Query};
+use crate::http::problem::kind::Kind;
+use crate::http::query::{self, Parameter, Query};
+use crate::http::schema;
 use crate::shares::{Full, Share};
 use crate::subscribe::{Delivery, Error, Opening, Reading};
 
-const PARAMETERS: [&str; 5] = ["wait", "limit", "after", "generation", "reader"];
+const PARAMETERS: [Parameter; 5] = [
+    Parameter::new("wait", "The seconds for which a poll waits for an event.", || {
+        schema::whole(0, WAIT_SECS_MAX)
+    }),
+    Parameter::LIMIT,
+    Parameter::new("after", "The position that the reader has received.", schema::position),
+    Parameter::new(
+        "generation",
+        "The number that the reader was given, by which it goes on.",
+        schema::any_whole,
+    ),
+    Parameter::new(
+        "reader",
+        "The reader's own name; one is made without it.",
+        || json!({ "type": "string", "pattern": READER_PATTERN, "maxLength": READER_BYTES_MAX }),
+    ),
+];
 const WAIT_SECS_MAX: u64 = 60;
-const LIMIT: usize = 100;
-const LIMIT_MAX: usize = 1_000;
+const READER_PATTERN: &str = "^[!-~]+$";
+const READER_BYTES_MAX: usize = 100;
 /// The header with which a stream goes on.
 const LAST_EVENT_ID: &str = "Last-Event-ID";
 
 /// The answer of a poll. `position` is what to commit once the events are done with, and the
 /// `after` of the next poll.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Polled<'a> {
     events: Vec<Event<'a>>,
     position: u64,
     generation: u64,
     reader: &'a str,
+}
+
+impl Described for ReadSubscription {
+    fn describe() -> Operation {
+        let operation = Operation::new(
+            "The group's next events, as the answer of a long poll, or as a stream if the request \
+             accepts `text/event-stream`. HEAD is refused, since it would take events.",
+        );
+        let (polled, text) = (reference(&Polled::name()), json!({ "type": "string" }));
+        of_group(operation)
+            .query(&PARAMETERS)
+            .header(
+                LAST_EVENT_ID,
+                "The position that the reader of a stream has received. Polls don't read it.",
+                text.clone(),
+            )
+            .with::<Polled>()
+            .answer_of(
+                200,
+                "The events, and what to commit once they are done with; or the stream.",
+                &[("application/json", polled), ("text/event-stream", text)],
+            )
+            .problems(&[
+                Kind::BadQuery,
+                Kind::MethodNotAllowed,
+                Kind::UnknownSubscription,
+                Kind::EventsRemoved,
+                Kind::SubscriptionHeld,
+                Kind::GenerationEnded,
+                Kind::TenantSubscribersFull,
+                Kind::SubscribersFull,
+            ])
+    }
 }
 
 #[tracing::instrument(
@@ -76,7 +131,7 @@ pub(in crate::http) async fn events(
         received,
     };
     let wait = query.parsed("wait", wait)?.unwrap_or_default();
-    let limit = query.parsed("limit", limit)?.unwrap_or(LIMIT);
+    let limit = query.parsed("limit", query::limit)?.unwrap_or(query::LIMIT);
     let (group, tenant) = (group(&request)?, context.tenant());
     let share = seat(&gateway, &context)?;
     let opened = gateway.deps.subscribe.open(tenant, &group, &opening).await;
@@ -131,16 +186,12 @@ fn accepts_stream(request: &HttpRequest) -> bool {
 }
 
 fn reader(text: &str) -> Result<String, &'static str> {
-    let is_legal = text.len() <= 100 && text.bytes().all(|b| (b'!'..=b'~').contains(&b));
+    let is_legal =
+        text.len() <= READER_BYTES_MAX && text.bytes().all(|b| (b'!'..=b'~').contains(&b));
     is_legal.then(|| text.to_owned()).ok_or("must have at most 100 printable ASCII characters")
 }
 
 fn wait(text: &str) -> Result<Duration, &'static str> {
-    let seconds = text.parse().ok().filter(|seconds| *seconds <= WAIT_SECS_MAX);
+    let seconds = query::number(text).ok().filter(|seconds| *seconds <= WAIT_SECS_MAX);
     seconds.map(Duration::from_secs).ok_or("must be a whole number of seconds, at most 60")
-}
-
-fn limit(text: &str) -> Result<usize, &'static str> {
-    let number = text.parse().ok().filter(|number| (1..=LIMIT_MAX).contains(number));
-    number.ok_or("must be a whole number from 1 to 1000")
 }

@@ -1,13 +1,12 @@
 //! Problems of subscriptions: what `subscribe` refuses, as HTTP says it.
 //!
-//! The routes make problems of errors here; `http::problem` takes each one's permanent id and
-//! parameters from here.
-
-use actix_web::http::StatusCode;
+//! The routes make problems of errors here; `http::problem` takes each one's kind and parameters
+//! from here.
 
 use crate::domain::subscription::Refusal;
 use crate::domain::tenant::TenantId;
 use crate::http::problem::Problem;
+use crate::http::problem::kind::Kind;
 use crate::subscribe::Error;
 
 /// Returns the problem of a request that `subscribe` refuses.
@@ -19,31 +18,17 @@ pub(super) fn refused(error: Error, tenant: &TenantId) -> Problem {
     }
 }
 
-/// Returns the permanent id, the status and the title of a refusal.
-pub(in crate::http) fn metadata(error: &Error) -> (&'static str, StatusCode, &'static str) {
+/// Returns the kind of problem that a refusal is.
+pub(in crate::http) fn kind(error: &Error) -> Kind {
     match error {
-        Error::Unknown(_) => {
-            ("unknown-subscription", StatusCode::NOT_FOUND, "Unknown subscription")
-        }
-        Error::TooMany => {
-            ("too-many-subscriptions", StatusCode::CONFLICT, "Too many subscriptions")
-        }
-        Error::NotStored(_) => {
-            ("topic-not-stored", StatusCode::UNPROCESSABLE_ENTITY, "Topic not stored")
-        }
-        Error::Removed { .. } => ("events-removed", StatusCode::GONE, "Events removed"),
-        Error::Refused(Refusal::Held(_)) => {
-            ("subscription-held", StatusCode::CONFLICT, "Another reader")
-        }
-        Error::Refused(Refusal::Fenced(_)) => {
-            ("generation-ended", StatusCode::CONFLICT, "Generation ended")
-        }
-        Error::Refused(Refusal::NotDelivered { .. }) => {
-            ("not-delivered", StatusCode::CONFLICT, "Not delivered")
-        }
-        Error::Store(_) | Error::NotEnabled => {
-            ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Internal error")
-        }
+        Error::Unknown(_) => Kind::UnknownSubscription,
+        Error::TooMany => Kind::TooManySubscriptions,
+        Error::NotStored(_) => Kind::TopicNotStored,
+        Error::Removed { .. } => Kind::EventsRemoved,
+        Error::Refused(Refusal::Held(_)) => Kind::SubscriptionHeld,
+        Error::Refused(Refusal::Fenced(_)) => Kind::GenerationEnded,
+        Error::Refused(Refusal::NotDelivered { .. }) => Kind::NotDelivered,
+        Error::Store(_) | Error::NotEnabled => Kind::Internal,
     }
 }
 

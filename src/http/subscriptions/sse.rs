@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::refused::{metadata, parameters};
+use super::refused::{kind, parameters};
 use crate::domain::time::Time;
 use crate::http::domain_events::view::Event;
 use crate::http::gateway::Gateway;
@@ -172,7 +172,7 @@ impl End {
             Self::Failed(Error::NotEnabled) => {
                 ("tenant-not-enabled", "the tenant is not enabled".to_owned())
             }
-            Self::Failed(error) => (metadata(error).0, error.to_string()),
+            Self::Failed(error) => (kind(error).code(), error.to_string()),
         };
         let mut data = json!({ "reason": reason, "detail": detail });
         match self {

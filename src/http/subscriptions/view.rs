@@ -1,36 +1,53 @@
 //! The JSON of a subscription: its form as it was put, and where the group stands.
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::filter::Filter;
+use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::store::{FoundSubscription, Lag};
 
 /// A subscription, as clients see it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Subscription {
     group: String,
-    #[serde(flatten)]
-    form: Map<String, Value>,
+    topics: Vec<String>,
+    keys: Vec<String>,
+    types: Vec<String>,
+    /// The headers that the events' records have.
+    headers: BTreeMap<String, String>,
+    auto_commit: bool,
+    lease_seconds: u64,
+    hold_seconds: u64,
     position: u64,
     /// The positions, by topic, up to which the group has accepted that events are missing.
-    gaps_to: Value,
+    #[schema(value_type = BTreeMap<String, u64>)]
+    gaps_to: serde_json::Value,
     generation: u64,
     /// The present reader, and the end of its lease.
+    #[schema(required)]
     reader: Option<String>,
+    #[schema(required, format = DateTime)]
     reader_until: Option<String>,
     /// The position from which a restore of the log has moved the group back.
+    #[schema(required)]
     went_back_from: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     lag: Option<LagView>,
     /// Whether what was put may be mistaken, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     warning: Option<String>,
 }
 
 /// The positions that the group has not committed, and the age of the oldest event there.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Lag)]
 struct LagView {
     events: u64,
     seconds: f64,
@@ -39,14 +56,18 @@ struct LagView {
 impl Subscription {
     pub(super) fn new(found: &FoundSubscription, lag: Option<Lag>) -> Self {
         let FoundSubscription { group, subscription, now, .. } = found;
-        let form = match subscription.form.to_json() {
-            Value::Object(form) => form,
-            _ => Map::new(),
-        };
+        let form = &subscription.form;
+        let Filter { topics, keys, types, headers } = &form.filter;
         let lease = subscription.holder(*now);
         Self {
             group: group.to_string(),
-            form,
+            topics: topics.iter().map(|topic| topic.as_str().to_owned()).collect(),
+            keys: keys.iter().map(Key::to_string).collect(),
+            types: types.clone(),
+            headers: headers.iter().cloned().collect(),
+            auto_commit: form.auto_commit,
+            lease_seconds: form.lease_seconds,
+            hold_seconds: form.hold_seconds,
             position: subscription.position.number(),
             gaps_to: subscription.gaps_to.to_json(),
             generation: subscription.generation,

@@ -50,6 +50,14 @@ impl Caller {
         Err(Denied::Permission(*permission))
     }
 
+    /// Checks that the caller may do something in some tenant, whichever.
+    pub(in crate::http) fn check_for_any(&self, permission: &Permission) -> Result<(), Denied> {
+        if self.permissions.have(permission) || self.may_in_all_tenants(permission) {
+            return Ok(());
+        }
+        Err(Denied::Permission(*permission))
+    }
+
     /// Returns whether the caller may do something in any tenant.
     pub(in crate::http) fn may_in_all_tenants(&self, permission: &Permission) -> bool {
         self.is_operator == Some(true) && self.permissions.have_for_all_tenants(permission)

@@ -42,7 +42,7 @@ const fn of_group(there: &'static str) -> Answers {
 }
 
 /// Each route with a body, and its answers.
-const ANSWERS: [(&str, &str, &str, Answers); 30] = [
+const ANSWERS: [(&str, &str, &str, Answers); 32] = [
     ("POST", "/domain-events/{producer}/{entity}", r#"{"new":{"id":"1"}}"#, POSTED),
     ("POST", "/domain-events/{producer}/{entity}/delete-all", "{}", POSTED),
     ("POST", "/process-events/{producer}/{event}", r#"{"key":"k","payload":{}}"#, POSTED),
@@ -74,7 +74,12 @@ const ANSWERS: [(&str, &str, &str, Answers); 30] = [
     ("DELETE", "/_/tenant/{id}", "", JOB),
     ("GET", "/trail", "", LIST),
     ("GET", "/metrics", "", ["200"; 3]),
+    ("GET", "/openapi.json", "", ["200"; 3]),
+    ("GET", "/docs", "", ["200"; 3]),
 ];
+
+/// The routes whose answers are the same for all tenants.
+const OF_NO_TENANT: [&str; 3] = ["/metrics", "/openapi.json", "/docs"];
 
 const COMMIT: &str = r#"{"position":0,"generation":1}"#;
 const ERASURE: &str = r#"{"producer":"inventory","entity":"instance","key":"gone","reason":"x"}"#;
@@ -237,10 +242,10 @@ fn expected(route: &Access, needed: &Permission, realm: &str, role: &str, at: us
     let for_all =
         realm == "ops" && (role == needed.for_all_tenants() || role == ALL_OF_ALL_TENANTS);
     let has = role == needed.name || role == ALL;
-    let may = if route.path == "/metrics" {
-        realm == "ops" && (has || for_all)
-    } else {
-        for_all || (has && TENANTS[at] == realm)
+    let may = match route.path {
+        "/metrics" => realm == "ops" && (has || for_all),
+        "/openapi.json" | "/docs" => has || for_all,
+        _ => for_all || (has && TENANTS[at] == realm),
     };
     // The trail is kept longer than its tenant.
     if for_all && route.path == "/trail" {
@@ -248,7 +253,7 @@ fn expected(route: &Access, needed: &Permission, realm: &str, role: &str, at: us
     }
     match may {
         true => answers(route).3[at.min(2)].to_owned(),
-        false if route.path == "/metrics" || TENANTS[at] == realm => {
+        false if OF_NO_TENANT.contains(&route.path) || TENANTS[at] == realm => {
             "403 permission-missing".to_owned()
         }
         false => "403 tenant-mismatch".to_owned(),

@@ -1,0 +1,141 @@
+//! The descriptions of the routes of `/subscriptions`, but for that of `events`.
+//!
+//! They lie beside the handlers, in a file of their own since those fill one.
+
+use serde_json::json;
+
+use super::view::Subscription;
+use super::{All, Committed};
+use crate::domain::subscription::{COMMIT_MEMBERS, Form, Start};
+use crate::http::object;
+use crate::http::operation::{Described, Operation};
+use crate::http::permission::{
+    CommitSubscription, DeleteSubscription, GetSubscription, LeaveSubscription, ListSubscriptions,
+    PutSubscription, SeekSubscription,
+};
+use crate::http::problem::kind::Kind;
+use crate::http::query::Parameter;
+use crate::http::schema::{self, Schema};
+
+/// The query of the route that ends a reading.
+pub(super) const LEAVE: [Parameter; 1] = [Parameter {
+    needed: true,
+    ..Parameter::new("generation", "The number that the reader was given.", schema::any_whole)
+}];
+
+impl Described for ListSubscriptions {
+    fn describe() -> Operation {
+        Operation::new("The tenant's groups, and how far each is.")
+            .answer::<All>(200, "All of them, by name.")
+            .problems(&[Kind::TenantNotEnabled])
+    }
+}
+
+impl Described for GetSubscription {
+    fn describe() -> Operation {
+        of_group(Operation::new("A group, and how far it is."))
+            .answer::<Subscription>(200, "The group.")
+            .problems(&[Kind::UnknownSubscription])
+    }
+}
+
+impl Described for PutSubscription {
+    fn describe() -> Operation {
+        let operation = Operation::new(
+            "A group that follows the log over HTTP: which events it gets, and how it reads them. \
+             Of each list that isn't empty, one item must match, and of the headers all. `start` \
+             counts for a new group alone.",
+        );
+        object::describe(of_group(operation), &form())
+            .answer::<Subscription>(200, "The group was there, and has this form now.")
+            .answer::<Subscription>(201, "The group is made.")
+            .problems(&[
+                Kind::TooManySubscriptions,
+                Kind::TopicNotStored,
+                Kind::EventsRemoved,
+                Kind::SubscriptionHeld,
+            ])
+    }
+}
+
+/// Returns the schema of the object that `Form` parses.
+fn form() -> Schema {
+    let listed = |items: Schema| schema::list(&items, Form::ITEMS_MAX);
+    schema::object(&Form::MEMBERS, &[], |member| match member {
+        "topics" => listed(schema::topic_pattern()),
+        "keys" => listed(schema::key()),
+        "types" => listed(schema::event_type()),
+        "headers" => json!({
+            "type": "object",
+            "maxProperties": Form::ITEMS_MAX,
+            "propertyNames": { "minLength": 1 },
+            "additionalProperties": { "type": "string" },
+        }),
+        "start" => start(),
+        "autoCommit" => schema::flag(),
+        "leaseSeconds" => schema::whole(*Form::LEASE_SECONDS.start(), *Form::LEASE_SECONDS.end()),
+        "holdSeconds" => schema::whole(*Form::HOLD_SECONDS.start(), *Form::HOLD_SECONDS.end()),
+        other => unreachable!("{other} has no schema"),
+    })
+}
+
+/// Returns the schema of a start: a word, or a place after a position or from a time on.
+fn start() -> Schema {
+    let place = |given: &str, other: &str| {
+        schema::object(&Start::PLACE_MEMBERS, &[given], |member| match member {
+            name if name == other => json!({ "type": "null" }),
+            "position" => schema::position(),
+            "time" => schema::time(),
+            "gaps" => schema::words(&["skip"]),
+            other => unreachable!("{other} has no schema"),
+        })
+    };
+    let places = [place("position", "time"), place("time", "position")];
+    json!({ "oneOf": [schema::words(&Start::WORDS), places[0], places[1]] })
+}
+
+impl Described for DeleteSubscription {
+    fn describe() -> Operation {
+        of_group(Operation::new("The group is removed, whoever reads for it."))
+            .empty_answer(204, "It is.")
+            .problems(&[Kind::UnknownSubscription])
+    }
+}
+
+impl Described for CommitSubscription {
+    fn describe() -> Operation {
+        let about = "What the reader is done with is never delivered again.";
+        let body = schema::object(&COMMIT_MEMBERS, &COMMIT_MEMBERS, |member| match member {
+            "position" => schema::position(),
+            "generation" => schema::any_whole(),
+            other => unreachable!("{other} has no schema"),
+        });
+        object::describe(of_group(Operation::new(about)), &body)
+            .answer::<Committed>(200, "Where the group stands now.")
+            .problems(&[Kind::UnknownSubscription, Kind::GenerationEnded, Kind::NotDelivered])
+    }
+}
+
+impl Described for SeekSubscription {
+    fn describe() -> Operation {
+        let about = "Moves a group that nobody reads for.";
+        let body = schema::object(&Start::SEEK_MEMBERS, &Start::SEEK_MEMBERS, |_| start());
+        object::describe(of_group(Operation::new(about)), &body)
+            .answer::<Subscription>(200, "The group as it stands now.")
+            .problems(&[Kind::UnknownSubscription, Kind::SubscriptionHeld, Kind::EventsRemoved])
+    }
+}
+
+impl Described for LeaveSubscription {
+    fn describe() -> Operation {
+        of_group(Operation::new("A reading ends, so that the next reader may begin at once."))
+            .query(&LEAVE)
+            .empty_answer(204, "It has ended.")
+            .problems(&[Kind::BadQuery, Kind::UnknownSubscription, Kind::GenerationEnded])
+    }
+}
+
+/// Adds the group of the path.
+pub(super) fn of_group(operation: Operation) -> Operation {
+    operation.path("group", schema::group()).problems(&[Kind::BadPath, Kind::TenantNotEnabled])
+}
