@@ -1,12 +1,9 @@
 //! The subcommands of the command line, one file each.
 //!
-//! Each file has a subcommand's options and what it does; `command` is the list of them, which `main`
-//! reads and runs. What they print on stdout is made for pipes.
-
-use std::io::{self, Write};
+//! Each file has a subcommand's options and what it does; `command` is the list of them, which
+//! `main` reads and runs. What they print on stdout is made for pipes.
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::domain::tenant::TenantId;
 use crate::domain::trail::{Act, TrailEntry};
@@ -15,14 +12,22 @@ use crate::store::{Store, TenantLog};
 mod actor;
 mod audit;
 mod backup;
+mod check;
+mod client;
 mod command;
 mod deps;
 mod descriptor;
 mod erasures;
+mod examples;
 pub mod exit;
 mod foreign_settings;
+mod help;
 mod interrupt;
 mod lanes;
+mod man;
+mod output;
+mod post;
+mod progress;
 mod publish_pending;
 mod replays;
 mod republish;
@@ -30,6 +35,7 @@ mod restore;
 mod serve;
 mod sinks;
 mod subscriptions;
+mod tail;
 mod tenants;
 mod topics;
 mod trail;
@@ -65,33 +71,4 @@ fn act(act: Act, tenant: &TenantId) -> TrailEntry {
 /// Returns a number with its noun, such as `1 event` and `2 events`.
 fn counted(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
-
-/// Returns a bar on stderr that says how much of how much is done, and after that what `rest`
-/// spells in indicatif's words. Nothing is drawn if stderr is no terminal.
-fn bar(rest: &str) -> anyhow::Result<ProgressBar> {
-    let style = format!("{{msg}} {{wide_bar}} {{human_pos}} of {{human_len}}, {rest}");
-    Ok(ProgressBar::new(0).with_style(ProgressStyle::with_template(&style)?))
-}
-
-/// Returns stdout for a listing; an error of a write names it.
-fn stdout() -> Stdout {
-    Stdout(io::stdout().lock())
-}
-
-struct Stdout(io::StdoutLock<'static>);
-
-impl Write for Stdout {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes).map_err(named)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush().map_err(named)
-    }
-}
-
-/// Names stdout in the error, and keeps its kind: a pipe that is no longer read is not a failure.
-fn named(error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("failed to write to stdout: {error}"))
 }

@@ -5,6 +5,7 @@
 //! before anything starts.
 
 mod auth;
+mod check;
 mod environment;
 mod hexkit;
 mod hosts;
@@ -29,9 +30,10 @@ use crate::http;
 use crate::intake;
 use crate::sink;
 
+pub use check::{Wrong, check};
 use options::{AuthOptions, LimitsOptions, ListenerOptions};
 pub use options::{
-    Given, HexkitOptions, KafkaOptions, LANES_MAX, LogsOptions, PartsOptions, ServeOptions,
+    Given, HexkitOptions, KafkaOptions, LANES_MAX, LogsOptions, PartsOptions, Read, ServeOptions,
     StoreOptions, TenantsOptions, TopicsOptions, matches, variables, whole,
 };
 pub use tenants::AddedFiles;

@@ -24,7 +24,7 @@ pub async fn run(store: Store, events: u64, rounds: usize) {
         acknowledged += load(&Plan::backlog(ours.address, &names, more)).await.acknowledged;
         ours.until_published(acknowledged).await;
         for _ in 0..rounds {
-            let (time, peak) = audit(ours.command(&["audit", "--json"], &kafka));
+            let (time, peak) = audit(ours.command(&["audit", "--output", "json"], &kafka));
             rate.add(part, per_second(acknowledged, time));
             memory.add(part, peak);
         }

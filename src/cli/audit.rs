@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::deps::Deps;
+use super::output::{Output, OutputOptions, stdout};
+use super::progress;
 use crate::clock::Clock;
 use crate::config::TopicsOptions;
 use crate::domain::filter::TopicPattern;
@@ -46,21 +47,12 @@ pub struct Options {
     /// A running gateway does it.
     #[arg(long)]
     pub repair: bool,
-    /// Prints a JSON object for each tenant, on a line of its own.
-    #[arg(long)]
-    pub json: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log and the topics.
     #[command(flatten)]
     pub topics: TopicsOptions,
-}
-
-/// The form of the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// Lines for people.
-    Text,
-    /// A JSON object for each tenant, on a line of its own.
-    Json,
 }
 
 /// Audits one tenant, or all; `--repair` replays what is missing. Returns [`DefectsFound`] if there
@@ -69,14 +61,14 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
     let deps = Deps::with_broker(&options.topics, clock.clone()).await?;
     let submit = deps.replays(clock);
     let repair = options.repair.then_some(&submit);
-    let form = if options.json { Form::Json } else { Form::Text };
+    let form = options.output.form;
     let scope = Scope { topics: options.topic.clone(), since: options.since };
     let enabled = super::logs(&*deps.store, options.tenant.as_ref()).await?;
     refuse_unmatched(&deps, &enabled, &scope.topics).await?;
     let Some(kafka) = &deps.sinks.repair else {
         bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
     };
-    let bar = super::bar("{eta} left")?;
+    let bar = progress::Progress::begin("{eta} left")?;
     let mut defects = 0;
     let (store, settings) = (&*deps.store, &*deps.settings);
     let audit_deps = AuditDeps { store, kafka: &**kafka, settings };
@@ -86,15 +78,17 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
         let audited = audited.with_context(|| format!("tenant {}", enabled.tenant))?;
         defects += audited.defects();
         bar.suspend(|| match form {
-            Form::Text => print(&audited),
-            Form::Json => writeln!(super::stdout(), "{}", as_json(&audited)),
+            Output::Table => print(&audited),
+            Output::Json => writeln!(stdout(), "{}", as_json(&audited)),
         })?;
         if let Some(submit) = repair {
-            bar.finish_and_clear();
-            mend(submit, &audited).await.with_context(|| format!("tenant {}", enabled.tenant))?;
+            bar.end();
+            mend(submit, &audited, form)
+                .await
+                .with_context(|| format!("tenant {}", enabled.tenant))?;
         }
     }
-    bar.finish_and_clear();
+    bar.end();
     if defects > 0 { Err(DefectsFound(spell(defects)).into()) } else { Ok(()) }
 }
 
@@ -121,26 +115,24 @@ async fn refuse_unmatched(
 }
 
 /// Replays the events that are missing, topic after topic, and shows the progress.
-async fn mend(submit: &SubmitDeps, audited: &Audit) -> anyhow::Result<()> {
+async fn mend(submit: &SubmitDeps, audited: &Audit, form: Output) -> anyhow::Result<()> {
     let tenant = &audited.tenant;
     for topic in &audited.topics {
         let Some(request) = audit::repair(&*submit.store, tenant, topic).await? else { continue };
         match submit.submit(tenant, &request, &super::act(Act::Repair, tenant)).await? {
-            Submitted::Replay(replay) => super::replays::watch_it(submit, *replay).await?,
-            Submitted::Count(count) => super::replays::print_count(tenant, &count)?,
+            Submitted::Replay(replay) => super::replays::watch_it(submit, *replay, form).await?,
+            Submitted::Count(count) => super::replays::print_count(tenant, &count, form)?,
         }
     }
     Ok(())
 }
 
-fn show(bar: &ProgressBar, tenant: &str, progress: Progress<'_>) {
+fn show(bar: &progress::Progress, tenant: &str, progress: Progress<'_>) {
     let (what, done, all) = match progress {
         Progress::Log(done, all) => (format!("{tenant}: log"), done, all),
         Progress::Topic(topic, done, all) => (topic.to_string(), done, all),
     };
-    bar.set_message(what);
-    bar.set_length(all);
-    bar.set_position(done.min(all));
+    bar.show(what, done, all);
 }
 
 fn spell(defects: u64) -> String {
@@ -149,7 +141,7 @@ fn spell(defects: u64) -> String {
 
 fn print(audited: &Audit) -> std::io::Result<()> {
     let Audit { tenant, from, to, topics, .. } = audited;
-    let mut out = super::stdout();
+    let mut out = stdout();
     let defects = spell(audited.defects());
     writeln!(out, "{tenant}: positions {from} to {to}: {defects}")?;
     for TopicAudit { topic, counts, defects, findings, .. } in topics {

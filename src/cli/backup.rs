@@ -1,11 +1,12 @@
 //! `backup` and `restore-backup`: make a copy of SQLite's database, and put one in its place.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
 use clap::Args;
+use serde_json::json;
 
+use super::output::{OutputOptions, say};
 use crate::clock::Clock;
 use crate::config::{self, StoreOptions};
 use crate::domain::trail::Act;
@@ -16,6 +17,9 @@ use crate::store::{self, Config, Error};
 pub struct Options {
     /// The file to write; it must not exist yet.
     pub file: PathBuf,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,
@@ -26,6 +30,9 @@ pub struct Options {
 pub struct RestoreOptions {
     /// The copy to put in place.
     pub file: PathBuf,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,
@@ -44,8 +51,9 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         }
     };
     let bytes = store::backup(database, file).await.map_err(plain)?;
-    writeln!(std::io::stdout(), "{}: {bytes} bytes, whole and synced", file.display())?;
-    Ok(())
+    let file = file.display().to_string();
+    let done = format!("{file}: {bytes} bytes, whole and synced");
+    Ok(say(options.output.form, done, &json!({ "file": file, "bytes": bytes }))?)
 }
 
 /// Puts a copy in the place of the database, and prints where the former database is kept.
@@ -61,15 +69,12 @@ pub async fn restore(options: &RestoreOptions, clock: &dyn Clock) -> anyhow::Res
     };
     let by = super::actor::actor().does(Act::RestoreBackup).on(file.display());
     let kept = store::restore_backup(database, file, &by, clock.now()).await.map_err(plain)?;
-    let former =
-        kept.map(|kept| format!("; the former one is {}", kept.display())).unwrap_or_default();
-    writeln!(
-        std::io::stdout(),
-        "{} is now a copy of {}{former}",
-        database.display(),
-        file.display()
-    )?;
-    Ok(())
+    let former = kept.map(|kept| kept.display().to_string());
+    let told = former.as_ref().map(|kept| format!("; the former one is {kept}"));
+    let (database, file) = (database.display().to_string(), file.display().to_string());
+    let done = format!("{database} is now a copy of {file}{}", told.unwrap_or_default());
+    let object = json!({ "database": database, "file": file, "former": former });
+    Ok(say(options.output.form, done, &object)?)
 }
 
 fn database(store: &Config) -> Option<&Path> {

@@ -11,8 +11,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::usage::{self, Usage};
 use super::{
-    audit, backup, descriptor, erasures, lanes, publish_pending, replays, republish, restore,
-    serve, sinks, subscriptions, tenants, topics, trail,
+    audit, backup, check, descriptor, erasures, help, lanes, man, post, publish_pending, replays,
+    republish, restore, serve, sinks, subscriptions, tail, tenants, topics, trail,
 };
 use crate::clock::{Clock, System};
 use crate::config::{self, Given, LogsOptions};
@@ -34,6 +34,9 @@ pub struct Cli {
     /// The options that were given.
     #[arg(skip)]
     given: Given,
+    /// The variables of the environment that no option takes, each with what it must be.
+    #[arg(skip)]
+    illegal: Vec<String>,
 }
 
 /// A subcommand of the command line.
@@ -44,6 +47,17 @@ enum Command {
     /// The first line of stdout is the gateway's address, the second the embedded broker's. Logs go
     /// to stderr.
     Serve(Box<config::ServeOptions>),
+    /// Reads all settings as `serve` does, and prints what is wrong.
+    ///
+    /// It starts nothing and writes nothing. The exit status is 1 if anything is wrong.
+    Check(Box<check::Options>),
+    /// Posts changes to a running gateway, and prints their receipts.
+    Post(Box<post::Options>),
+    /// Follows a tenant's log at a running gateway.
+    ///
+    /// Each event is printed once and in order, also if the gateway restarts meanwhile. Ctrl-C ends
+    /// it.
+    Tail(Box<tail::Options>),
     /// Shows the tenants, and enables, disables or purges them.
     #[command(subcommand)]
     Tenants(tenants::Command),
@@ -62,9 +76,10 @@ enum Command {
     /// Takes the content of records out of the logs, and shows how far that is.
     #[command(subcommand)]
     Erasures(erasures::Command),
-    /// Publishes everything that the logs have once more, to the topics that it was published to.
+    /// Publishes everything that the logs have once more.
     ///
-    /// A running gateway does it, one tenant after the other.
+    /// It goes to the topics that it was published to. A running gateway does it, one tenant after
+    /// the other.
     Republish(Box<republish::Options>),
     /// Waits until a running gateway has published everything that is pending.
     ///
@@ -76,12 +91,11 @@ enum Command {
     /// Shows the trail: who did what to what, when and why.
     #[command(subcommand)]
     Trail(trail::Command),
-    /// Compares the logs with their topics: nothing may be missing, duplicated, reordered or
-    /// altered.
+    /// Compares the logs with their topics.
     ///
-    /// It may run while replicas run, and changes nothing unless `--repair` is given. The exit
-    /// status is 0 if there is no defect, 3 if there is one, 1 if it could not compare, and 2 if
-    /// the arguments are illegal.
+    /// Nothing may be missing, duplicated, reordered or altered. It may run while replicas run, and
+    /// changes nothing unless `--repair` is given. The exit status is 0 if there is no defect, 3 if
+    /// there is one, 1 if it could not compare, and 2 if the arguments are illegal.
     Audit(Box<audit::Options>),
     /// Shows where the logs and their sinks diverge, and goes on from there.
     ///
@@ -99,16 +113,31 @@ enum Command {
     ///
     /// The copy is checked first. The former database is moved aside and kept.
     RestoreBackup(Box<backup::RestoreOptions>),
+    /// Prints the completions of a shell.
+    Completions(man::CompletionsOptions),
+    /// Prints the man page, or writes one for each subcommand.
+    Man(man::Options),
 }
 
 /// Reads the command line and the environment. If help or the version is asked for, prints it and
 /// ends the process.
 pub fn parse() -> Result<Cli, Usage> {
-    let refused = |error| usage::refused(error, Cli::command());
-    let (matches, given) = config::matches(Cli::command()).map_err(refused)?;
+    let refused = |error| usage::refused(error, command_line());
+    let config::Read { matches, given, mut illegal } =
+        config::matches(command_line).map_err(refused)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(refused)?;
-    cli.given = given;
+    // `check` alone goes on, and prints all of them.
+    if !matches!(cli.command, Command::Check(_)) && !illegal.is_empty() {
+        return Err(refused(illegal.swap_remove(0)));
+    }
+    let line = |error| refused(error).line().to_string();
+    (cli.given, cli.illegal) = (given, illegal.into_iter().map(line).collect());
     Ok(cli)
+}
+
+/// Returns the command line, with its help.
+pub(super) fn command_line() -> clap::Command {
+    help::with_help(Cli::command())
 }
 
 impl Cli {
@@ -117,6 +146,9 @@ impl Cli {
         let clock: Arc<dyn Clock> = Arc::new(System);
         match self.command {
             Command::Serve(options) => serve::run(&options, &self.given, clock, metrics).await,
+            Command::Check(options) => check::run(&options, &self.given, self.illegal, clock).await,
+            Command::Post(options) => post::run(&options).await,
+            Command::Tail(options) => tail::run(&options).await,
             Command::Tenants(command) => command.run(clock).await,
             Command::Topics(command) => command.run(clock).await,
             Command::Subscriptions(command) => command.run(clock).await,
@@ -132,6 +164,8 @@ impl Cli {
             Command::Descriptor(options) => descriptor::run(&options),
             Command::Backup(options) => backup::run(&options).await,
             Command::RestoreBackup(options) => backup::restore(&options, &*clock).await,
+            Command::Completions(options) => man::complete(&options, command_line()),
+            Command::Man(options) => man::run(&options, command_line()),
         }
     }
 }

@@ -162,7 +162,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         id,
     };
     let text = serde_json::to_string_pretty(&descriptor)?;
-    writeln!(super::stdout(), "{text}")?;
+    writeln!(super::output::stdout(), "{text}")?;
     Ok(())
 }
 

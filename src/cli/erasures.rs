@@ -1,14 +1,16 @@
 //! `erasures`: requests erasures, which a running gateway carries out, and shows how far they are.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{ArgGroup, Args, Subcommand};
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::deps::{self, Deps};
+use super::output::{Column, Output, OutputOptions, Rows, say};
+use super::progress::Progress;
 use crate::clock::Clock;
 use crate::config::{PartsOptions, StoreOptions};
 use crate::domain::erasure::{self, Erasure, ErasureId, ErasureRequest};
@@ -21,6 +23,15 @@ use crate::store::{Access, Store};
 
 /// The interval at which the progress is read.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+const COLUMNS: [Column; 6] = [
+    ("TENANT", "tenant", -31, "-"),
+    ("ERASURE", "id", -36, "-"),
+    ("STATUS", "status", -11, "-"),
+    ("EVENTS", "eventsErased", 8, "-"),
+    ("SUBMITTED", "submittedDate", -24, "-"),
+    ("RECORD", "record", -1, "-"),
+];
 
 /// The subcommands of `erasures`.
 #[derive(Debug, Clone, Subcommand)]
@@ -60,6 +71,9 @@ pub struct StartOptions {
     /// Returns at once, without showing the progress.
     #[arg(long)]
     pub detach: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log, the topics and the sinks.
     #[command(flatten)]
     pub parts: PartsOptions,
@@ -83,6 +97,9 @@ pub struct ListOptions {
     /// The tenant; without one, the erasures of all tenants are listed.
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: Option<TenantId>,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,
@@ -97,6 +114,9 @@ pub struct WatchOptions {
     /// The erasure's id.
     #[arg(value_parser = ErasureId::parse)]
     pub id: ErasureId,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log, the topics and the sinks.
     #[command(flatten)]
     pub parts: PartsOptions,
@@ -109,7 +129,7 @@ impl Command {
             Self::Start(options) => start(&options, clock).await,
             Self::List(options) => {
                 let store = deps::attached(&options.store, clock).await?;
-                list(&*store, options.tenant.as_ref()).await
+                list(&*store, options.tenant.as_ref(), options.output.form).await
             }
             Self::Watch(options) => watch(&options, clock).await,
         }
@@ -124,11 +144,12 @@ async fn start(options: &StartOptions, clock: Arc<dyn Clock>) -> anyhow::Result<
     let submitted = deps.submit(tenant, &options.request(), &by).await;
     let (Submitted::New(erasure) | Submitted::InProgress(erasure)) =
         submitted.with_context(|| format!("tenant {tenant}"))?;
-    writeln!(super::stdout(), "{tenant}: erasure {}", erasure.id)?;
+    let form = options.output.form;
+    say(form, format!("{tenant}: erasure {}", erasure.id), &as_json(&erasure))?;
     if let Some(warning) = deps.outlook(erasure.clone()).await?.warning() {
         tracing::warn!("{warning}");
     }
-    if options.detach { Ok(()) } else { watch_it(&deps, erasure).await }
+    if options.detach { Ok(()) } else { watch_it(&deps, erasure, form).await }
 }
 
 async fn open(parts: &PartsOptions, clock: Arc<dyn Clock>) -> anyhow::Result<ErasureDeps> {
@@ -136,23 +157,12 @@ async fn open(parts: &PartsOptions, clock: Arc<dyn Clock>) -> anyhow::Result<Era
 }
 
 /// Prints a line for each erasure of a tenant, or of all, newest first.
-async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<()> {
+async fn list(store: &dyn Store, tenant: Option<&TenantId>, form: Output) -> anyhow::Result<()> {
     let enabled = super::logs(store, tenant).await?;
-    let mut out = super::stdout();
-    writeln!(
-        out,
-        "{:<31} {:<36} {:<11} {:>8} {:<24} RECORD",
-        "TENANT", "ERASURE", "STATUS", "EVENTS", "SUBMITTED"
-    )?;
+    let mut rows = Rows::begin(form, &COLUMNS)?;
     for enabled in enabled {
         for erasure in store.erasures(&enabled.tenant).await? {
-            let Erasure { id, tenant, subject, key, submitted, progress, .. } = &erasure;
-            let (tenant, id, status) = (tenant.as_str(), id.to_string(), erasure.status());
-            let (events, subject) = (progress.events, subject.as_str());
-            writeln!(
-                out,
-                "{tenant:<31} {id:<36} {status:<11} {events:>8} {submitted:<24} {subject}/{key}"
-            )?;
+            rows.row(&as_json(&erasure))?;
         }
     }
     Ok(())
@@ -162,7 +172,7 @@ async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<()
 async fn watch(options: &WatchOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let (deps, tenant) = (open(&options.parts, clock).await?, &options.tenant);
     super::log_of(&*deps.store, tenant).await?;
-    watch_it(&deps, find(&deps, tenant, options.id).await?).await
+    watch_it(&deps, find(&deps, tenant, options.id).await?, options.output.form).await
 }
 
 async fn find(deps: &ErasureDeps, tenant: &TenantId, id: ErasureId) -> anyhow::Result<Erasure> {
@@ -171,15 +181,15 @@ async fn find(deps: &ErasureDeps, tenant: &TenantId, id: ErasureId) -> anyhow::R
 }
 
 /// Shows what an erasure waits for until it is complete, then the topics that hold the record.
-async fn watch_it(deps: &ErasureDeps, mut erasure: Erasure) -> anyhow::Result<()> {
-    let bar = super::bar("{elapsed}")?;
+async fn watch_it(deps: &ErasureDeps, mut erasure: Erasure, form: Output) -> anyhow::Result<()> {
+    let shown = Progress::begin("{elapsed}")?;
     let (tenant, id) = (erasure.tenant.clone(), erasure.id);
     loop {
         let outlook = deps.outlook(erasure).await?;
         let progress = outlook.erasure.progress;
         if progress.completed.is_some() {
-            bar.finish_and_clear();
-            return end(&outlook);
+            shown.end();
+            return end(&outlook, form);
         }
         let sinks: Vec<_> = outlook.waits_for.iter().map(ToString::to_string).collect();
         let waits = match (progress.last, sinks.is_empty()) {
@@ -187,28 +197,44 @@ async fn watch_it(deps: &ErasureDeps, mut erasure: Erasure) -> anyhow::Result<()
             (Some(_), true) => "completes".to_owned(),
             (Some(_), false) => format!("waits for {}", sinks.join(", ")),
         };
-        bar.set_message(format!("{tenant}: {waits}"));
-        bar.set_length(progress.events);
-        bar.set_position(progress.events);
+        shown.show(format!("{tenant}: {waits}"), progress.events, progress.events);
         sleep(LOOK_EVERY).await;
         erasure = find(deps, &tenant, id).await?;
     }
 }
 
-fn end(outlook: &Outlook) -> anyhow::Result<()> {
+fn end(outlook: &Outlook, form: Output) -> anyhow::Result<()> {
     let Outlook { erasure, held_by, .. } = outlook;
-    let mut out = super::stdout();
     let erased = super::counted(erasure.progress.events, "event");
-    writeln!(out, "{}: {}: {erased} erased", erasure.tenant, erasure.status())?;
-    if let Some(warning) = outlook.warning() {
-        writeln!(out, "  {warning}")?;
-    }
-    for HeldBy { topic, until, compacted } in held_by {
-        match (until, compacted) {
-            (Some(until), _) => writeln!(out, "  {topic} may hold the record until {until}")?,
-            (None, true) => writeln!(out, "  {topic} may hold it until Kafka compacts the topic")?,
-            (None, false) => writeln!(out, "  {topic} may hold it for ever: it keeps all records")?,
-        }
-    }
-    Ok(())
+    let mut lines = vec![format!("{}: {}: {erased} erased", erasure.tenant, erasure.status())];
+    lines.extend(outlook.warning().map(|warning| format!("  {warning}")));
+    let holds = held_by.iter().map(|HeldBy { topic, until, compacted }| match (until, compacted) {
+        (Some(until), _) => format!("  {topic} may hold the record until {until}"),
+        (None, true) => format!("  {topic} may hold it until Kafka compacts the topic"),
+        (None, false) => format!("  {topic} may hold it for ever: it keeps all records"),
+    });
+    lines.extend(holds);
+    let mut object = as_json(erasure);
+    let held = held_by.iter().map(|HeldBy { topic, until, compacted }| {
+        let until = until.map(|until| until.to_string());
+        json!({ "topic": topic.as_str(), "until": until, "compacted": compacted })
+    });
+    object["heldBy"] = held.collect();
+    object["warning"] = json!(outlook.warning());
+    Ok(say(form, lines.join("\n"), &object)?)
+}
+
+/// Returns an erasure with the names that the HTTP API has for its members.
+fn as_json(erasure: &Erasure) -> Value {
+    let Erasure { id, tenant, subject, key, submitted, progress, .. } = erasure;
+    json!({
+        "tenant": tenant.as_str(),
+        "id": id.to_string(),
+        "status": erasure.status(),
+        "eventsErased": progress.events,
+        "submittedDate": submitted.to_string(),
+        "subject": subject.as_str(),
+        "key": key.as_str(),
+        "record": format!("{}/{key}", subject.as_str()),
+    })
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use super::audit::DefectsFound;
+use super::check::SettingsWrong;
 use super::topics::diff::{Differ, NotCompared};
 
 /// The exit status of an illegal command line.
@@ -31,7 +32,7 @@ pub fn usage() -> ExitCode {
 /// Returns whether nothing is to be said of the error: it is the result that the output shows, or
 /// the reader of the output has closed it, which is no failure.
 pub fn is_silent(error: &anyhow::Error) -> bool {
-    error.is::<Differ>() || is_broken_pipe(error)
+    error.is::<Differ>() || error.is::<SettingsWrong>() || is_broken_pipe(error)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

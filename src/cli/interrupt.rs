@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use indicatif::ProgressBar;
+use super::progress::Progress;
 
 /// The operator's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,13 +17,13 @@ pub(super) enum Choice {
 }
 
 /// Waits for Ctrl-C, then asks. Without a terminal to ask at, the work goes on.
-pub(super) async fn asked(bar: &ProgressBar, work: &'static str) -> io::Result<Choice> {
+pub(super) async fn asked(progress: &Progress, work: &'static str) -> io::Result<Choice> {
     tokio::signal::ctrl_c().await?;
     if !io::stdin().is_terminal() {
         return Ok(Choice::Leave);
     }
-    let bar = bar.clone();
-    let ask = move || bar.suspend(|| choice(&mut io::stdin().lock(), &mut io::stderr(), work));
+    let progress = progress.clone();
+    let ask = move || progress.suspend(|| choice(&mut io::stdin().lock(), &mut io::stderr(), work));
     tokio::task::spawn_blocking(ask).await.map_err(io::Error::other)?
 }
 

@@ -6,23 +6,43 @@ use std::io::Write;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::deps::{self, Deps};
+use super::output::{Column, Output, OutputOptions, Rows, say, stdout};
 use crate::clock::Clock;
 use crate::config::{LANES_MAX, PartsOptions, StoreOptions, whole};
 use crate::domain::trail::Act;
 use crate::follow::resize;
 use crate::store::{Access, Store};
 
+const COLUMNS: [Column; 4] = [
+    ("LANE", "lane", 4, "-"),
+    ("TERM", "term", 7, "-"),
+    ("TENANTS", "tenants", 7, "-"),
+    ("REPLICA", "replica", -1, "-"),
+];
+
 /// The subcommands of `lanes`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Prints a line for each lane, with the replica that works on it.
-    List(Box<StoreOptions>),
+    List(Box<ListOptions>),
     /// Changes the number of lanes, while no replica runs.
     ///
     /// Afterwards, start the replicas with LANES set to the new number.
     Resize(Box<ResizeOptions>),
+}
+
+/// Options of a list that reads the log alone.
+#[derive(Debug, Clone, Args)]
+pub struct ListOptions {
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
+    /// The log.
+    #[command(flatten)]
+    store: StoreOptions,
 }
 
 /// Options of `lanes resize`.
@@ -31,6 +51,9 @@ pub struct ResizeOptions {
     /// The new number of lanes.
     #[arg(value_parser = whole::<u16, 1, LANES_MAX>)]
     pub count: u16,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log, the topics and the sinks.
     #[command(flatten)]
     pub parts: PartsOptions,
@@ -40,27 +63,36 @@ impl Command {
     /// Runs the subcommand.
     pub async fn run(self, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
         match self {
-            Self::List(store) => list(&*deps::attached(&store, clock).await?).await,
+            Self::List(options) => {
+                let store = deps::attached(&options.store, clock).await?;
+                list(&*store, options.output.form).await
+            }
             Self::Resize(options) => resize(&options, clock).await,
         }
     }
 }
 
 /// Prints a line for each lane, then one with the replicas that run.
-async fn list(store: &dyn Store) -> anyhow::Result<()> {
+async fn list(store: &dyn Store, form: Output) -> anyhow::Result<()> {
     let mut tenants = BTreeMap::new();
     for enabled in store.list().await? {
         *tenants.entry(enabled.lane).or_insert(0) += 1;
     }
     let members = store.members().await?;
-    let mut out = super::stdout();
-    writeln!(out, "{:>4}{:>8}{:>8}  REPLICA", "LANE", "TERM", "TENANTS")?;
+    let mut rows = Rows::begin(form, &COLUMNS)?;
     for lease in members.lanes {
-        let holder = lease.holder.as_deref().unwrap_or("-");
-        let tenants = tenants.get(&lease.lane).unwrap_or(&0);
-        writeln!(out, "{:>4}{:>8}{tenants:>8}  {holder}", lease.lane.number(), lease.term)?;
+        rows.row(&json!({
+            "lane": lease.lane.number(),
+            "term": lease.term,
+            "tenants": tenants.get(&lease.lane).unwrap_or(&0),
+            "replica": lease.holder,
+        }))?;
     }
-    writeln!(out, "replicas: {}", members.replicas.join(" "))?;
+    let mut out = stdout();
+    match form {
+        Output::Table => writeln!(out, "replicas: {}", members.replicas.join(" "))?,
+        Output::Json => writeln!(out, "{}", json!({ "replicas": members.replicas }))?,
+    }
     Ok(())
 }
 
@@ -72,13 +104,10 @@ async fn resize(options: &ResizeOptions, clock: Arc<dyn Clock>) -> anyhow::Resul
     let entry = super::actor::actor().does(Act::ResizeLanes).on(lanes);
     let resized = resize::resize(&**store, sinks, &by, lanes, &entry).await?;
     let resize::Resized { from, moved } = resized;
-    let mut out = super::stdout();
-    let tenants = if moved == 1 { "tenant" } else { "tenants" };
-    let now = if lanes == 1 { "lane" } else { "lanes" };
-    writeln!(
-        out,
-        "{lanes} {now} now ({from} before); {moved} {tenants} changed lane. Start with \
-         LANES={lanes}"
-    )?;
-    Ok(())
+    let (tenants, now) =
+        (super::counted(moved as u64, "tenant"), super::counted(lanes.into(), "lane"));
+    let done =
+        format!("{now} now ({from} before); {tenants} changed lane. Start with LANES={lanes}");
+    let object = json!({ "lanes": lanes, "before": from, "moved": moved });
+    Ok(say(options.output.form, done, &object)?)
 }

@@ -1,16 +1,17 @@
 //! `publish-pending`: waits until a running gateway has published everything that is pending. It is
 //! hexkit's verb; the relay publishes by itself, so this makes no run of its own.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
-use indicatif::ProgressBar;
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::deps;
+use super::output::{Output, OutputOptions, say};
+use super::progress::Progress;
 use crate::clock::Clock;
 use crate::config::{StoreOptions, whole};
 use crate::domain::follower::Follower;
@@ -36,6 +37,9 @@ pub struct Options {
     /// The most seconds to wait; without it, it waits as long as it takes.
     #[arg(long, value_parser = whole::<u64, 1, 604_800>)]
     pub wait: Option<u64>,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,
@@ -72,45 +76,45 @@ impl Unpublished {
     }
 
     /// Logs what is waited for, where that may last for ever, or the bar is not shown.
-    fn log(self, bar: &ProgressBar) {
-        match (self.has_published, bar.is_hidden()) {
-            (false, _) => bar.suspend(|| tracing::warn!("{}", self.told())),
+    fn log(self, progress: &Progress) {
+        match (self.has_published, progress.is_hidden()) {
+            (false, _) => progress.suspend(|| tracing::warn!("{}", self.told())),
             (true, true) => tracing::info!("{}", self.told()),
             (true, false) => {}
         }
     }
 }
 
-/// Waits until nothing of one tenant, or of all, is pending, at most for `--wait`. With `--release`,
-/// it asks first for the release of all that is parked, and waits for that too.
+/// Waits until nothing of one tenant, or of all, is pending, at most for `--wait`. With
+/// `--release`, it asks first for the release of all that is parked, and waits for that too.
 pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let store = &*deps::attached(&options.store, clock).await?;
     let (tenant, wait) = (options.tenant.as_ref(), options.wait.map(Duration::from_secs));
+    let form = options.output.form;
     let enabled = super::logs(store, tenant).await?;
     if options.release {
         for enabled in &enabled {
-            release_all(store, enabled).await?;
+            release_all(store, enabled, form).await?;
         }
     }
-    let bar = super::bar("{eta} left")?;
+    let progress = Progress::begin("{eta} left")?;
     let (began, mut most) = (Instant::now(), 0);
     loop {
         let left = count(store, tenant).await?;
         let waits_for = left.waits_for();
         if most == 0 && waits_for > 0 {
-            left.log(&bar);
+            left.log(&progress);
         }
         most = most.max(waits_for);
-        bar.set_message(format!("{} pending, {} parked", left.pending, left.parked));
-        bar.set_length(most);
-        bar.set_position(most - waits_for);
+        let told = format!("{} pending, {} parked", left.pending, left.parked);
+        progress.show(told, most - waits_for, most);
         if waits_for == 0 {
-            bar.finish_and_clear();
-            writeln!(super::stdout(), "0 events are pending, {} parked", left.parked)?;
-            return Ok(());
+            progress.end();
+            let done = format!("0 events are pending, {} parked", left.parked);
+            return Ok(say(form, done, &json!({ "pending": 0, "parked": left.parked }))?);
         }
         if wait.is_some_and(|wait| began.elapsed() >= wait) {
-            bar.finish_and_clear();
+            progress.end();
             bail!("{}", left.told());
         }
         sleep(LOOK_EVERY).await;
@@ -119,7 +123,7 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
 
 /// Asks for the release of everything that is parked in a log: topics first, since a key waits for
 /// its topic.
-async fn release_all(store: &dyn Store, enabled: &TenantLog) -> anyhow::Result<()> {
+async fn release_all(store: &dyn Store, enabled: &TenantLog, form: Output) -> anyhow::Result<()> {
     let (tenant, relay) = (&enabled.tenant, Follower::relay());
     let parked = store.parked(tenant, &relay).await?;
     let waits = |parked: &&Parked| parked.state == State::Parked && parked.requested.is_none();
@@ -129,9 +133,16 @@ async fn release_all(store: &dyn Store, enabled: &TenantLog) -> anyhow::Result<(
         let id = scope.event_id;
         let by = super::act(Act::Release, tenant);
         let of = (&relay, tenant, id);
+        let object = |error: Option<String>| {
+            let (tenant, id) = (tenant.as_str(), id.to_string());
+            json!({ "tenant": tenant, "id": id, "released": error.is_none(), "error": error })
+        };
         match requests::request(store, of, Request::Release, None, &by).await {
-            Ok(_) => writeln!(super::stdout(), "{tenant}: release of {id} requested")?,
-            Err(error) => writeln!(super::stdout(), "{tenant}: {id} stays parked: {error}")?,
+            Ok(_) => say(form, format!("{tenant}: release of {id} requested"), &object(None))?,
+            Err(error) => {
+                let stays = format!("{tenant}: {id} stays parked: {error}");
+                say(form, stays, &object(Some(error.to_string())))?;
+            }
         }
     }
     Ok(())

@@ -4,12 +4,13 @@
 mod start;
 mod watch;
 
-use std::io::Write;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
 use super::deps::{self, Deps};
+use super::output::{Column, Output, OutputOptions, Rows, say};
 use crate::clock::Clock;
 use crate::config::StoreOptions;
 use crate::domain::replay::{Replay, ReplayId, Wish};
@@ -18,6 +19,16 @@ use crate::store::Store;
 
 pub(super) use start::print_count;
 pub(super) use watch::watch_it;
+
+const COLUMNS: [Column; 7] = [
+    ("TENANT", "tenant", -31, "-"),
+    ("REPLAY", "id", -36, "-"),
+    ("STATUS", "status", -20, "-"),
+    ("PUBLISHED", "messagesPublished", 10, "-"),
+    ("TOTAL", "total", 10, "?"),
+    ("SUBMITTED", "submittedDate", -24, "-"),
+    ("TO", "target", -1, "its own topics"),
+];
 
 /// The subcommands of `replays`.
 #[derive(Debug, Clone, Subcommand)]
@@ -46,6 +57,9 @@ pub struct ListOptions {
     /// The tenant; without one, the replays of all tenants are listed.
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: Option<TenantId>,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,
@@ -60,6 +74,9 @@ pub struct ReplayOptions {
     /// The replay's id.
     #[arg(value_parser = ReplayId::parse)]
     pub id: ReplayId,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,
@@ -72,7 +89,7 @@ impl Command {
             Self::Start(options) => start::run(&options, clock).await,
             Self::List(options) => {
                 let store = deps::attached(&options.store, clock).await?;
-                list(&*store, options.tenant.as_ref()).await
+                list(&*store, options.tenant.as_ref(), options.output.form).await
             }
             Self::Watch(options) => watch(&options, clock).await,
             Self::Pause(options) => wish(&options, Wish::Pause, clock).await,
@@ -83,25 +100,12 @@ impl Command {
 }
 
 /// Prints a line for each replay of a tenant, or of all, newest first.
-async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<()> {
+async fn list(store: &dyn Store, tenant: Option<&TenantId>, form: Output) -> anyhow::Result<()> {
     let enabled = super::logs(store, tenant).await?;
-    let mut out = super::stdout();
-    writeln!(
-        out,
-        "{:<31} {:<36} {:<20} {:>10} {:>10} {:<24} TO",
-        "TENANT", "REPLAY", "STATUS", "PUBLISHED", "TOTAL", "SUBMITTED"
-    )?;
+    let mut rows = Rows::begin(form, &COLUMNS)?;
     for enabled in enabled {
         for replay in store.replays(&enabled.tenant).await? {
-            let Replay { id, tenant, total, plan, progress, submitted, .. } = &replay;
-            let (tenant, id) = (tenant.as_str(), id.to_string());
-            let total = total.map_or("?".to_owned(), |total| total.to_string());
-            let to = plan.target.as_ref().map_or("its own topics", |it| it.topic.as_str());
-            let (status, events) = (replay.status(), progress.sent.events);
-            writeln!(
-                out,
-                "{tenant:<31} {id:<36} {status:<20} {events:>10} {total:>10} {submitted:<24} {to}"
-            )?;
+            rows.row(&as_json(&replay))?;
         }
     }
     Ok(())
@@ -109,19 +113,35 @@ async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<()
 
 /// Shows a replay's progress until it ends.
 async fn watch(options: &ReplayOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
-    let ReplayOptions { tenant, id, store } = options;
+    let ReplayOptions { tenant, id, output, store } = options;
     let deps = Deps::of_store(store, clock.clone()).await?.replays(clock);
     super::log_of(&*deps.store, tenant).await?;
     let replay = watch::find(&*deps.store, tenant, *id).await?;
-    watch_it(&deps, replay).await
+    watch_it(&deps, replay, output.form).await
 }
 
 /// Stores an operator's request to pause, resume or cancel.
 async fn wish(options: &ReplayOptions, wish: Wish, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
-    let ReplayOptions { tenant, id, store } = options;
+    let ReplayOptions { tenant, id, output, store } = options;
     let deps = Deps::of_store(store, clock.clone()).await?.replays(clock);
     super::log_of(&*deps.store, tenant).await?;
     let replay = watch::ask(&deps, tenant, *id, wish).await?;
-    writeln!(super::stdout(), "{id}: {}", replay.status())?;
-    Ok(())
+    let sentence = format!("{id}: {}", replay.status());
+    Ok(say(output.form, sentence, &as_json(&replay))?)
+}
+
+/// Returns a replay with the names that the HTTP API has for its members.
+fn as_json(replay: &Replay) -> Value {
+    let Replay { id, tenant, total, plan, progress, submitted, .. } = replay;
+    json!({
+        "tenant": tenant.as_str(),
+        "id": id.to_string(),
+        "status": replay.status(),
+        "messagesPublished": progress.sent.events,
+        "messagesSkipped": progress.sent.skipped,
+        "total": total,
+        "submittedDate": submitted.to_string(),
+        "target": plan.target.as_ref().map(|target| target.topic.as_str()),
+        "cause": progress.cause,
+    })
 }

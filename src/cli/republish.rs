@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::deps::Deps;
+use super::output::OutputOptions;
 use super::replays::{print_count, watch_it};
 use crate::clock::Clock;
 use crate::config::TopicsOptions;
@@ -27,6 +28,9 @@ pub struct Options {
     /// Only counts the events, and those that their topics would not keep.
     #[arg(long)]
     pub dry_run: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log and the topics.
     #[command(flatten)]
     pub topics: TopicsOptions,
@@ -35,6 +39,7 @@ pub struct Options {
 /// Republishes one tenant's log, or all of them one after the other, and shows the progress.
 pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let (tenant, timestamp) = (options.tenant.as_ref(), options.timestamp);
+    let form = options.output.form;
     let deps = &Deps::with_broker(&options.topics, clock.clone()).await?.replays(clock);
     let request = ReplayRequest { timestamp, dry_run: options.dry_run, ..ReplayRequest::default() };
     let logs = super::logs(&*deps.store, tenant).await?.into_iter();
@@ -42,8 +47,8 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
         let tenant = &enabled.tenant;
         let submitted = deps.submit(tenant, &request, &super::act(Act::Republish, tenant)).await;
         match submitted.with_context(|| format!("tenant {tenant}"))? {
-            Submitted::Count(count) => print_count(tenant, &count)?,
-            Submitted::Replay(replay) => watch_it(deps, *replay).await?,
+            Submitted::Count(count) => print_count(tenant, &count, form)?,
+            Submitted::Replay(replay) => watch_it(deps, *replay, form).await?,
         }
     }
     Ok(())

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use serde_json::{Value, json};
 
 use super::deps;
+use super::output::{Output, OutputOptions, say, stdout};
 use crate::clock::Clock;
 use crate::config::PartsOptions;
 use crate::domain::cursor::Cursor;
@@ -29,6 +31,9 @@ pub struct Options {
     /// its events is skipped. Any other sink that differs gets the whole log again.
     #[arg(long, requires = "tenant")]
     pub accept: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log, the topics and the sinks.
     #[command(flatten)]
     pub parts: PartsOptions,
@@ -44,6 +49,8 @@ struct Deps<'a> {
     settings: &'a Settings,
     /// The source of the ids of new logs.
     clock: &'a dyn Clock,
+    /// The form of the output.
+    form: Output,
 }
 
 /// Compares one tenant's log with its sinks, or all tenants'. Returns an error if histories differ
@@ -52,7 +59,8 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
     let (tenant, accept) = (options.tenant.as_ref(), options.accept);
     let opened = deps::Deps::open(&options.parts, Access::Attach, 0, clock.clone()).await?;
     let deps::Deps { store, settings, sinks } = &opened;
-    let deps = &Deps { store: &**store, sinks, settings, clock: &*clock };
+    let deps =
+        &Deps { store: &**store, sinks, settings, clock: &*clock, form: options.output.form };
     let enabled = super::logs(deps.store, tenant).await?;
     if deps.sinks.sinks.is_empty() {
         bail!(
@@ -101,26 +109,36 @@ async fn look_at_other(
 ) -> anyhow::Result<bool> {
     let (name, tenant) = (sink.names().sink, &enabled.tenant);
     let Some(difference) = other_sinks::compare(deps.store, sink, enabled).await? else {
-        writeln!(super::stdout(), "{tenant}: {name} and the log agree")?;
+        let agree = format!("{tenant}: {name} and the log agree");
+        say(deps.form, agree, &told(enabled, name, false))?;
         return Ok(false);
     };
     let other_sinks::Difference { cursor, checkpoint, is_in_log, parking } = difference;
-    let mut out = super::stdout();
-    writeln!(out, "{tenant}: {name} and log {} differ", enabled.log_id)?;
     let lacks = if is_in_log { "" } else { ", which the log lacks" };
-    writeln!(out, "  the sink stands at      {}{lacks}", place(&cursor))?;
-    writeln!(out, "  the store knows it at   {}", place(&checkpoint))?;
-    writeln!(out, "  the log ends at         position {}", enabled.head)?;
-    if let Some(parking) = parking {
-        writeln!(out, "  lost from parking       {parking}")?;
+    let mut lines = vec![
+        format!("{tenant}: {name} and log {} differ", enabled.log_id),
+        format!("  the sink stands at      {}{lacks}", place(&cursor)),
+        format!("  the store knows it at   {}", place(&checkpoint)),
+        format!("  the log ends at         position {}", enabled.head),
+    ];
+    lines.extend(parking.as_ref().map(|lost| format!("  lost from parking       {lost}")));
+    lines.push("  it gets the whole log again, once that is accepted".to_owned());
+    let mut object = told(enabled, name, true);
+    for (member, value) in [
+        ("cursor", place_as_json(&cursor)),
+        ("checkpoint", place_as_json(&checkpoint)),
+        ("isInLog", json!(is_in_log)),
+        ("lostFromParking", json!(parking.map(|lost| lost.to_string()))),
+    ] {
+        object[member] = value;
     }
-    writeln!(out, "  it gets the whole log again, once that is accepted")?;
-    drop(out);
+    say(deps.form, lines.join("\n"), &object)?;
     if accept {
         let by = format!("restore {}", deps.clock.new_id());
         note(deps, tenant, name).await?;
         other_sinks::accept(deps.store, sink, enabled, &by).await?;
-        writeln!(super::stdout(), "  accepted: it gets the whole log again")?;
+        let accepted = json!({ "tenant": tenant.as_str(), "sink": name, "accepted": true });
+        say(deps.form, "  accepted: it gets the whole log again", &accepted)?;
     }
     Ok(true)
 }
@@ -134,14 +152,21 @@ async fn look(
 ) -> anyhow::Result<bool> {
     let Some(difference) = restore::compare(deps.store, kafka, deps.settings, enabled).await?
     else {
-        writeln!(super::stdout(), "{}: Kafka and the log agree", enabled.tenant)?;
+        let agree = format!("{}: Kafka and the log agree", enabled.tenant);
+        say(deps.form, agree, &told(enabled, kafka.names().sink, false))?;
         return Ok(false);
     };
-    print(&difference)?;
+    match deps.form {
+        Output::Table => print(&difference)?,
+        Output::Json => {
+            writeln!(stdout(), "{}", as_json(&difference, kafka.names().sink))?;
+        }
+    }
     if accept {
         note(deps, &enabled.tenant, kafka.names().sink).await?;
         let new = LogId::new(deps.clock.new_id());
         let others: Vec<_> = other_sinks::others(deps.sinks).map(|sink| &**sink).collect();
+        let form = deps.form;
         let deps = restore::RestoreDeps {
             store: deps.store,
             kafka,
@@ -149,7 +174,10 @@ async fn look(
             settings: deps.settings,
         };
         restore::accept(&deps, &difference, new, &format!("restore {new}")).await?;
-        writeln!(super::stdout(), "  accepted: its log is {new} from now on")?;
+        let (tenant, sink) = (enabled.tenant.as_str(), kafka.names().sink);
+        let accepted =
+            json!({ "tenant": tenant, "sink": sink, "accepted": true, "logId": new.to_string() });
+        say(form, format!("  accepted: its log is {new} from now on"), &accepted)?;
     }
     Ok(true)
 }
@@ -168,10 +196,59 @@ fn place(cursor: &Option<Cursor>) -> String {
     }
 }
 
+fn place_as_json(cursor: &Option<Cursor>) -> Value {
+    let object = |Cursor { position, event_id, time, .. }: &Cursor| {
+        let (event_id, time) = (event_id.to_string(), time.to_string());
+        json!({ "position": position.number(), "eventId": event_id, "time": time })
+    };
+    cursor.as_ref().map_or(Value::Null, object)
+}
+
+/// Begins the object of a comparison.
+fn told(enabled: &TenantLog, sink: &str, differs: bool) -> Value {
+    json!({
+        "tenant": enabled.tenant.as_str(),
+        "sink": sink,
+        "logId": enabled.log_id.to_string(),
+        "head": enabled.head.number(),
+        "differs": differs,
+    })
+}
+
+fn as_json(difference: &Difference, sink: &str) -> Value {
+    let Difference { enabled, kafka, parking, common, again, pending, ended, only_in_kafka } =
+        difference;
+    let record = |record: &PublishedRecord| {
+        json!({
+            "topic": record.topic.to_string(),
+            "partition": record.partition,
+            "offset": record.offset,
+            "position": record.position.number(),
+            "eventId": record.event_id.to_string(),
+            "time": record.time.map(|time| time.to_string()),
+            "key": record.key.to_string(),
+            "erased": record.is_erased,
+        })
+    };
+    let mut object = told(enabled, sink, true);
+    for (member, value) in [
+        ("cursor", place_as_json(kafka)),
+        ("common", place_as_json(common)),
+        ("onlyInLog", json!(pending)),
+        ("again", json!(again)),
+        ("lostFromParking", json!(parking.as_ref().map(ToString::to_string))),
+        ("endedScopes", json!(ended.len())),
+        ("onlyInKafka", only_in_kafka.iter().map(record).collect()),
+    ] {
+        object[member] = value;
+    }
+    object
+}
+
 fn print(difference: &Difference) -> std::io::Result<()> {
     let Difference { enabled, kafka, parking, common, again, pending, ended, only_in_kafka } =
         difference;
-    let mut out = super::stdout();
+    let mut out = stdout();
     writeln!(out, "{}: Kafka and log {} differ", enabled.tenant, enabled.log_id)?;
     writeln!(out, "  the relay stands at     {}", place(kafka))?;
     writeln!(out, "  the log ends at         position {}", enabled.head)?;

@@ -2,24 +2,28 @@
 //! would keep events from being removed for ever.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::deps::{self, Deps};
+use super::output::{Column, Output, OutputOptions, Rows, say};
 use crate::clock::Clock;
 use crate::config::{PartsOptions, StoreOptions};
 use crate::domain::follower::Follower;
 use crate::domain::trail::Act;
 use crate::store::{Access, Store};
 
+const COLUMNS: [Column; 3] =
+    [("SINK", "sink", -23, "-"), ("LOGS", "logs", 7, "-"), ("NOT PASSED", "notPassed", 13, "-")];
+
 /// The subcommands of `sinks`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Prints a line for each sink that the store knows, with the events that it has not passed.
-    List(Box<StoreOptions>),
+    List(Box<ListOptions>),
     /// Forgets a sink that is no longer configured anywhere, so that it no longer keeps events from
     /// being removed from the logs.
     ///
@@ -29,12 +33,26 @@ pub enum Command {
     Forget(Box<ForgetOptions>),
 }
 
+/// Options of a list that reads the log alone.
+#[derive(Debug, Clone, Args)]
+pub struct ListOptions {
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
+    /// The log.
+    #[command(flatten)]
+    store: StoreOptions,
+}
+
 /// Options of `sinks forget`.
 #[derive(Debug, Clone, Args)]
 pub struct ForgetOptions {
     /// The sink's name, as `sinks list` shows it.
     #[arg(value_parser = Follower::parse)]
     pub sink: Follower,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log, the topics and the sinks.
     #[command(flatten)]
     pub parts: PartsOptions,
@@ -44,14 +62,17 @@ impl Command {
     /// Runs the subcommand.
     pub async fn run(self, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
         match self {
-            Self::List(store) => list(&*deps::attached(&store, clock).await?).await,
+            Self::List(options) => {
+                let store = deps::attached(&options.store, clock).await?;
+                list(&*store, options.output.form).await
+            }
             Self::Forget(options) => forget(&options, clock).await,
         }
     }
 }
 
 /// Prints a line for each sink that the store knows.
-async fn list(store: &dyn Store) -> anyhow::Result<()> {
+async fn list(store: &dyn Store, form: Output) -> anyhow::Result<()> {
     let mut sinks: BTreeMap<Follower, (u64, u64)> = BTreeMap::new();
     for enabled in store.list().await? {
         for (follower, cursor) in store.stands(&enabled.tenant).await? {
@@ -61,10 +82,9 @@ async fn list(store: &dyn Store) -> anyhow::Result<()> {
             *events += enabled.head.number().saturating_sub(passed.number());
         }
     }
-    let mut out = super::stdout();
-    writeln!(out, "{:<24}{:>8}{:>14}", "SINK", "LOGS", "NOT PASSED")?;
+    let mut rows = Rows::begin(form, &COLUMNS)?;
     for (follower, (logs, events)) in sinks {
-        writeln!(out, "{:<24}{logs:>8}{events:>14}", follower.as_str())?;
+        rows.row(&json!({ "sink": follower.as_str(), "logs": logs, "notPassed": events }))?;
     }
     Ok(())
 }
@@ -80,6 +100,7 @@ async fn forget(options: &ForgetOptions, clock: Arc<dyn Clock>) -> anyhow::Resul
     let Some(logs) = store.forget_follower(sink, None, Some(&by)).await? else {
         bail!("no replica was ever configured with a sink `{sink}`; `sinks list` shows the sinks");
     };
-    writeln!(super::stdout(), "{sink}: forgotten in {}", super::counted(logs, "log"))?;
-    Ok(())
+    let done = format!("{sink}: forgotten in {}", super::counted(logs, "log"));
+    let object = json!({ "sink": sink.as_str(), "logs": logs });
+    Ok(say(options.output.form, done, &object)?)
 }

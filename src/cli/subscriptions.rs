@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
+use serde_json::json;
 
+use super::output::{Column, Output, OutputOptions, Rows, stdout};
 use super::{deps, foreign_settings};
 use crate::clock::Clock;
 use crate::config::{self, StoreOptions, TenantsOptions, whole};
@@ -20,6 +22,15 @@ use crate::domain::tenant::TenantId;
 use crate::domain::trail::Act;
 use crate::store::{FoundSubscription, Store};
 use crate::subscribe::{Groups, Put};
+
+const COLUMNS: [Column; 6] = [
+    ("TENANT", "tenant", -23, "-"),
+    ("GROUP", "group", -31, "-"),
+    ("POSITION", "position", 11, "-"),
+    ("LAG", "lag", 9, "-"),
+    ("SECONDS", "lagSeconds", 9, "-"),
+    ("READER", "reader", -1, "-"),
+];
 
 /// The subcommands of `subscriptions`.
 #[derive(Debug, Clone, Subcommand)]
@@ -42,6 +53,9 @@ pub struct ListOptions {
     /// The tenant; without one, the subscriptions of all tenants are listed.
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: Option<TenantId>,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,
@@ -56,6 +70,9 @@ pub struct GroupOptions {
     /// The tenant of the group.
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: TenantId,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,
@@ -179,24 +196,17 @@ async fn list(options: &ListOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()
     if let Some(tenant) = tenant {
         super::log_of(&*store, tenant).await?;
     }
-    let mut out = super::stdout();
-    let [tenants, groups] = ["TENANT", "GROUP"];
-    writeln!(
-        out,
-        "{tenants:<24}{groups:<32}{:>12}{:>10}{:>10}  READER",
-        "POSITION", "LAG", "SECONDS"
-    )?;
+    let mut rows = Rows::begin(options.output.form, &COLUMNS)?;
     for (found, lag) in store.list_subscriptions(tenant).await? {
-        let (tenant, group) = (found.tenant.as_str(), found.group.as_str());
-        let reader = found.subscription.holder(found.now);
-        writeln!(
-            out,
-            "{tenant:<24}{group:<32}{:>12}{:>10}{:>10}  {}",
-            found.subscription.position.number(),
-            lag.events,
-            lag.oldest.as_secs(),
-            reader.map_or("-", |lease| &lease.reader)
-        )?;
+        let reader = found.subscription.holder(found.now).map(|lease| lease.reader.as_str());
+        rows.row(&json!({
+            "tenant": found.tenant.as_str(),
+            "group": found.group.as_str(),
+            "position": found.subscription.position.number(),
+            "lag": lag.events,
+            "lagSeconds": lag.oldest.as_secs(),
+            "reader": reader,
+        }))?;
     }
     Ok(())
 }
@@ -205,12 +215,12 @@ async fn list(options: &ListOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()
 async fn show(options: &GroupOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let store = open(options, clock).await?;
     let groups = Groups { store: &*store, settings: &Settings::default() };
-    print(&groups.find(&options.tenant, &options.group).await?)
+    print(&groups.find(&options.tenant, &options.group).await?, options.output.form)
 }
 
 /// Makes a subscription, or gives an existing one another form.
 async fn put(options: &PutOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
-    let GroupOptions { tenant, group, store } = &options.group;
+    let GroupOptions { tenant, group, output, store } = &options.group;
     let settings = config::settings(&options.tenants, store)?;
     let store = deps::attached(store, clock).await?;
     foreign_settings::refuse(&*store, &settings).await?;
@@ -228,16 +238,16 @@ async fn put(options: &PutOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> 
     if let Some(warning) = groups.warning(tenant, &form.filter).await? {
         tracing::warn!("{warning}");
     }
-    print(&found)
+    print(&found, output.form)
 }
 
 /// Moves a group, while nobody reads for it.
 async fn seek(options: &SeekOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let store = open(&options.group, clock).await?;
     let groups = Groups { store: &*store, settings: &Settings::default() };
-    let GroupOptions { tenant, group, .. } = &options.group;
+    let GroupOptions { tenant, group, output, .. } = &options.group;
     let by = super::act(Act::SeekSubscription, tenant).on(group);
-    print(&groups.seek(tenant, group, options.to(), &by).await?)
+    print(&groups.seek(tenant, group, options.to(), &by).await?, output.form)
 }
 
 /// Removes a subscription.
@@ -249,7 +259,7 @@ async fn delete(options: &GroupOptions, clock: Arc<dyn Clock>) -> anyhow::Result
     Ok(groups.remove(tenant, group, &by).await?)
 }
 
-fn print(found: &FoundSubscription) -> anyhow::Result<()> {
+fn print(found: &FoundSubscription, form: Output) -> anyhow::Result<()> {
     let FoundSubscription { tenant, group, subscription, now, .. } = found;
     let mut shown = subscription.form.to_json();
     let reader = subscription.holder(*now).map(|lease| lease.reader.as_str());
@@ -265,6 +275,9 @@ fn print(found: &FoundSubscription) -> anyhow::Result<()> {
     ] {
         shown[name] = value;
     }
-    writeln!(super::stdout(), "{shown:#}")?;
+    match form {
+        Output::Table => writeln!(stdout(), "{shown:#}")?,
+        Output::Json => writeln!(stdout(), "{shown}")?,
+    }
     Ok(())
 }

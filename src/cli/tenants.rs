@@ -1,20 +1,23 @@
 //! `tenants`: lists the tenants, each with its log, its lane, its head and how far it is published;
 //! enables, disables and purges them.
 
-use std::io::Write;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 use tokio::time::sleep;
 
 use super::deps::{self, Deps};
 use super::foreign_settings;
+use super::output::{Column, Output, OutputOptions, Rows, say};
 use crate::clock::Clock;
 use crate::config::{self, PartsOptions, StoreOptions, TenantsOptions};
 use crate::domain::follower::Follower;
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJobId};
+use crate::domain::topic::Topic;
 use crate::domain::trail::Act;
 use crate::sink::Sinks;
 use crate::store::{Access, Store};
@@ -22,12 +25,21 @@ use crate::store::{Access, Store};
 /// The interval at which a purge that is followed is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+const COLUMNS: [Column; 6] = [
+    ("TENANT", "tenant", -31, "-"),
+    ("LOG_ID", "logId", -36, "-"),
+    ("LANE", "lane", 5, "-"),
+    ("HEAD", "head", 11, "-"),
+    ("PUBLISHED", "published", 11, "-"),
+    ("STATE", "state", -1, "-"),
+];
+
 /// The subcommands of `tenants`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Prints a line for each tenant: its log, its lane, the log's head, how far it is published,
     /// and whether it is enabled.
-    List(Box<StoreOptions>),
+    List(Box<ListOptions>),
     /// Enables a tenant: it may post and read. A new one gets a log.
     Enable(Box<TenantOptions>),
     /// Disables a tenant: it may not post and read any more. Its log stays, and what is pending is
@@ -37,6 +49,17 @@ pub enum Command {
     ///
     /// A running gateway carries it out. What it waits for is shown until it is complete.
     Purge(Box<PurgeOptions>),
+}
+
+/// Options of a list that reads the log alone.
+#[derive(Debug, Clone, Args)]
+pub struct ListOptions {
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
+    /// The log.
+    #[command(flatten)]
+    store: StoreOptions,
 }
 
 /// Options of `tenants purge`.
@@ -51,6 +74,9 @@ pub struct PurgeOptions {
     /// Returns at once, while the purge is under way.
     #[arg(long)]
     pub detach: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log, the topics and the sinks.
     #[command(flatten)]
     pub parts: PartsOptions,
@@ -62,6 +88,9 @@ pub struct TenantOptions {
     /// The tenant.
     #[arg(value_parser = TenantId::parse)]
     pub tenant: TenantId,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,
@@ -74,7 +103,10 @@ impl Command {
     /// Runs the subcommand.
     pub async fn run(self, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
         match self {
-            Self::List(store) => list(&*deps::attached(&store, clock).await?).await,
+            Self::List(options) => {
+                let store = deps::attached(&options.store, clock).await?;
+                list(&*store, options.output.form).await
+            }
             Self::Enable(options) => change(&options, TenantAct::Enable, clock).await,
             Self::Disable(options) => change(&options, TenantAct::Disable, clock).await,
             Self::Purge(options) => purge(&options, clock).await,
@@ -95,24 +127,36 @@ async fn change(
     foreign_settings::refuse(&*store, &settings).await?;
     let deps = Deps { store, settings, sinks: Sinks::default() }.tenants(clock);
     deps.submit(tenant, TenantAttributes::of(act), &by).await?;
-    let done = match act {
-        TenantAct::Enable => "is enabled",
-        TenantAct::Disable => "is disabled; its log stays, and what is pending is published",
-        TenantAct::Purge { .. } => "is being purged, by a running gateway",
+    let (done, state) = match act {
+        TenantAct::Enable => ("is enabled", "enabled"),
+        TenantAct::Disable => {
+            ("is disabled; its log stays, and what is pending is published", "disabled")
+        }
+        TenantAct::Purge { .. } => ("is being purged, by a running gateway", "being purged"),
     };
-    writeln!(super::stdout(), "{tenant}: {done}")?;
-    Ok(())
+    let object = json!({ "tenant": tenant.as_str(), "state": state });
+    Ok(say(options.output.form, format_args!("{tenant}: {done}"), &object)?)
 }
 
 /// Begins the purge of a tenant, which a running gateway carries out, and tells what it waits for.
 async fn purge(options: &PurgeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let (tenant, act) = (&options.tenant, TenantAct::Purge { force: options.force });
     let deps = Deps::open(&options.parts, Access::Attach, 1, clock.clone()).await?;
-    let store = deps.store.clone();
+    let (store, shared) = (deps.store.clone(), shared_topics(&deps, tenant).await?);
     let by = super::act(Act::PurgeTenant, tenant);
     let submitted = deps.tenants(clock).submit(tenant, TenantAttributes::of(act), &by).await?;
-    let job = submitted.job;
-    writeln!(super::stdout(), "{tenant}: is being purged, by a running gateway")?;
+    let (job, form) = (submitted.job, options.output.form);
+    let object = |state: &str, message: Option<&str>| {
+        let id = job.id.to_string();
+        json!({ "tenant": tenant.as_str(), "id": id, "state": state, "message": message })
+    };
+    let mut begun = vec![format!("{tenant}: is being purged, by a running gateway")];
+    begun.extend(shared.iter().map(|topic| {
+        format!("{tenant}: its records stay in {topic}, which other tenants have as well")
+    }));
+    let mut first = object("being purged", None);
+    first["sharedTopics"] = shared.iter().map(|topic| topic.as_str()).collect();
+    say(form, begun.join("\n"), &first)?;
     if options.detach {
         return Ok(());
     }
@@ -121,13 +165,28 @@ async fn purge(options: &PurgeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<
         if waits_for != told {
             told = waits_for;
             for message in &told {
-                writeln!(super::stdout(), "{tenant}: {message}")?;
+                let object = object("being purged", Some(message));
+                say(form, format_args!("{tenant}: {message}"), &object)?;
             }
         }
         sleep(LOOK_EVERY).await;
     }
-    writeln!(super::stdout(), "{tenant}: is purged")?;
-    Ok(())
+    Ok(say(form, format_args!("{tenant}: is purged"), &object("purged", None))?)
+}
+
+/// Returns the topics of a tenant that other tenants have, or may have, as well: a purge leaves
+/// them.
+async fn shared_topics(deps: &Deps, tenant: &TenantId) -> anyhow::Result<Vec<Topic>> {
+    let Deps { store, settings, .. } = deps;
+    let mut all: BTreeSet<_> = store.all_topics_of(tenant).await?.into_iter().collect();
+    all.extend(settings.specs(tenant).into_iter().map(|spec| spec.topic));
+    let others = store.list().await?;
+    let is_shared = |topic: &Topic| {
+        let mut others = others.iter().filter(|other| other.tenant != *tenant);
+        others.any(|other| settings.names(&other.tenant, topic))
+            || !settings.naming().is_of_tenant_alone(topic, tenant)
+    };
+    Ok(all.into_iter().filter(is_shared).collect())
 }
 
 /// Returns what the purge of a tenant waits for, as one of its jobs tells; `None` if no purge of it
@@ -150,31 +209,29 @@ async fn waits_for(
 }
 
 /// Prints a line for each tenant that has a log, or is being purged.
-async fn list(store: &dyn Store) -> anyhow::Result<()> {
-    let mut out = super::stdout();
-    writeln!(
-        out,
-        "{:<32}{:<38}{:>6}{:>12}{:>12}  STATE",
-        "TENANT", "LOG_ID", "LANE", "HEAD", "PUBLISHED"
-    )?;
+async fn list(store: &dyn Store, form: Output) -> anyhow::Result<()> {
+    let mut rows = Rows::begin(form, &COLUMNS)?;
     for enabled in store.list().await? {
         let cursor = store.load(&enabled.tenant, &Follower::relay()).await?;
-        let published = cursor
-            .filter(|c| c.log_id == enabled.log_id)
-            .map_or("-".to_owned(), |c| c.position.to_string());
-        let state = if enabled.is_enabled { "enabled" } else { "disabled" };
-        let (tenant, log_id) = (enabled.tenant.to_string(), enabled.log_id.to_string());
-        writeln!(
-            out,
-            "{tenant:<32}{log_id:<38}{:>6}{:>12}{published:>12}  {state}",
-            enabled.lane.number(),
-            enabled.head
-        )?;
+        let published = cursor.filter(|c| c.log_id == enabled.log_id);
+        rows.row(&json!({
+            "tenant": enabled.tenant.as_str(),
+            "logId": enabled.log_id.to_string(),
+            "lane": enabled.lane.number(),
+            "head": enabled.head.number(),
+            "published": published.map(|cursor| cursor.position.number()),
+            "state": if enabled.is_enabled { "enabled" } else { "disabled" },
+        }))?;
     }
     for purge in store.purges().await? {
-        let (tenant, log_id) = (purge.tenant.to_string(), purge.log_id.to_string());
-        let lane = purge.lane.number();
-        writeln!(out, "{tenant:<32}{log_id:<38}{lane:>6}{:>12}{:>12}  being purged", "-", "-")?;
+        rows.row(&json!({
+            "tenant": purge.tenant.as_str(),
+            "logId": purge.log_id.to_string(),
+            "lane": purge.lane.number(),
+            "head": null,
+            "published": null,
+            "state": "being purged",
+        }))?;
     }
     Ok(())
 }

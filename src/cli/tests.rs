@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command};
 
-use super::command::Cli;
+use super::command::command_line;
+use super::examples::examples;
 
 /// The option that has no variable of the same name, but one for each setting.
 const SETTINGS: &str = "kafka_config";
@@ -14,7 +15,7 @@ const PATTERNS: [&str; 2] = ["KAFKA_<ENTITY>_TOPIC_NUM_PARTITIONS", "KAFKA_CONFI
 
 /// Returns every subcommand that runs by itself, with the path of commands to it.
 fn leaves() -> Vec<(String, Command)> {
-    let mut open = vec![(String::new(), Cli::command())];
+    let mut open = vec![(String::new(), command_line())];
     open[0].1.build();
     let mut leaves = Vec::new();
     while let Some((path, command)) = open.pop() {
@@ -52,6 +53,9 @@ fn a_flag_is_named_like_its_variable() {
             let variable = arg.get_env().unwrap_or_else(|| panic!("{verb}: {arg} has no variable"));
             let flag = format!("--{}", arg.get_long().unwrap());
             let named = flag.trim_start_matches("--").to_uppercase().replace('-', "_");
+            // A client's variables are no settings of a gateway.
+            let is_client = arg.get_help_heading() == Some("Gateway");
+            let named = if is_client { format!("EVENT_GATEWAY_{named}") } else { named };
             assert_eq!(Some(named.as_str()), variable.to_str(), "{verb}");
             seen += 1;
         }
@@ -80,6 +84,21 @@ fn every_option_says_what_it_is() {
             let help =
                 arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
             assert!(help.starts_with(char::is_uppercase), "{verb}: {arg} says `{help}`");
+        }
+    }
+}
+
+#[test]
+fn every_subcommand_has_examples_that_are_legal() {
+    for (path, _) in leaves() {
+        let (lines, _) = examples(path.trim()).unwrap_or_else(|| panic!("{path} has none"));
+        assert!(!lines.is_empty(), "{path}");
+        for line in lines {
+            let words = line.split([' ', '\n']).filter(|word| !word.is_empty());
+            let words: Vec<_> = words.take_while(|word| !["|", ">", "<"].contains(word)).collect();
+            let parsed = command_line().try_get_matches_from(&words);
+            assert!(words[1..].join(" ").starts_with(path.trim()), "{path}: {line}");
+            parsed.unwrap_or_else(|error| panic!("{line}: {error}"));
         }
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::deps::Deps;
+use super::output::OutputOptions;
 use crate::clock::Clock;
 use crate::config::TopicsOptions;
 use crate::domain::settings::Settings;
@@ -27,7 +27,7 @@ pub mod obsolete;
 pub enum Command {
     /// Prints a line for each topic: the settings with which it is created, and the partitions that
     /// it has in Kafka.
-    List(Box<TopicsOptions>),
+    List(Box<list::Options>),
     /// Compares the topics that the files want with those that Kafka has, and prints the
     /// differences.
     ///
@@ -56,6 +56,9 @@ pub struct SomeTopicsOptions {
     /// The tenant; without one, the topics of all tenants.
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: Option<TenantId>,
+    /// The form of the output.
+    #[command(flatten)]
+    pub output: OutputOptions,
     /// The log and the topics.
     #[command(flatten)]
     pub topics: TopicsOptions,
@@ -65,7 +68,7 @@ impl Command {
     /// Runs the subcommand.
     pub async fn run(self, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
         match self {
-            Self::List(options) => list::run(&Deps::with_broker(&options, clock).await?).await,
+            Self::List(options) => list::run(&options, clock).await,
             Self::Diff(options) => {
                 match diff::run(&options, clock).await.context(diff::NotCompared)? {
                     0 => Ok(()),
@@ -77,21 +80,6 @@ impl Command {
             Self::Obsolete(options) => obsolete::run(&options, clock).await,
             Self::Acl(options) => acl::run(&options, clock).await,
         }
-    }
-}
-
-/// The form of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// Lines for people.
-    Text,
-    /// A JSON object for each topic, on a line of its own.
-    Json,
-}
-
-impl Form {
-    fn of(is_json: bool) -> Self {
-        if is_json { Self::Json } else { Self::Text }
     }
 }
 

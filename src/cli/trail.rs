@@ -1,13 +1,13 @@
 //! `trail list`: prints the trail, of one tenant or all, oldest first; also of tenants that have no
 //! log any more.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::deps;
+use super::output::{Column, OutputOptions, Rows};
 use crate::clock::Clock;
 use crate::config::StoreOptions;
 use crate::domain::tenant::TenantId;
@@ -40,22 +40,22 @@ pub struct ListOptions {
     /// The time before which the rows are.
     #[arg(long, value_parser = Time::parse)]
     pub to: Option<Time>,
-    /// Prints a JSON object for each act.
-    #[arg(long)]
-    pub json: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,
 }
 
-/// The form in which rows are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// A line for each row, under a head.
-    Text,
-    /// A JSON object for each row, each on a line.
-    Json,
-}
+const COLUMNS: [Column; 6] = [
+    ("TIME", "time", -24, "-"),
+    ("TENANT", "tenant", -23, "-"),
+    ("ACT", "act", -19, "-"),
+    ("WHO", "who", -39, "-"),
+    ("OBJECT", "object", -40, "-"),
+    ("REASON", "reason", -1, "-"),
+];
 
 impl Command {
     /// Runs the subcommand.
@@ -67,40 +67,18 @@ impl Command {
 
 /// Prints the rows that are wanted.
 async fn list(options: ListOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
-    let ListOptions { tenant, act, from, to, json, store } = options;
+    let ListOptions { tenant, act, from, to, output, store } = options;
     let mut scan = TrailScan { tenant, act, from, to, rows_max: PAGE_ROWS, ..TrailScan::default() };
-    let form = if json { Form::Json } else { Form::Text };
     let store = deps::attached(&store, clock).await?;
-    let mut out = super::stdout();
-    if form == Form::Text {
-        writeln!(out, "{:<25}{:<24}{:<20}{:<40}OBJECT", "TIME", "TENANT", "ACT", "WHO")?;
-    }
+    let mut rows = Rows::begin(output.form, &COLUMNS)?;
     loop {
-        let rows = store.trail(&scan).await?;
-        for row in &rows {
-            match form {
-                Form::Text => print(&mut out, row)?,
-                Form::Json => writeln!(out, "{}", as_json(row))?,
-            }
-        }
-        if rows.len() < PAGE_ROWS {
+        let page = store.trail(&scan).await?;
+        page.iter().try_for_each(|row| rows.row(&as_json(row)))?;
+        if page.len() < PAGE_ROWS {
             return Ok(());
         }
-        scan.after = rows.last().map(|row| row.place.clone());
+        scan.after = page.last().map(|row| row.place.clone());
     }
-}
-
-/// Prints a row. What callers have named is escaped, so that it stays on the line.
-fn print(out: &mut impl Write, row: &TrailRow) -> std::io::Result<()> {
-    let TrailRow { place, actor, act, tenant, object, reason } = row;
-    let (time, who) = (place.time.to_string(), actor.who.escape_debug().to_string());
-    let (tenant, act) = (tenant.as_ref().map_or("-", TenantId::as_str), act.escape_debug());
-    let act = act.to_string();
-    write!(out, "{time:<25}{tenant:<24}{act:<20}{who:<40}{}", object.escape_debug())?;
-    if let Some(reason) = reason {
-        write!(out, " ({})", reason.escape_debug())?;
-    }
-    writeln!(out)
 }
 
 fn as_json(row: &TrailRow) -> serde_json::Value {

@@ -115,7 +115,11 @@ fn must(source: &(dyn Error + 'static)) -> String {
 }
 
 fn has_variable(command: &Command, flag: &str) -> bool {
-    let its = |arg: &clap::Arg| arg.get_long() == Some(flag) && arg.get_env().is_some();
+    // A client's variables have other names than their flags.
+    let named = flag.to_uppercase().replace('-', "_");
+    let its = |arg: &clap::Arg| {
+        arg.get_long() == Some(flag) && arg.get_env().is_some_and(|name| *name == *named)
+    };
     command.get_arguments().any(its)
         || command.get_subcommands().any(|below| has_variable(below, flag))
 }

@@ -47,6 +47,15 @@ impl Unset {
         self.empty.contains(name) || self.links.contains(name)
     }
 
+    /// Lets a variable count as unset; returns whether it was set.
+    pub(super) fn ignore(&mut self, name: &str) -> bool {
+        let was_set = self.others.remove(name);
+        if was_set {
+            self.empty.insert(name.to_owned());
+        }
+        was_set
+    }
+
     /// Returns the variables that don't count as unset.
     pub(super) fn others(&self) -> impl Iterator<Item = &str> {
         self.others.iter().map(String::as_str)

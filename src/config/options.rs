@@ -6,11 +6,13 @@
 mod auth;
 mod hexkit;
 mod kafka;
+mod secrets;
 mod serve;
 mod store;
 
 use std::collections::BTreeSet;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
 
@@ -93,17 +95,56 @@ pub fn variables() -> Vec<(String, Option<String>, String)> {
     all.get_arguments().filter_map(variable).collect()
 }
 
-/// Reads the command line and the environment for a command; a variable that counts as unset is
-/// not read.
-pub fn matches(command: Command) -> Result<(ArgMatches, Given), clap::Error> {
-    let unset = Unset::of_environment();
-    let mut links = Vec::new();
-    let matches = without(command, &unset, &mut links).try_get_matches()?;
-    links.sort();
-    links.dedup();
+/// The command line and the environment, as they were read.
+pub struct Read {
+    /// The values.
+    pub matches: ArgMatches,
+    /// The options that were given.
+    pub given: Given,
+    /// The errors of variables that no option takes; the options have their defaults instead.
+    pub illegal: Vec<clap::Error>,
+}
+
+/// Reads the command line and the environment for a command, which is made anew for each attempt; a
+/// variable that counts as unset is not read.
+pub fn matches(command: impl Fn() -> Command) -> Result<Read, clap::Error> {
+    let mut unset = Unset::of_environment();
+    let mut illegal = Vec::new();
+    let (matches, links) = loop {
+        let mut links = Vec::new();
+        match without(command(), &unset, &mut links).try_get_matches() {
+            Ok(matches) => break (matches, links),
+            Err(error) => match variable(&error, &command()) {
+                // What still is there without the variable is the flag's fault.
+                Some(name) if unset.ignore(&name) => illegal.push(error),
+                _ => return Err(illegal.into_iter().next().unwrap_or(error)),
+            },
+        }
+    };
+    secrets::refuse_flags(&matches, command())?;
+    let links: BTreeSet<_> = links.into_iter().collect();
     let mut names = given(&matches);
     names.extend(unset.others().filter(|name| name.starts_with(SETTINGS)).map(str::to_owned));
-    Ok((matches, Given { names, links }))
+    let given = Given { names, links: links.into_iter().collect() };
+    Ok(Read { matches, given, illegal })
+}
+
+/// Returns the variable of the option whose value is the error.
+fn variable(error: &clap::Error, command: &Command) -> Option<String> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
+        return None;
+    }
+    let flag = argument.split([' ', '=']).next()?.strip_prefix("--")?;
+    variable_of(command, flag)
+}
+
+fn variable_of(command: &Command, flag: &str) -> Option<String> {
+    let found = command.get_arguments().find(|arg| arg.get_long() == Some(flag));
+    let own = found.and_then(|arg| Some(arg.get_env()?.to_str()?.to_owned()));
+    own.or_else(|| command.get_subcommands().find_map(|below| variable_of(below, flag)))
 }
 
 /// Parses a whole number from `MIN` to `MAX`, for every option that is a number.

@@ -158,6 +158,26 @@ pub(super) fn read(
     })
 }
 
+/// Returns the files that are illegal by themselves, each by its path, with the error.
+pub(super) fn check(
+    folder: &Path,
+    environment: &[(String, String)],
+) -> Vec<(String, anyhow::Error)> {
+    let Ok(partitions) = Partitions::of(environment) else { return Vec::new() };
+    let Ok(texts) = folder::texts(folder) else { return Vec::new() };
+    let wrong = texts.into_iter().filter_map(|(name, text)| {
+        let read = || -> anyhow::Result<()> {
+            if name != DEFAULT {
+                TenantId::parse(&name)?;
+            }
+            settings(toml::from_str(&text)?, &partitions).map(drop)
+        };
+        let file = folder.join(format!("{name}.toml")).display().to_string();
+        Some((file, read().err()?))
+    });
+    wrong.collect()
+}
+
 fn read_files(folder: &Path, naming: Naming, partitions: &Partitions) -> anyhow::Result<Settings> {
     let mut files = BTreeMap::new();
     for (name, text) in folder::texts(folder)? {

@@ -7,6 +7,7 @@ mod alerts;
 mod audit;
 #[cfg(feature = "services")]
 mod cluster;
+mod by_hand;
 mod collisions;
 #[cfg(feature = "services")]
 mod dashboards;
@@ -28,6 +29,7 @@ mod metrics;
 mod openapi;
 #[cfg(feature = "services")]
 mod outage;
+mod output;
 #[cfg(feature = "services")]
 mod parked;
 #[cfg(feature = "services")]

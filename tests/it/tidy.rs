@@ -83,7 +83,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// The one place where each foreign crate is used.
-const SPOKEN: [(&str, &[&str]); 24] = [
+const SPOKEN: [(&str, &[&str]); 26] = [
     ("sqlx::", &["store/postgres"]),
     ("rusqlite", &["store/sqlite"]),
     ("rdkafka::", &["sink/"]),
@@ -102,7 +102,10 @@ const SPOKEN: [(&str, &[&str]); 24] = [
     ("prometheus_client::", &["metrics"]),
     ("jsonwebtoken::", &["http/token/"]),
     ("openssl::", &["http/token/signature", "http/tls", "config/kafka/stores"]),
-    ("reqwest::", &["http/token/fetch"]),
+    ("reqwest::", &["http/token/fetch", "cli/client"]),
+    ("rustix::", &["cli/tail"]),
+    ("clap_complete::", &["cli/man"]),
+    ("clap_mangen::", &["cli/man"]),
     ("regex::", &["http/token/issuers"]),
     // A task that runs as long as the gateway is missed when it ends; a request's task ends with
     // the request.

@@ -1,12 +1,13 @@
 //! `replays start`: the options of a replay, and its start.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::deps::Deps;
+use crate::cli::output::{Output, OutputOptions, say};
 use crate::clock::Clock;
 use crate::config::{TopicsOptions, whole};
 use crate::domain::filter::{TopicPattern, event_type};
@@ -43,10 +44,10 @@ pub struct Options {
     #[arg(long, value_parser = Time::parse)]
     pub to: Option<Time>,
     /// The first position.
-    #[arg(long, value_parser = Position::parse)]
+    #[arg(long, value_name = "N", value_parser = Position::parse)]
     pub from_position: Option<Position>,
     /// The last position; it needs a target.
-    #[arg(long, value_parser = Position::parse)]
+    #[arg(long, value_name = "N", value_parser = Position::parse)]
     pub to_position: Option<Position>,
     /// Sends only events after the relay's position at the submission; it needs a target.
     #[arg(long)]
@@ -58,10 +59,10 @@ pub struct Options {
     #[arg(long, default_value = "original", value_parser = Timestamp::parse)]
     pub timestamp: Timestamp,
     /// The most events a second.
-    #[arg(long, value_parser = whole::<u32, 1, { u32::MAX as u64 }>)]
+    #[arg(long, value_name = "N", value_parser = whole::<u32, 1, { u32::MAX as u64 }>)]
     pub events_per_second: Option<u32>,
     /// The most payload bytes a second.
-    #[arg(long, value_parser = whole::<u64, 1, { i64::MAX as u64 }>)]
+    #[arg(long, value_name = "N", value_parser = whole::<u64, 1, { i64::MAX as u64 }>)]
     pub bytes_per_second: Option<u64>,
     /// Skips records that Kafka refuses, instead of failing.
     #[arg(long)]
@@ -72,6 +73,9 @@ pub struct Options {
     /// Returns at once, without showing the progress.
     #[arg(long)]
     pub detach: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log and the topics.
     #[command(flatten)]
     pub topics: TopicsOptions,
@@ -103,35 +107,41 @@ impl Options {
 /// Starts a replay and shows it, or counts for a dry run. A replay that was watched and did not
 /// complete is an error.
 pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
-    let tenant = &options.tenant;
+    let (tenant, form) = (&options.tenant, options.output.form);
     let deps = Deps::with_broker(&options.topics, clock.clone()).await?.replays(clock);
     super::super::log_of(&*deps.store, tenant).await?;
     let by = super::super::act(Act::StartReplay, tenant);
     let submitted = deps.submit(tenant, &options.request(), &by).await;
     match submitted.with_context(|| format!("tenant {tenant}"))? {
-        Submitted::Count(count) => Ok(print_count(tenant, &count)?),
+        Submitted::Count(count) => Ok(print_count(tenant, &count, form)?),
         Submitted::Replay(replay) => {
-            writeln!(super::super::stdout(), "{tenant}: replay {}", replay.id)?;
-            if options.detach { Ok(()) } else { super::watch_it(&deps, *replay).await }
+            let begun = format!("{tenant}: replay {}", replay.id);
+            say(form, begun, &super::as_json(&replay))?;
+            if options.detach { Ok(()) } else { super::watch_it(&deps, *replay, form).await }
         }
     }
 }
 
 /// Prints the count of a dry run.
-pub fn print_count(tenant: &TenantId, count: &Count) -> std::io::Result<()> {
-    let mut out = super::super::stdout();
+pub fn print_count(tenant: &TenantId, count: &Count, form: Output) -> std::io::Result<()> {
     let line = |TopicCount { events, bytes, vanishing }: TopicCount| {
         let vanish = match vanishing {
             0 => String::new(),
             some => format!(", {some} of them older than the topic keeps records"),
         };
-        let (events, bytes) =
-            (super::super::counted(events, "event"), super::super::counted(bytes, "byte"));
-        format!("{events}, {bytes}{vanish}")
+        let counted = super::super::counted;
+        format!("{}, {}{vanish}", counted(events, "event"), counted(bytes, "byte"))
     };
-    writeln!(out, "{tenant}: {}", line(count.total()))?;
+    let object = |topic: Option<&str>, TopicCount { events, bytes, vanishing }: TopicCount| {
+        json!({
+            "tenant": tenant.as_str(), "topic": topic, "events": events, "bytes": bytes,
+            "vanishing": vanishing,
+        })
+    };
+    let total = count.total();
+    say(form, format!("{tenant}: {}", line(total)), &object(None, total))?;
     for (topic, one) in &count.topics {
-        writeln!(out, "  {topic}: {}", line(*one))?;
+        say(form, format!("  {topic}: {}", line(*one)), &object(Some(topic.as_str()), *one))?;
     }
     Ok(())
 }

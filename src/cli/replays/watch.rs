@@ -1,12 +1,13 @@
 //! The progress of a replay, shown until it ends; Ctrl-C asks whether to pause or cancel it.
 
-use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::time::sleep;
 
 use crate::cli::interrupt::{self, Choice};
+use crate::cli::output::{Output, say};
+use crate::cli::progress::Progress;
 use crate::domain::replay::{Outcome, Replay, ReplayId, Wish};
 use crate::domain::tenant::TenantId;
 use crate::domain::trail::Act;
@@ -39,28 +40,25 @@ pub async fn find(store: &dyn Store, tenant: &TenantId, id: ReplayId) -> anyhow:
 
 /// Shows a bar until the replay ends. If the operator interrupts it, asks whether to pause or
 /// cancel the replay, or to leave it.
-pub async fn watch_it(deps: &SubmitDeps, mut replay: Replay) -> anyhow::Result<()> {
-    let bar = super::super::bar("{per_sec}, {eta} left")?;
+pub async fn watch_it(deps: &SubmitDeps, mut replay: Replay, form: Output) -> anyhow::Result<()> {
+    let progress = Progress::begin("{per_sec}, {eta} left")?;
     let (tenant, id) = (replay.tenant.clone(), replay.id);
     loop {
         let sent = replay.progress.sent;
-        bar.set_message(format!("{tenant}: {}", replay.status()));
-        bar.set_length(replay.total.unwrap_or_default().max(sent.events));
-        bar.set_position(sent.events);
+        let all = replay.total.unwrap_or_default().max(sent.events);
+        progress.show(format!("{tenant}: {}", replay.status()), sent.events, all);
         if !replay.is_open() {
-            bar.finish_and_clear();
-            return end(&replay);
+            progress.end();
+            return end(&replay, form);
         }
         tokio::select! {
             () = sleep(LOOK_EVERY) => {}
-            asked = interrupt::asked(&bar, "replay") => match asked? {
+            asked = interrupt::asked(&progress, "replay") => match asked? {
                 Choice::Leave => {
-                    bar.finish_and_clear();
-                    writeln!(
-                        super::super::stdout(),
-                        "{id} goes on; `event-gateway replays watch --tenant {tenant} {id}` shows it"
-                    )?;
-                    return Ok(());
+                    progress.end();
+                    let way = format!("`event-gateway replays watch --tenant {tenant} {id}` shows it");
+                    let goes_on = format!("{id} goes on; {way}");
+                    return Ok(say(form, goes_on, &super::as_json(&replay))?);
                 }
                 Choice::Pause => drop(ask(deps, &tenant, id, Wish::Pause).await?),
                 Choice::Cancel => drop(ask(deps, &tenant, id, Wish::Cancel).await?),
@@ -68,23 +66,22 @@ pub async fn watch_it(deps: &SubmitDeps, mut replay: Replay) -> anyhow::Result<(
         }
         replay = find(&*deps.store, &tenant, id).await?;
         if replay.status() == "Paused" {
-            bar.finish_and_clear();
-            writeln!(
-                super::super::stdout(),
-                "{id} is paused; `event-gateway replays resume --tenant {tenant} {id}` resumes it"
-            )?;
-            return Ok(());
+            progress.end();
+            let way = format!("`event-gateway replays resume --tenant {tenant} {id}` resumes it");
+            let paused = format!("{id} is paused; {way}");
+            return Ok(say(form, paused, &super::as_json(&replay))?);
         }
     }
 }
 
 /// Prints how a replay ended; one that did not complete is an error.
-fn end(replay: &Replay) -> anyhow::Result<()> {
+fn end(replay: &Replay, form: Output) -> anyhow::Result<()> {
     let Replay { tenant, id, progress, .. } = replay;
     let status = replay.status();
     let (events, skipped) = (progress.sent.events, progress.sent.skipped);
     let events = super::super::counted(events, "event");
-    writeln!(super::super::stdout(), "{tenant}: {status}: {events} published, {skipped} skipped")?;
+    let ended = format!("{tenant}: {status}: {events} published, {skipped} skipped");
+    say(form, ended, &super::as_json(replay))?;
     match progress.ended {
         Some((Outcome::Completed, _)) => Ok(()),
         _ => match &progress.cause {

@@ -1,13 +1,12 @@
 //! `topics acl`: the rights that the gateway's user needs in Kafka, and those of a consumer group.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
 
-use super::Form;
 use crate::cli::deps;
+use crate::cli::output::{OutputOptions, say};
 use crate::clock::Clock;
 use crate::config::{self, TopicsOptions};
 use crate::domain::subscription::Group;
@@ -32,9 +31,9 @@ pub struct Options {
     /// --delete` need, and `lanes resize`.
     #[arg(long, conflicts_with = "group")]
     pub manage: bool,
-    /// Prints a JSON object for each resource, on a line of its own.
-    #[arg(long)]
-    pub json: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log and the topics.
     #[command(flatten)]
     pub topics: TopicsOptions,
@@ -63,12 +62,9 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
             acl::of_gateway(&settings, &tenants, set)
         }
     };
-    let (form, mut out) = (Form::of(options.json), super::super::stdout());
     for acl in all {
-        match form {
-            Form::Text => writeln!(out, "{}", command(&acl, &principal, &broker))?,
-            Form::Json => writeln!(out, "{}", as_json(&acl, &principal))?,
-        }
+        let command = command(&acl, &principal, &broker);
+        say(options.output.form, command, &as_json(&acl, &principal))?;
     }
     Ok(())
 }

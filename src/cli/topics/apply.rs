@@ -1,15 +1,16 @@
 //! `topics apply`: creates the topics that are missing, and gives the others the settings of the
 //! files, where that is safe.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
+use serde_json::json;
 
 use super::SomeTopicsOptions;
 use crate::cli::actor::actor;
 use crate::cli::deps::Deps;
+use crate::cli::output::{Output, say};
 use crate::clock::Clock;
 use crate::follow::topics::{self, ComparedTopic, Remedy, Shorten};
 
@@ -30,6 +31,7 @@ pub struct Options {
 pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let shorten = if options.shorten { Shorten::Yes } else { Shorten::No };
     let (tenant, topics) = (options.some.tenant.as_ref(), &options.some.topics);
+    let form = options.some.output.form;
     let opened = Deps::with_broker(topics, clock).await?;
     let deps = opened.topics()?;
     super::refuse_unknown(deps.store, tenant).await?;
@@ -40,15 +42,20 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
         match topics::apply(deps, compared, shorten, &actor()).await {
             Ok(done) if compared.found.is_none() => {
                 debug_assert!(done.is_empty(), "a new topic differs in nothing");
-                writeln!(super::super::stdout(), "{topic}: created")?;
+                let object = json!({ "topic": topic.as_str(), "done": "created" });
+                say(form, format!("{topic}: created"), &object)?;
             }
             Ok(done) => {
-                let mut out = super::super::stdout();
                 for it in done {
                     let (name, found, wanted) = (it.setting.name(), it.found, it.wanted);
-                    writeln!(out, "{topic}: {name} is {wanted} now ({found} before)")?;
+                    let told = format!("{topic}: {name} is {wanted} now ({found} before)");
+                    let object = json!({
+                        "topic": topic.as_str(), "done": "changed", "setting": name,
+                        "value": wanted, "before": found,
+                    });
+                    say(form, told, &object)?;
                 }
-                left(&mut out, compared, shorten)?;
+                left(compared, shorten, form)?;
             }
             Err(error) => {
                 refused += 1;
@@ -64,20 +71,25 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
 }
 
 /// Prints the differences that are left as they are.
-fn left(out: &mut impl Write, compared: &ComparedTopic, shorten: Shorten) -> std::io::Result<()> {
+fn left(compared: &ComparedTopic, shorten: Shorten, form: Output) -> std::io::Result<()> {
     let topic = &compared.wanted.spec.topic;
     for difference in &compared.differences {
-        match compared.remedy(difference) {
-            Remedy::Apply => {}
-            Remedy::Shorten if shorten == Shorten::Yes => {}
-            Remedy::Shorten => writeln!(
-                out,
-                "{topic}: left as it is: {difference} (topics apply --shorten: Kafka removes \
-                 records, which the log need not have any more)"
-            )?,
-            Remedy::Grow => writeln!(out, "{topic}: left as it is: {difference} (topics grow)")?,
-            Remedy::None => writeln!(out, "{topic}: left as it is: {difference}")?,
-        }
+        let way = match compared.remedy(difference) {
+            Remedy::Apply => continue,
+            Remedy::Shorten if shorten == Shorten::Yes => continue,
+            Remedy::Shorten => {
+                " (topics apply --shorten: Kafka removes records, which the log need not have any \
+                 more)"
+            }
+            Remedy::Grow => " (topics grow)",
+            Remedy::None => "",
+        };
+        let (name, found) = (difference.setting.name(), &difference.found);
+        let object = json!({
+            "topic": topic.as_str(), "done": "left", "setting": name, "value": found,
+            "wanted": difference.wanted,
+        });
+        say(form, format!("{topic}: left as it is: {difference}{way}"), &object)?;
     }
     Ok(())
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Form, SomeTopicsOptions};
+use super::SomeTopicsOptions;
 use crate::cli::deps::Deps;
+use crate::cli::output::{Output, stdout};
 use crate::clock::Clock;
 use crate::follow::topics::{self, ComparedTopic, Remedy};
 use crate::sink::Difference;
@@ -15,9 +16,6 @@ use crate::sink::Difference;
 /// Options of `topics diff`.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// Prints a JSON object for each topic that differs, on a line of its own.
-    #[arg(long)]
-    pub json: bool,
     /// The topics.
     #[command(flatten)]
     pub some: SomeTopicsOptions,
@@ -36,28 +34,28 @@ pub struct NotCompared;
 /// Prints each topic that differs, of one tenant or of all, and returns how many there are. The
 /// cursors topic is among them.
 pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<usize> {
-    let (tenant, form) = (options.some.tenant.as_ref(), Form::of(options.json));
+    let (tenant, form) = (options.some.tenant.as_ref(), options.some.output.form);
     let opened = Deps::with_broker(&options.some.topics, clock).await?;
     let deps = opened.topics()?;
     super::refuse_unknown(deps.store, tenant).await?;
     let all = topics::compare(deps, topics::wanted(deps, tenant).await?).await?;
     let cursors = topics::cursors_topic(deps).await?.filter(|(_, all)| !all.is_empty());
     let differ: Vec<_> = all.iter().filter(|compared| !compared.is_same()).collect();
-    let mut out = super::super::stdout();
+    let mut out = stdout();
     for compared in &differ {
         match form {
-            Form::Text => text(&mut out, compared)?,
-            Form::Json => writeln!(out, "{}", as_json(compared))?,
+            Output::Table => text(&mut out, compared)?,
+            Output::Json => writeln!(out, "{}", as_json(compared))?,
         }
     }
     if let Some((topic, differences)) = &cursors {
         match form {
-            Form::Text => {
+            Output::Table => {
                 for difference in differences {
                     writeln!(out, "{topic}: {difference}")?;
                 }
             }
-            Form::Json => {
+            Output::Json => {
                 let all = differences.iter().map(|it| difference_as_json(it, Remedy::None));
                 let all: Vec<_> = all.collect();
                 let topic = topic.as_str();

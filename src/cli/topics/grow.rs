@@ -1,15 +1,16 @@
 //! `topics grow`: gives a topic more partitions, once nothing of its tenants is pending.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::cli::actor::actor;
 use crate::cli::deps::Deps;
+use crate::cli::output::{OutputOptions, say};
 use crate::clock::Clock;
 use crate::config::{TopicsOptions, whole};
 use crate::domain::topic::Topic;
@@ -33,6 +34,9 @@ pub struct Options {
     /// number, after later ones.
     #[arg(long)]
     pub with_parked: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    output: OutputOptions,
     /// The log and the topics.
     #[command(flatten)]
     pub topics: TopicsOptions,
@@ -60,17 +64,21 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
     let entry = topics::act(&actor(), topic, &wanted.tenants).because(Some(&why));
     deps.store.add_trail(&entry).await?;
     let Grown { from, up_to } = grow::grow(deps, &wanted, parked, &by).await?;
-    let mut out = super::super::stdout();
-    writeln!(out, "{topic}: {} partitions now ({from} before)", wanted.spec.partitions)?;
+    let form = options.output.form;
+    let now = wanted.spec.partitions;
+    let object = json!({ "topic": topic.as_str(), "partitions": now, "before": from });
+    say(form, format!("{topic}: {now} partitions now ({from} before)"), &object)?;
     let before = super::super::counted(u64::try_from(from)?, "partition");
     let but = if parked == Parked::Accepted { ", but those that are parked," } else { "" };
     for (tenant, position) in up_to {
-        writeln!(
-            out,
+        let told = format!(
             "{tenant}: events up to position {position}{but} are in the {before} that it had. \
              Later events may be in any partition: a consumer orders the events of a key by the \
              header `position`"
-        )?;
+        );
+        let (topic, tenant) = (topic.as_str(), tenant.as_str());
+        let up_to = position.number();
+        say(form, told, &json!({ "topic": topic, "tenant": tenant, "upTo": up_to }))?;
     }
     Ok(())
 }

@@ -13,7 +13,8 @@ pub struct AuthOptions {
     /// The mode tells who checks tokens; it must be set unless HTTP_HOST is a loopback address.
     #[arg(long, env)]
     pub auth_mode: Option<AuthMode>,
-    /// The key that mod-authtoken signs tokens with (HS256), of at least 32 bytes.
+    /// The key that mod-authtoken signs tokens with (HS256), of at least 32 bytes; as a
+    /// variable alone.
     #[arg(long, env)]
     pub auth_okapi_key: Option<SecretString>,
     /// The file that has the key, which a line break may follow.

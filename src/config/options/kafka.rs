@@ -35,13 +35,13 @@ pub struct KafkaOptions {
     /// The path of a PEM or PKCS#12 file with the certificates of Kafka's authority.
     #[arg(long, env)]
     pub kafka_ssl_truststore_location: Option<String>,
-    /// The password of a truststore in PKCS#12.
+    /// The password of a truststore in PKCS#12; as a variable alone.
     #[arg(long, env)]
     pub kafka_ssl_truststore_password: Option<SecretString>,
     /// The path of a PEM or PKCS#12 file with the gateway's own certificate and key.
     #[arg(long, env)]
     pub kafka_ssl_keystore_location: Option<String>,
-    /// The password of the keystore, or of the key in it.
+    /// The password of the keystore, or of the key in it; as a variable alone.
     #[arg(long, env)]
     pub kafka_ssl_keystore_password: Option<SecretString>,
     /// PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.
@@ -50,7 +50,7 @@ pub struct KafkaOptions {
     /// The gateway's user at Kafka.
     #[arg(long, env)]
     pub kafka_sasl_username: Option<String>,
-    /// The user's password.
+    /// The user's password; as a variable alone.
     #[arg(long, env)]
     pub kafka_sasl_password: Option<SecretString>,
     /// Options of OAUTHBEARER.
@@ -81,7 +81,7 @@ pub struct OauthbearerOptions {
     /// The gateway's client id.
     #[arg(long, env)]
     pub kafka_sasl_oauthbearer_client_id: Option<String>,
-    /// The client's secret.
+    /// The client's secret; as a variable alone.
     #[arg(long, env)]
     pub kafka_sasl_oauthbearer_client_secret: Option<SecretString>,
     /// The scope of the tokens.

@@ -37,7 +37,7 @@ pub struct PostgresOptions {
     /// The user, when STORE_URL is unset.
     #[arg(long, env, default_value = "folio_admin")]
     pub db_username: String,
-    /// The user's password, when STORE_URL is unset.
+    /// The user's password, when STORE_URL is unset; as a variable alone.
     #[arg(long, env, default_value = "folio_admin", hide_default_value = true)]
     pub db_password: SecretString,
     /// The database, when STORE_URL is unset.

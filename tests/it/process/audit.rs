@@ -11,7 +11,7 @@ use crate::support::whole_way::{TENANTS, setup};
 
 /// Runs the audit of `diku`; returns its exit status, and its report.
 fn audit(setup: &Setup, more: &[&str]) -> (i32, Value) {
-    let arguments = ["audit", "--tenant", "diku", "--json"];
+    let arguments = ["audit", "--tenant", "diku", "--output", "json"];
     let done = setup.command(&[&arguments, more].concat()).output().unwrap();
     let said = String::from_utf8(done.stdout).unwrap();
     let report = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said} {}", setup.log()));

@@ -143,7 +143,7 @@ async fn a_record_is_erased_once_though_the_gateway_is_killed_and_its_topics_are
         let is_compacted = record.topic.ends_with(".note");
         assert_eq!(record.value.is_empty(), is_compacted, "{}", record.topic);
     }
-    let audit = setup.command(&["audit", "--tenant", "diku", "--json"]).output().unwrap();
+    let audit = setup.command(&["audit", "--tenant", "diku", "--output", "json"]).output().unwrap();
     let said: Value = serde_json::from_slice(&audit.stdout).unwrap();
     assert!(audit.status.success(), "{said}");
     let listed = setup.command(&["erasures", "list", "--tenant", "diku"]).output().unwrap();

@@ -38,7 +38,7 @@ async fn left(url: &str) -> Vec<u64> {
 }
 
 fn audit(setup: &Setup) -> Value {
-    let done = setup.command(&["audit", "--tenant", "diku", "--json"]).output().unwrap();
+    let done = setup.command(&["audit", "--tenant", "diku", "--output", "json"]).output().unwrap();
     let said = String::from_utf8(done.stdout).unwrap();
     serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said} {}", setup.log()))
 }

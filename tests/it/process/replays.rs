@@ -103,7 +103,7 @@ async fn a_replay_sends_each_event_once_though_the_gateway_is_killed_again_and_a
         );
         assert_eq!(again.header("event_id"), first.header("event_id"));
     }
-    let audit = setup.command(&["audit", "--tenant", "diku", "--json"]).output().unwrap();
+    let audit = setup.command(&["audit", "--tenant", "diku", "--output", "json"]).output().unwrap();
     assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
     serve.terminate();
 }

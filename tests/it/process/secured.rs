@@ -132,7 +132,7 @@ fn topics(setup: &Setup, arguments: &[&str]) -> (i32, Vec<String>) {
 }
 
 fn rights(setup: &Setup, arguments: &[&str]) -> Vec<Right> {
-    let (status, said) = topics(setup, &[&["acl", "--json"], arguments].concat());
+    let (status, said) = topics(setup, &[&["acl", "--output", "json"], arguments].concat());
     assert_eq!(status, 0, "{}", setup.log());
     let each = said.iter().flat_map(|line| {
         let acl: Value = serde_json::from_str(line).unwrap();

@@ -90,7 +90,7 @@ async fn topics_are_compared_and_only_what_is_safe_is_applied() {
         format!("{audit}: it has 3 partitions, the file says 1 (the gateway does not change it)"),
     ];
     assert_eq!((status, said), (1, told.to_vec()));
-    let (status, said) = topics(&setup, &["diff", "--json", "--tenant", "college"]);
+    let (status, said) = topics(&setup, &["diff", "--output", "json", "--tenant", "college"]);
     let told: Vec<Value> = said.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let missing =
         json!({"topic": done, "tenants": ["college"], "missing": true, "differences": []});
@@ -111,7 +111,7 @@ async fn topics_are_compared_and_only_what_is_safe_is_applied() {
     let told = |line: &String| line.ends_with("cleanup.policy is compact now (delete before)");
     assert!(status == 0 && said.iter().any(told), "{said:?}");
     assert_eq!(settings(&at, &loan).await["cleanup.policy"], "compact");
-    let (status, said) = topics(&setup, &["diff", "--json"]);
+    let (status, said) = topics(&setup, &["diff", "--output", "json"]);
     assert_eq!((status, said.len()), (1, 1), "{said:?}");
     let told: Value = serde_json::from_str(&said[0]).unwrap();
     let difference =
@@ -192,12 +192,14 @@ async fn an_obsolete_topic_is_deleted_only_if_it_is_one_tenant_s_and_empty() {
     ];
     assert_eq!((status, said), (0, told.to_vec()), "a record and the mark of its transaction");
     assert_partitions(&at, &[(holding.clone(), 1)]);
-    let (status, said) = topics(&setup, &["obsolete", "--delete", "--json"]);
+    let (status, said) = topics(&setup, &["obsolete", "--delete", "--output", "json"]);
     let said: Vec<Value> = said.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(
         (status, &said[0]["deleted"], &said[1]["deleted"]),
         (0, &json!(true), &json!(false))
     );
+    let files = setup.path().join("tenants");
+    assert_eq!(said[0]["tenantsDir"], json!(files.canonicalize().unwrap()), "what it went by");
     assert_partitions(&at, &[(holding, 0), (loan.clone(), 1), (foreign, 1), (name("item"), 1)]);
     assert_eq!(topics(&setup, &["obsolete"]).1.len(), 1);
     // The lane was held for that, and goes on.
@@ -220,7 +222,7 @@ async fn a_collection_s_topic_is_shown_once_and_never_deleted() {
     let (_, listed) = topics(&setup, &["list"]);
     assert_eq!(listed.iter().filter(|line| line.starts_with(&shared)).count(), 1, "{listed:?}");
     set_all(&at, &shared, &[("retention.ms", "5000".into())]).await;
-    let (_, said) = topics(&setup, &["diff", "--json"]);
+    let (_, said) = topics(&setup, &["diff", "--output", "json"]);
     let told: Value = serde_json::from_str(&said[0]).unwrap();
     assert_eq!((&told["topic"], said.len()), (&json!(shared), 1));
     assert_eq!(told["tenants"], json!(["college", "diku"]));
@@ -233,7 +235,7 @@ async fn a_collection_s_topic_is_shown_once_and_never_deleted() {
 #[test]
 fn the_rights_for_a_tenant_are_printed_before_it_is_enabled_and_before_there_is_a_store() {
     let setup = serve::setup(&[]).for_all_tenants(FILE).with("ENV", "folio");
-    let (status, said) = topics(&setup, &["acl", "--tenant", "newone", "--json"]);
+    let (status, said) = topics(&setup, &["acl", "--tenant", "newone", "--output", "json"]);
     let names = said.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let names: Vec<_> = names.map(|acl| acl["name"].as_str().unwrap().to_owned()).collect();
     let wanted = ["folio.newone.", "folio.event-gateway.cursors", "folio.event-gateway.lane-"];

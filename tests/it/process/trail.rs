@@ -49,7 +49,7 @@ fn refused(setup: &Setup, line: &str) {
 /// Returns the act, the tenant and the object of each row that whoever runs the subcommands has
 /// left, oldest first.
 fn acts(setup: &Setup) -> Vec<[String; 3]> {
-    let rows = done(setup, "trail list --json");
+    let rows = done(setup, "trail list --output json");
     let rows = rows.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let own = rows.filter(|row| row["who"].as_str().unwrap().starts_with("shell:"));
     own.map(|row| ["act", "tenant", "object"].map(|of| row[of].as_str().unwrap_or("-").to_owned()))

@@ -51,7 +51,7 @@ async fn an_operator_makes_lists_moves_and_removes_groups_beside_a_running_gatew
     assert!(group("delete", &[]).0);
     assert_eq!(subscriber.get().await.0, 404);
     assert!(!run(&["put", "search", "--tenant", "diku"]).0, "no group has that name");
-    let list = ["trail", "list", "--tenant", "diku", "--json"];
+    let list = ["trail", "list", "--tenant", "diku", "--output", "json"];
     let trail = String::from_utf8(setup.command(&list).output().unwrap().stdout).unwrap();
     let rows = trail.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let rows: Vec<_> = rows.map(|row| (row["act"].clone(), row["who"].clone())).collect();

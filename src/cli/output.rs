@@ -1,0 +1,128 @@
+//! The output of a subcommand on stdout: a table or sentences for people, or JSON for programs.
+//!
+//! JSON is the same everywhere: one object on each line, for each row of a list, each event, or
+//! each thing that was done (JSON lines). Its names are those of the HTTP API, and stay; names may
+//! be added.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+/// The form of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A table or sentences, for people.
+    Table,
+    /// A JSON object on each line, for programs.
+    Json,
+}
+
+/// The option of every subcommand that prints data.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct OutputOptions {
+    /// The form of the output on stdout.
+    #[arg(long = "output", short = 'o', value_name = "FORM", default_value = "table")]
+    pub form: Output,
+}
+
+/// A column of a table: its heading, the name of its member in JSON, its width, and the text where
+/// the member is null. A negative width is that of a text, which begins at the left.
+pub type Column = (&'static str, &'static str, i8, &'static str);
+
+/// A list: a line for each row.
+pub struct Rows {
+    columns: &'static [Column],
+    output: Output,
+    out: Stdout,
+}
+
+impl Rows {
+    /// Begins a list. A table has a heading.
+    pub fn begin(output: Output, columns: &'static [Column]) -> io::Result<Self> {
+        let mut rows = Self { columns, output, out: stdout() };
+        if output == Output::Table {
+            rows.line(|(heading, ..)| (*heading).to_owned())?;
+        }
+        Ok(rows)
+    }
+
+    /// Prints a row, which is an object that has a member for each column.
+    pub fn row(&mut self, row: &Value) -> io::Result<()> {
+        match self.output {
+            Output::Table => self.line(|(_, member, _, none)| cell(&row[*member], none)),
+            Output::Json => writeln!(self.out, "{row}"),
+        }
+    }
+
+    fn line(&mut self, text: impl Fn(&Column) -> String) -> io::Result<()> {
+        let mut line = String::new();
+        for column in self.columns {
+            let (text, width) = (text(column), usize::from(column.2.unsigned_abs()));
+            let padded = match column.2 < 0 {
+                true => format!("{text:<width$} "),
+                false => format!("{text:>width$} "),
+            };
+            line.push_str(&padded);
+        }
+        writeln!(self.out, "{}", line.trim_end())
+    }
+}
+
+/// Returns the text of a value in a table. What callers have named is escaped, so that it stays on
+/// its line.
+fn cell(value: &Value, none: &str) -> String {
+    match value {
+        Value::Null => none.to_owned(),
+        Value::String(text) => text.escape_debug().to_string(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Prints what was done or found: the sentence, or the object.
+pub fn say(output: Output, sentence: impl Display, object: &Value) -> io::Result<()> {
+    match output {
+        Output::Table => writeln!(stdout(), "{sentence}"),
+        Output::Json => writeln!(stdout(), "{object}"),
+    }
+}
+
+/// Returns stdout; an error of a write names it.
+pub fn stdout() -> Stdout {
+    Stdout(io::stdout().lock())
+}
+
+/// The process's stdout.
+pub struct Stdout(io::StdoutLock<'static>);
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(named)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(named)
+    }
+}
+
+/// Names stdout in the error, and keeps its kind: a pipe that is no longer read is not a failure.
+fn named(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("failed to write to stdout: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::cell;
+
+    #[test]
+    fn a_cell_stays_on_its_line_whatever_it_holds() {
+        let values = [json!("a\nb\u{1b}[31m"), json!(null), json!(7), json!(true)];
+        let cells = values.map(|value| cell(&value, "none"));
+        assert_eq!(cells, ["a\\nb\\u{1b}[31m", "none", "7", "yes"]);
+    }
+}

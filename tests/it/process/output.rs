@@ -1,0 +1,261 @@
+//! Stories about the output of subcommands: JSON that docs/cli.md describes, the exit status of
+//! each ending, help, completions and man pages, and colours on a terminal alone.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crash::serve::Setup;
+use serde_json::{Value, json};
+
+use crate::support::serve;
+
+fn without_broker() -> Setup {
+    serve::setup(&["diku"]).with("ENV", "folio").with("BROKER", "none")
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split(' ').collect()
+}
+
+/// Runs a subcommand; returns its exit status, its stdout and its log.
+fn run(setup: &Setup, line: &str) -> (Option<i32>, String, String) {
+    let done = setup.command(&words(line)).stderr(Stdio::piped()).output().unwrap();
+    let [said, log] = [done.stdout, done.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (done.status.code(), said, log)
+}
+
+/// Returns the objects that a subcommand prints, one a line.
+fn objects(setup: &Setup, line: &str) -> Vec<Value> {
+    let (status, said, log) = run(setup, &format!("{line} --output json"));
+    assert_eq!(status, Some(0), "{line}: {log}");
+    let object = |line: &str| {
+        let value: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(value.is_object(), "{line}");
+        value
+    };
+    said.lines().map(object).collect()
+}
+
+/// Returns the text of docs/cli.md.
+fn docs() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cli.md");
+    std::fs::read_to_string(file).unwrap()
+}
+
+/// Returns the members that docs/cli.md names for a subcommand.
+fn documented(path: &str) -> BTreeSet<String> {
+    let text = docs();
+    let (_, section) = text.split_once(&format!("\n## {path}\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let (_, json) = section.split_once("\nJSON: ").unwrap();
+    json.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn members(object: &Value) -> BTreeSet<String> {
+    object.as_object().unwrap().keys().cloned().collect()
+}
+
+async fn post(setup: &Setup, key: &str) {
+    let url = format!("{}/domain-events/inventory/item", setup.url());
+    let request = reqwest::Client::new().post(url).header("X-Okapi-Tenant", "diku");
+    let posted = request.json(&json!({ "new": { "id": key } })).send().await.unwrap();
+    assert_eq!(posted.status(), 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_is_one_object_a_line_with_the_members_that_the_docs_name() {
+    let setup = without_broker();
+    let serve = setup.serve();
+    post(&setup, "a").await;
+    let erase = "erasures start --tenant diku --producer inventory --entity item --reason asked";
+    for object in objects(&setup, &format!("{erase} --key a")) {
+        let (of_start, of_list) = (documented("erasures start"), documented("erasures list"));
+        let known: BTreeSet<_> = of_start.union(&of_list).cloned().collect();
+        assert!(members(&object).is_subset(&known), "{object}");
+    }
+    let put = "subscriptions put cg.x --tenant diku";
+    assert_eq!(objects(&setup, put)[0]["group"], "cg.x");
+    for path in ["tenants list", "topics list", "subscriptions list", "erasures list", "sinks list"]
+        .into_iter()
+        .chain(["trail list", "replays list"])
+    {
+        let listed = objects(&setup, path);
+        // No replay can begin without a broker, and no sink is known.
+        assert_eq!(listed.is_empty(), ["replays list", "sinks list"].contains(&path), "{path}");
+        for object in listed {
+            let mut known = documented(path);
+            known.retain(|name| !name.contains(' ') && !["enabled", "disabled"].contains(&&**name));
+            assert_eq!(members(&object), known, "{path}");
+        }
+    }
+    let lanes = objects(&setup, "lanes list");
+    let (last, rows) = lanes.split_last().unwrap();
+    assert!(rows.len() == 8 && last["replicas"].is_array(), "{last}");
+    assert!(rows.iter().all(|row| members(row).is_subset(&documented("lanes list"))));
+    let enabled = &objects(&setup, "tenants enable college")[0];
+    assert_eq!(enabled, &json!({ "tenant": "college", "state": "enabled" }));
+    let (_, table, _) = run(&setup, "erasures list");
+    assert_eq!(table.lines().count(), 2, "a heading, and one erasure: {table}");
+    let purged = objects(&setup, "tenants purge college --force");
+    let last = purged.last().unwrap();
+    assert_eq!((&last["state"], &purged[0]["sharedTopics"]), (&json!("purged"), &json!([])));
+    serve.terminate();
+}
+
+/// The statuses of an audit with defects and of topics that differ are those of
+/// `process::audit::*` and `process::topics::*`, which need a Kafka.
+#[test]
+fn each_exit_status_is_the_one_that_the_docs_name() {
+    let setup = without_broker();
+    let text = docs();
+    for (line, status) in [
+        ("--help", 0),
+        ("--version", 0),
+        ("check", 0),
+        ("completions bash", 0),
+        ("man", 0),
+        // There is no store yet.
+        ("tenants list", 1),
+        ("restore", 1),
+        ("post inventory item nowhere.json --tenant diku", 1),
+        ("check --tenants-dir nowhere", 1),
+        ("", 2),
+        ("tenants", 2),
+        ("sreve", 2),
+        ("lanes resize 0", 2),
+        ("lanes resize 4 --lanes x", 2),
+        ("tenants list --db-password s3cret", 2),
+        ("tenants list --store-url postgres://u:s3cret@127.0.0.1:1/db", 2),
+        ("audit --kafka-sasl-password s3cret", 2),
+        ("serve --auth-okapi-key s3cret", 2),
+        ("topics diff", 2),
+    ] {
+        let arguments: Vec<_> = words(line).into_iter().filter(|word| !word.is_empty()).collect();
+        let done = setup.command(&arguments).stderr(Stdio::piped()).output().unwrap();
+        let log = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(status), "{line}: {log}");
+        assert_eq!(log.is_empty(), status == 0 || line.starts_with("check"), "{line}: {log}");
+        assert!(!log.contains("s3cret"), "{log}");
+        assert!(text.contains(&format!("\n| {status} | ")), "{status}");
+    }
+    let serve = setup.serve();
+    let (status, _, log) = run(&setup, "publish-pending --wait 1");
+    assert_eq!(status, Some(0), "{log}");
+    serve.terminate();
+}
+
+#[test]
+fn the_reference_and_the_man_pages_are_made_of_the_command_line_as_it_is() {
+    let setup = without_broker();
+    let (status, markdown, _) = run(&setup, "man --markdown");
+    assert_eq!(status, Some(0));
+    let docs = docs();
+    let (_, reference) = docs.split_once("\n# Every subcommand\n").unwrap();
+    assert!(reference == markdown, "docs/cli.md must end with:\n{markdown}");
+    let (status, page, _) = run(&setup, "man");
+    assert!(status == Some(0) && page.contains(".TH event-gateway 1"), "{page}");
+    assert_eq!(run(&setup, "man --dir pages").0, Some(0));
+    let pages: BTreeSet<_> = std::fs::read_dir(setup.path().join("pages"))
+        .unwrap()
+        .map(|it| it.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for page in ["event-gateway.1", "event-gateway-tail.1", "event-gateway-tenants-purge.1"] {
+        assert!(pages.contains(page), "{pages:?}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let (status, said, _) = run(&setup, &format!("completions {shell}"));
+        assert!(status == Some(0) && said.contains("publish-pending"), "{shell}");
+    }
+}
+
+#[test]
+fn colours_are_for_a_terminal_and_not_if_no_color_is_set() {
+    let setup = without_broker();
+    let escaped = |text: &[u8]| text.contains(&0x1b);
+    for line in ["--help", "serve -h", "man", "tenants list", "lanes resize 0"] {
+        let done = setup.command(&words(line)).stderr(Stdio::piped()).output().unwrap();
+        assert!(!escaped(&done.stdout) && !escaped(&done.stderr), "{line}");
+    }
+    // `script` runs it on a terminal of its own.
+    let on_terminal = |no_color: Option<&str>| {
+        let gateway = env!("CARGO_BIN_EXE_event-gateway");
+        let mut command = Command::new("script");
+        command.args(["-qec", &format!("{gateway} --help"), "/dev/null"]);
+        command.env_remove("NO_COLOR").env("TERM", "xterm").stdin(Stdio::null());
+        let done = command.envs(no_color.map(|value| ("NO_COLOR", value))).output().unwrap();
+        assert!(String::from_utf8_lossy(&done.stdout).contains("Try by hand"), "{done:?}");
+        escaped(&done.stdout)
+    };
+    assert!(on_terminal(None) && !on_terminal(Some("1")));
+}
+
+#[test]
+fn a_check_names_everything_that_is_wrong_with_its_source_and_leaves_nothing_behind() {
+    let setup = without_broker().with("LANES", "x").with("AUTH_OKAPI_KEY", "short");
+    let setup = setup.with("STORE_URL", "oracle://u:s3cret@h/db").with("QUEUE_BYTES_MAX", "0");
+    setup.add_tenant("college", "[entities.\"inventory.item\"]\npartitions = 0\n");
+    setup.add_tenant("third", "nonsense = 1\n");
+    let files = || {
+        let mut open = vec![setup.path().to_owned()];
+        let mut found = BTreeSet::new();
+        while let Some(folder) = open.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                open.extend(path.is_dir().then(|| path.clone()));
+                found.insert(path);
+            }
+        }
+        found
+    };
+    let (_, before) = (run(&setup, "--version"), files());
+    for line in ["check --output json", "check --connect --output json"] {
+        let (status, said, _) = run(&setup, line);
+        assert_eq!(status, Some(1), "{said}");
+        let wrong: Vec<Value> = said.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+        for (source, error) in [
+            ("environment", "LANES is `x`: it must be a whole number from 1 to 64"),
+            ("environment", "QUEUE_BYTES_MAX is `0`: it must be a whole number from"),
+            ("Access", "AUTH_OKAPI_KEY is set, but AUTH_MODE is unset"),
+            ("Store", "STORE_URL must begin with sqlite://"),
+            ("college.toml", "partitions must be from 1 to 1000, not 0"),
+            ("third.toml", "nonsense"),
+        ] {
+            let is_it = |it: &&Value| {
+                it["source"].as_str().unwrap().ends_with(source)
+                    && it["error"].as_str().unwrap().contains(error)
+            };
+            assert_eq!(wrong.iter().filter(is_it).count(), 1, "{source}: {error}: {said}");
+        }
+        assert_eq!(wrong.len(), 6, "{said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+    assert_eq!(files(), before);
+    let right = without_broker();
+    let (status, said, _) = run(&right, "check");
+    assert_eq!((status, said.as_str()), (Some(0), "nothing is wrong\n"));
+    let (status, said, _) = run(&right, "check --connect");
+    assert!(status == Some(1) && said.contains("Store"), "no store was made: {said}");
+    assert!(!right.path().join("data").exists());
+    right.serve().terminate();
+    let (status, said, log) = run(&right, "check --connect");
+    assert_eq!((status, said.as_str()), (Some(0), "nothing is wrong\n"), "{log}");
+    let away =
+        right.with("HEXKIT_MONGODB_URL", "mongodb://127.0.0.1:1/db?serverSelectionTimeoutMS=100");
+    let (status, said, _) = run(&away, "check --connect --output json");
+    assert_eq!((status, said.lines().count()), (Some(1), 1), "{said}");
+}
+
+#[test]
+fn a_purge_names_the_topics_in_which_records_of_the_tenant_stay() {
+    let setup = without_broker().with("KAFKA_PRODUCER_TENANT_COLLECTION", "ALL");
+    let serve = setup.serve();
+    let told = objects(&setup, "tenants purge diku --detach");
+    let shared = told[0]["sharedTopics"].as_array().unwrap();
+    assert!(shared.contains(&json!("folio.ALL.inventory.item")), "{shared:?}");
+    assert_eq!(run(&setup, "tenants enable college").0, Some(0));
+    let (status, said, log) = run(&setup, "tenants purge college --detach");
+    let stay = "college: its records stay in folio.ALL.inventory.item, which other tenants have";
+    assert!(status == Some(0) && said.contains(stay), "{said}{log}");
+    serve.terminate();
+}
