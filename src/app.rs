@@ -100,14 +100,7 @@ pub async fn build(
         closing: closing.clone(),
     };
     let replica = config.replica.clone().unwrap_or_else(|| clock.new_id().to_string());
-    let banner = Banner {
-        store: format!("{} at {}", store.name(), config.store.place()),
-        broker: banner::broker(&sinks),
-        env: config.settings.naming().env().map(str::to_owned),
-        tenants: store.count().await?,
-        lanes: config.lanes,
-        replica: replica.clone(),
-    };
+    let banner = banner(config, &*store, &sinks, &replica).await?;
     let (settings, instance) = (config.settings.clone(), clock.new_id().to_string());
     let follow = follow::FollowDeps {
         store,
@@ -125,6 +118,22 @@ pub async fn build(
         removal: config.removal,
     };
     Ok(App { http, follow, sinks, writers, subscriptions, closing, banner })
+}
+
+async fn banner(
+    config: &Config,
+    store: &dyn Store,
+    sinks: &Sinks,
+    replica: &str,
+) -> anyhow::Result<Banner> {
+    Ok(Banner {
+        store: format!("{} at {}", store.name(), config.store.place()),
+        broker: banner::broker(sinks),
+        env: config.settings.naming().env().map(str::to_owned),
+        tenants: store.count().await?,
+        lanes: config.lanes,
+        replica: replica.to_owned(),
+    })
 }
 
 /// Has the metrics told of the calls of the store, of the lanes, and of how many tenants they name.

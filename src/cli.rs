@@ -25,6 +25,7 @@ mod help;
 mod interrupt;
 mod lanes;
 mod man;
+mod openapi;
 mod output;
 mod post;
 mod progress;

@@ -3,15 +3,10 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
-use event_gateway::cli::{self, Cli, exit};
+use event_gateway::cli::{self, exit};
 use event_gateway::metrics::Metrics;
 use event_gateway::telemetry;
-
-/// The longest time that threads that wait for Kafka may hold up the end of the process, at which
-/// they may safely be killed.
-const THREADS_END: Duration = Duration::from_millis(300);
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,7 +24,7 @@ fn main() -> ExitCode {
         }
     };
     let (logs, understood) = telemetry::start(&cli.logs.log_level, &metrics);
-    let ended = understood.and_then(|()| run(cli, metrics));
+    let ended = understood.and_then(|()| cli.run(metrics));
     let code = match &ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if exit::is_silent(error) => exit::code(error),
@@ -40,11 +35,4 @@ fn main() -> ExitCode {
     };
     logs.finish();
     code
-}
-
-fn run(cli: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    let ended = runtime.block_on(cli.run(metrics));
-    runtime.shutdown_timeout(THREADS_END);
-    ended
 }

@@ -6,17 +6,22 @@
 //! heading of its own in `--help`. `--help` never shows the values of variables.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::usage::{self, Usage};
 use super::{
-    audit, backup, check, descriptor, erasures, help, lanes, man, post, publish_pending, replays,
-    republish, restore, serve, sinks, subscriptions, tail, tenants, topics, trail,
+    audit, backup, check, descriptor, erasures, help, lanes, man, openapi, post, publish_pending,
+    replays, republish, restore, serve, sinks, subscriptions, tail, tenants, topics, trail,
 };
 use crate::clock::{Clock, System};
 use crate::config::{self, Given, LogsOptions};
 use crate::metrics::Metrics;
+
+/// The longest time that threads that wait for Kafka may hold up the end of the process, at which
+/// they may safely be killed.
+const THREADS_END: Duration = Duration::from_millis(300);
 
 /// A multi-tenant, FOLIO-style domain-event gateway.
 ///
@@ -104,6 +109,8 @@ enum Command {
     Restore(Box<restore::Options>),
     /// Prints the ModuleDescriptor, by which Okapi knows the gateway.
     Descriptor(Box<descriptor::Options>),
+    /// Prints the document of the HTTP API: OpenAPI 3.1.
+    Openapi,
     /// Writes a copy of SQLite's database, whether or not a gateway runs on it.
     ///
     /// The copy is one complete file, checked and synced to disk. PostgreSQL and MongoDB have tools
@@ -141,8 +148,15 @@ pub(super) fn command_line() -> clap::Command {
 }
 
 impl Cli {
-    /// Runs the subcommand.
-    pub async fn run(self, metrics: Arc<Metrics>) -> anyhow::Result<()> {
+    /// Runs the subcommand to its end, on a runtime of its own.
+    pub fn run(self, metrics: Arc<Metrics>) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Runtime::new()?;
+        let ended = runtime.block_on(self.done(metrics));
+        runtime.shutdown_timeout(THREADS_END);
+        ended
+    }
+
+    async fn done(self, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         let clock: Arc<dyn Clock> = Arc::new(System);
         match self.command {
             Command::Serve(options) => serve::run(&options, &self.given, clock, metrics).await,
@@ -162,6 +176,7 @@ impl Cli {
             Command::Audit(options) => audit::run(&options, clock).await,
             Command::Restore(options) => restore::run(&options, clock).await,
             Command::Descriptor(options) => descriptor::run(&options),
+            Command::Openapi => openapi::print(),
             Command::Backup(options) => backup::run(&options).await,
             Command::RestoreBackup(options) => backup::restore(&options, &*clock).await,
             Command::Completions(options) => man::complete(&options, command_line()),

@@ -13,7 +13,7 @@ const ERASURE: &str = "`tenant`, `id`, `status`, `eventsErased`, `submittedDate`
 const GROUP: &str = "the subscription, as the HTTP API shows it, with `tenant`, `group`, `position`, \
                      `gapsTo`, `generation`, `reader`, `wentBackFrom`";
 
-const EXAMPLES: [Example; 42] = [
+const EXAMPLES: [Example; 43] = [
     ("serve", ["event-gateway serve", "event-gateway serve --http-port 0 --broker none"], ""),
     (
         "check",
@@ -198,6 +198,7 @@ const EXAMPLES: [Example; 42] = [
          `endedScopes`, `onlyInKafka`, for others `checkpoint`, `isInLog`; then `accepted`",
     ),
     ("descriptor", ["event-gateway descriptor > ModuleDescriptor.json", ""], ""),
+    ("openapi", ["event-gateway openapi > openapi.json", ""], ""),
     ("backup", ["event-gateway backup copy.db", ""], "`file`, `bytes`"),
     (
         "restore-backup",

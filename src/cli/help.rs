@@ -25,7 +25,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
             "restore-backup",
         ],
     ),
-    ("Install", &["descriptor", "completions", "man"]),
+    ("Install", &["descriptor", "openapi", "completions", "man"]),
 ];
 /// The settings that `-h` shows of `serve` and `check`.
 const FEW: [&str; 10] = [

@@ -5,7 +5,7 @@ use std::io::Write;
 use crate::http;
 
 /// Prints the document of this version.
-pub fn print() -> anyhow::Result<()> {
-    writeln!(super::stdout(), "{:#}", http::openapi())?;
+pub(super) fn print() -> anyhow::Result<()> {
+    writeln!(super::output::stdout(), "{:#}", http::openapi())?;
     Ok(())
 }

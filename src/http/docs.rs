@@ -93,24 +93,7 @@ fn add_operation(html: &mut String, (path, method): (&str, &str), operation: &Va
         Some(name) => add(html, format_args!("<p>Permission: <code>{}</code></p>", escaped(name))),
         None => html.push_str("<p>Anyone may call it.</p>"),
     }
-    let parameters = list(operation, "/parameters");
-    if !parameters.is_empty() {
-        html.push_str("<h3>Parameters</h3><table><tr><th>name<th>in<th>about<th>schema</tr>");
-        for parameter in parameters {
-            let needed = if parameter["required"] == true { " (needed)" } else { "" };
-            add(
-                html,
-                format_args!(
-                    "<tr><td><code>{}</code>{needed}<td>{}<td>{}<td>{}</tr>",
-                    text(parameter, "/name"),
-                    text(parameter, "/in"),
-                    text(parameter, "/description"),
-                    json_of(&parameter["schema"])
-                ),
-            );
-        }
-        html.push_str("</table>");
-    }
+    add_parameters(html, list(operation, "/parameters"));
     for (media_type, content) in members(operation, "/requestBody/content") {
         add(
             html,
@@ -138,6 +121,27 @@ fn add_operation(html: &mut String, (path, method): (&str, &str), operation: &Va
         html.push_str("</tr>");
     }
     html.push_str("</table></section>");
+}
+
+fn add_parameters(html: &mut String, parameters: &[Value]) {
+    if parameters.is_empty() {
+        return;
+    }
+    html.push_str("<h3>Parameters</h3><table><tr><th>name<th>in<th>about<th>schema</tr>");
+    for parameter in parameters {
+        let needed = if parameter["required"] == true { " (needed)" } else { "" };
+        add(
+            html,
+            format_args!(
+                "<tr><td><code>{}</code>{needed}<td>{}<td>{}<td>{}</tr>",
+                text(parameter, "/name"),
+                text(parameter, "/in"),
+                text(parameter, "/description"),
+                json_of(&parameter["schema"])
+            ),
+        );
+    }
+    html.push_str("</table>");
 }
 
 /// Returns every operation: its path, its method, and itself.

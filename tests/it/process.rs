@@ -5,9 +5,9 @@ mod access;
 mod alerts;
 #[cfg(feature = "services")]
 mod audit;
+mod by_hand;
 #[cfg(feature = "services")]
 mod cluster;
-mod by_hand;
 mod collisions;
 #[cfg(feature = "services")]
 mod dashboards;
