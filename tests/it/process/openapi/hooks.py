@@ -49,7 +49,8 @@ def before_call(_context, case, _arguments):
     places = (ParameterLocation.PATH, ParameterLocation.QUERY, ParameterLocation.BODY)
     if "{group}/" not in case.operation.path or not all(legal(case, it) for it in places):
         return
-    group = f"{case.operation.base_url}/subscriptions/{case.path_parameters['group']}"
+    base = case.operation.base_url.rstrip("/")
+    group = f"{base}/subscriptions/{case.path_parameters['group']}"
     headers = {TENANT: OWN}
     if not case.operation.path.endswith("/events"):
         # Nobody else reads for the group, so that it can be read or moved.
