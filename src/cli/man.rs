@@ -89,10 +89,12 @@ fn section(command: &Command, path: &str, text: &mut String) {
     }
     let about = command.get_long_about().or(command.get_about());
     let about = about.map(ToString::to_string).unwrap_or_default();
-    text.push_str(&format!("\n## {path}\n\n{}\n", about.trim()));
+    let about = about.trim().trim_end_matches('.');
+    text.push_str(&format!("\n## {path}\n\n{about}.\n"));
     let own = |arg: &&Arg| {
         arg.get_help_heading().is_none_or(|heading| !SETTINGS.contains(&heading))
             && !["help", "version"].contains(&arg.get_id().as_str())
+            && !arg.is_hide_set()
     };
     let options: Vec<_> = command.get_arguments().filter(own).map(option).collect();
     if !options.is_empty() {
@@ -128,7 +130,8 @@ fn option(arg: &Arg) -> String {
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let variable = arg.get_env().and_then(|name| name.to_str());
     let variable = variable.map(|name| format!(" ({name})")).unwrap_or_default();
-    let defaults = arg.get_default_values().iter().filter_map(|value| value.to_str());
+    let defaults = arg.get_default_values().iter().filter(|_| arg.get_action().takes_values());
+    let defaults = defaults.filter_map(|value| value.to_str());
     let default = defaults.map(|value| format!("; default {value}")).collect::<String>();
     format!("| `{name}`{variable} | {}{default} |\n", help.replace('|', "\\|").replace('\n', " "))
 }

@@ -178,7 +178,7 @@ fn a_post_prints_a_receipt_for_each_change_and_tells_what_was_not_posted() {
     let many = changes(&vec!["c"; 1_000]) + "{\"nothing\":1}\n";
     let (status, said, log) = post(&setup, &["-o", "json"], &many);
     assert_eq!((status, said.lines().count()), (Some(1), 1_000), "{log}");
-    assert!(log.contains("lines 1001 to 1001 were not posted") && log.contains("400"), "{log}");
+    assert!(log.contains("lines 1001 to 1001 were not posted") && log.contains("422"), "{log}");
     let (status, said, log) = post(&setup, &["nowhere.json"], "");
     assert_eq!((status, said.as_str()), (Some(1), ""));
     assert!(log.contains("failed to read nowhere.json"), "{log}");
