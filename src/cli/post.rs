@@ -128,7 +128,10 @@ fn requests(text: Vec<u8>) -> Vec<Request> {
 mod tests {
     use super::requests;
 
-    fn shape(text: &str) -> Vec<(&'static str, usize, Option<(usize, usize)>)> {
+    /// A request: its media type, the bytes of its body, and its lines.
+    type Shape = (&'static str, usize, Option<(usize, usize)>);
+
+    fn shape(text: &str) -> Vec<Shape> {
         let requests = requests(text.as_bytes().to_vec()).into_iter();
         requests.map(|it| (it.media_type, it.body.len(), it.lines)).collect()
     }

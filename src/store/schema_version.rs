@@ -87,6 +87,9 @@ fn too_new(what: &str, recorded: &[SchemaVersion], newest: &SchemaVersion, ours:
 mod tests {
     use super::*;
 
+    /// Versions that are recorded, the version of the code, and how they compare.
+    type Case<'a> = (&'a [(i64, i64)], i64, Option<Age>);
+
     /// Returns versions by their numbers; each is compatible with the number beside it.
     fn recorded(versions: &[(i64, i64)]) -> Vec<SchemaVersion> {
         let version = |&(version, compatible_with)| SchemaVersion {
@@ -99,7 +102,7 @@ mod tests {
 
     #[test]
     fn tables_are_worked_with_from_the_version_on_that_they_are_compatible_with() {
-        let table: [(&[(i64, i64)], i64, Option<Age>); 8] = [
+        let table: [Case; 8] = [
             (&[], 1, Some(Age::Older)),
             (&[(1, 1)], 1, Some(Age::Same)),
             (&[(1, 1)], 3, Some(Age::Older)),

@@ -83,7 +83,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// The one place where each foreign crate is used.
-const SPOKEN: [(&str, &[&str]); 26] = [
+const SPOKEN: [(&str, &[&str]); 27] = [
     ("sqlx::", &["store/postgres"]),
     ("rusqlite", &["store/sqlite"]),
     ("rdkafka::", &["sink/"]),
