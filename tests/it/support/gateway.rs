@@ -146,6 +146,7 @@ impl Setup {
         };
         let (intake, writers) = Intake::start(&self.intake, deps, &wake);
         let (pages, ticks) = watch::channel(());
+        let relayed = self.followers.contains(&Follower::relay()).then_some(ticks);
         let health = Arc::new(Health::default());
         let parts = http::HttpDeps {
             config: self.http,
@@ -162,11 +163,7 @@ impl Setup {
             intake: Arc::new(intake),
             quotas: Arc::new(quotas),
             subscribe,
-            published: Arc::new(Published::new(
-                seen,
-                self.followers.contains(&Follower::relay()).then_some(ticks),
-                closing.clone(),
-            )),
+            published: Arc::new(Published::new(seen, relayed, closing.clone())),
             followers: self.followers,
             health: health.clone(),
             metrics,

@@ -97,7 +97,9 @@ impl Pod {
                 true => item.map(|item| text(&item["path"])),
                 false => Some(*key),
             };
-            file.map(|file| std::fs::write(folder.join(file), value).unwrap());
+            if let Some(file) = file {
+                std::fs::write(folder.join(file), value).unwrap();
+            }
         }
         for source in volume["projected"]["sources"].as_array().unwrap_or(&Vec::new()) {
             let mut maps = self.objects.iter().filter(|it| it["kind"] == "ConfigMap");
