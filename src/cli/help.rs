@@ -8,9 +8,8 @@ use clap::Command;
 use super::examples;
 
 /// The groups of subcommands, by what is wanted.
-const GROUPS: [(&str, &[&str]); 6] = [
-    ("Run", &["serve", "check"]),
-    ("Try by hand", &["post", "tail"]),
+const GROUPS: [(&str, &[&str]); 5] = [
+    ("Run, and try by hand", &["serve", "check", "post", "tail"]),
     ("Tenants, topics and subscribers", &["tenants", "topics", "subscriptions"]),
     ("Look", &["sinks", "lanes", "trail", "audit"]),
     (

@@ -184,7 +184,7 @@ fn colours_are_for_a_terminal_and_not_if_no_color_is_set() {
         command.args(["-qec", &format!("{gateway} --help"), "/dev/null"]);
         command.env_remove("NO_COLOR").env("TERM", "xterm").stdin(Stdio::null());
         let done = command.envs(no_color.map(|value| ("NO_COLOR", value))).output().unwrap();
-        assert!(String::from_utf8_lossy(&done.stdout).contains("Try by hand"), "{done:?}");
+        assert!(String::from_utf8_lossy(&done.stdout).contains("Run, and try by hand"), "{done:?}");
         escaped(&done.stdout)
     };
     assert!(on_terminal(None) && !on_terminal(Some("1")));
