@@ -88,8 +88,8 @@ impl Document {
     ) -> bool {
         let method = if method == "HEAD" { "GET" } else { method };
         let Some(answers) = self.answers.get(&(method, path)) else {
-            // No operation of the path has the method.
-            return problem == Some(Kind::MethodNotAllowed.code());
+            // No operation of the path has the method: whatever refuses it comes first.
+            return problem.is_some();
         };
         answers.statuses.contains(&status)
             && problem.is_none_or(|code| answers.problems.contains(code))
