@@ -99,8 +99,10 @@ impl Site {
     async fn is(&self, url: &str, status: u16, word: &str) {
         let client = Client::builder().danger_accept_invalid_certs(true).build().unwrap();
         let path = |probe: &str| {
-            let path = self.pod.container()[probe]["httpGet"]["path"].as_str().unwrap();
-            format!("{url}{path}")
+            let get = &self.pod.container()[probe]["httpGet"];
+            let scheme = get["scheme"].as_str().unwrap_or("HTTP").to_ascii_lowercase();
+            let (_, address) = url.split_once("://").unwrap();
+            format!("{scheme}://{address}{}", get["path"].as_str().unwrap())
         };
         let since = Instant::now();
         loop {
