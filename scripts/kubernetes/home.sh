@@ -15,61 +15,55 @@ API_SERVER_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/event-gateway/kube-apiserver-$ku
 # Debian's own, whose PyYAML a package installs.
 kubernetes_python=/usr/bin/python3
 
-# Builds the tools and writes the schemas unless they are there, which takes three minutes on two cores.
-# An interrupted build leaves no mark.
-fetch_kubernetes() (
-  [[ ! -e $KUBERNETES_HOME/installed ]] || exit 0
+# Builds the tools and writes the schemas, which takes three minutes on two cores.
+fetch_kubernetes() {
+  once "$KUBERNETES_HOME" "building Helm and kubeconform in" build_tools
+}
+
+# Builds Kubernetes's API server, which takes 8 to 23 minutes on two cores, and fetches Debian's etcd and the definitions
+# of the kinds that are not Kubernetes's own.
+fetch_api_server() {
+  once "$API_SERVER_HOME" "building Kubernetes's API server in" make_api_server
+}
+
+need_go() {
   PATH=$PATH:/usr/local/go/bin
-  command -v go >/dev/null || die "go is missing: install Go $go_version or newer, which builds Helm"
-  echo "building Helm and kubeconform in $KUBERNETES_HOME" >&2
-  mkdir -p "$KUBERNETES_HOME"
-  # Another clone may be at it.
-  exec 8>"$KUBERNETES_HOME/lock"
-  flock 8
-  [[ ! -e $KUBERNETES_HOME/installed ]] || exit 0
+  command -v go >/dev/null || die "go is missing: install Go $go_version or newer, which builds $1"
+}
+
+build_tools() {
+  need_go Helm
   # Modules are looked up in an empty one.
   new=$KUBERNETES_HOME/new
-  rm -rf "$new" && mkdir -p "$new" && cd "$new" || exit
+  rm -rf "$new" && mkdir -p "$new" && cd "$new" || return
   export GOBIN=$KUBERNETES_HOME/bin GOFLAGS=-modcacherw
-  go install "helm.sh/helm/v4/cmd/helm@v$helm_version" >&2 || exit
-  go install "github.com/yannh/kubeconform/cmd/kubeconform@v$kubeconform_version" >&2 || exit
-  go mod init schemas 2>/dev/null || exit
+  go install "helm.sh/helm/v4/cmd/helm@v$helm_version" >&2 || return
+  go install "github.com/yannh/kubeconform/cmd/kubeconform@v$kubeconform_version" >&2 || return
+  go mod init schemas 2>/dev/null || return
   local kubernetes gateway_api operator monitoring=example/prometheus-operator-crd/monitoring.coreos.com
-  kubernetes=$(module "k8s.io/kubernetes@v$kubernetes_version") || exit
-  gateway_api=$(module "sigs.k8s.io/gateway-api@v$gateway_api_version") || exit
-  operator=$(module "github.com/prometheus-operator/prometheus-operator@v$prometheus_operator_version") || exit
-  rm -rf "$KUBERNETES_HOME/schemas" && mkdir "$KUBERNETES_HOME/schemas" || exit
+  kubernetes=$(module "k8s.io/kubernetes@v$kubernetes_version") || return
+  gateway_api=$(module "sigs.k8s.io/gateway-api@v$gateway_api_version") || return
+  operator=$(module "github.com/prometheus-operator/prometheus-operator@v$prometheus_operator_version") || return
+  rm -rf "$KUBERNETES_HOME/schemas" && mkdir "$KUBERNETES_HOME/schemas" || return
   "$kubernetes_python" "$root/scripts/kubernetes/schemas.py" "$KUBERNETES_HOME/schemas" \
     "$kubernetes/api/openapi-spec/swagger.json" \
     "$gateway_api/config/crd/standard/gateway.networking.k8s.io_httproutes.yaml" \
-    "$operator/$monitoring"_{podmonitors,prometheusrules,servicemonitors}.yaml || exit
+    "$operator/$monitoring"_{podmonitors,prometheusrules,servicemonitors}.yaml || return
   rm -rf "$new"
-  touch "$KUBERNETES_HOME/installed"
-)
+}
 
-# Builds Kubernetes's API server unless it is there, which takes 8 to 23 minutes on two cores, and fetches Debian's etcd
-# and the definitions of the kinds that are not Kubernetes's own. An interrupted build leaves no mark.
-fetch_api_server() (
-  [[ ! -e $API_SERVER_HOME/installed ]] || exit 0
-  PATH=$PATH:/usr/local/go/bin
-  command -v go >/dev/null || die "go is missing: install Go $go_version or newer, which builds the API server"
-  echo "building Kubernetes's API server in $API_SERVER_HOME" >&2
-  mkdir -p "$API_SERVER_HOME"
-  # Another clone may be at it.
-  exec 8>"$API_SERVER_HOME/lock"
-  flock 8
-  [[ ! -e $API_SERVER_HOME/installed ]] || exit 0
+make_api_server() {
+  need_go "the API server"
   new=$API_SERVER_HOME/new
-  rm -rf "$new" && mkdir -p "$new" && cd "$new" || exit
+  rm -rf "$new" && mkdir -p "$new" && cd "$new" || return
   export GOFLAGS=-modcacherw
-  go mod init apiserver 2>/dev/null || exit
-  copy_definitions || exit
-  apt-get download etcd-server >&2 && dpkg-deb -x etcd-server_*.deb etcd || exit
-  build_api_server || exit
-  mv etcd/usr/bin/etcd kube-apiserver definitions "$API_SERVER_HOME/" || exit
+  go mod init apiserver 2>/dev/null || return
+  copy_definitions || return
+  unpack_package etcd-server etcd || return
+  build_api_server || return
+  mv etcd/usr/bin/etcd kube-apiserver definitions "$API_SERVER_HOME/" || return
   cd .. && rm -rf "$new"
-  touch "$API_SERVER_HOME/installed"
-)
+}
 
 copy_definitions() {
   local gateway_api operator monitoring=example/prometheus-operator-crd/monitoring.coreos.com
