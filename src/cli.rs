@@ -24,6 +24,7 @@ mod foreign_settings;
 mod help;
 mod interrupt;
 mod lanes;
+mod list;
 mod man;
 mod openapi;
 mod output;

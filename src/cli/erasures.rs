@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::deps::{self, Deps};
+use super::list::StoreListOptions;
 use super::output::{Column, Output, OutputOptions, Rows, say};
 use super::progress::Progress;
 use crate::clock::Clock;
-use crate::config::{PartsOptions, StoreOptions};
+use crate::config::PartsOptions;
 use crate::domain::erasure::{self, Erasure, ErasureId, ErasureRequest};
 use crate::domain::key::Key;
 use crate::domain::tenant::TenantId;
@@ -97,12 +98,9 @@ pub struct ListOptions {
     /// The tenant; without one, the erasures of all tenants are listed.
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: Option<TenantId>,
-    /// The form of the output.
+    /// The output, and the log.
     #[command(flatten)]
-    output: OutputOptions,
-    /// The log.
-    #[command(flatten)]
-    pub store: StoreOptions,
+    list: StoreListOptions,
 }
 
 /// Options of `erasures watch`.
@@ -128,8 +126,9 @@ impl Command {
         match self {
             Self::Start(options) => start(&options, clock).await,
             Self::List(options) => {
-                let store = deps::attached(&options.store, clock).await?;
-                list(&*store, options.tenant.as_ref(), options.output.form).await
+                let StoreListOptions { output, store } = &options.list;
+                let store = deps::attached(store, clock).await?;
+                list(&*store, options.tenant.as_ref(), output.form).await
             }
             Self::Watch(options) => watch(&options, clock).await,
         }

@@ -9,9 +9,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::deps::{self, Deps};
+use super::list::StoreListOptions;
 use super::output::{Column, Output, OutputOptions, Rows, say, stdout};
 use crate::clock::Clock;
-use crate::config::{LANES_MAX, PartsOptions, StoreOptions, whole};
+use crate::config::{LANES_MAX, PartsOptions, whole};
 use crate::domain::trail::Act;
 use crate::follow::resize;
 use crate::store::{Access, Store};
@@ -27,22 +28,11 @@ const COLUMNS: [Column; 4] = [
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Prints a line for each lane, with the replica that works on it.
-    List(Box<ListOptions>),
+    List(Box<StoreListOptions>),
     /// Changes the number of lanes, while no replica runs.
     ///
     /// Afterwards, start the replicas with LANES set to the new number.
     Resize(Box<ResizeOptions>),
-}
-
-/// Options of a list that reads the log alone.
-#[derive(Debug, Clone, Args)]
-pub struct ListOptions {
-    /// The form of the output.
-    #[command(flatten)]
-    output: OutputOptions,
-    /// The log.
-    #[command(flatten)]
-    store: StoreOptions,
 }
 
 /// Options of `lanes resize`.

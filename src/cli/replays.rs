@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::deps::{self, Deps};
+use super::list::StoreListOptions;
 use super::output::{Column, Output, OutputOptions, Rows, say};
 use crate::clock::Clock;
 use crate::config::StoreOptions;
@@ -57,12 +58,9 @@ pub struct ListOptions {
     /// The tenant; without one, the replays of all tenants are listed.
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: Option<TenantId>,
-    /// The form of the output.
+    /// The output, and the log.
     #[command(flatten)]
-    output: OutputOptions,
-    /// The log.
-    #[command(flatten)]
-    pub store: StoreOptions,
+    list: StoreListOptions,
 }
 
 /// Options of the subcommands for one replay.
@@ -88,8 +86,9 @@ impl Command {
         match self {
             Self::Start(options) => start::run(&options, clock).await,
             Self::List(options) => {
-                let store = deps::attached(&options.store, clock).await?;
-                list(&*store, options.tenant.as_ref(), options.output.form).await
+                let StoreListOptions { output, store } = &options.list;
+                let store = deps::attached(store, clock).await?;
+                list(&*store, options.tenant.as_ref(), output.form).await
             }
             Self::Watch(options) => watch(&options, clock).await,
             Self::Pause(options) => wish(&options, Wish::Pause, clock).await,

@@ -9,9 +9,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::deps::{self, Deps};
+use super::list::StoreListOptions;
 use super::output::{Column, Output, OutputOptions, Rows, say};
 use crate::clock::Clock;
-use crate::config::{PartsOptions, StoreOptions};
+use crate::config::PartsOptions;
 use crate::domain::follower::Follower;
 use crate::domain::trail::Act;
 use crate::store::{Access, Store};
@@ -23,7 +24,7 @@ const COLUMNS: [Column; 3] =
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Prints a line for each sink that the store knows, with the events that it has not passed.
-    List(Box<ListOptions>),
+    List(Box<StoreListOptions>),
     /// Forgets a sink that is no longer configured anywhere, so that it no longer keeps events from
     /// being removed from the logs.
     ///
@@ -31,17 +32,6 @@ pub enum Command {
     /// on from its own cursor if it has one, or else from the beginning; if it had parked anything,
     /// `restore` lets it get the whole log again.
     Forget(Box<ForgetOptions>),
-}
-
-/// Options of a list that reads the log alone.
-#[derive(Debug, Clone, Args)]
-pub struct ListOptions {
-    /// The form of the output.
-    #[command(flatten)]
-    output: OutputOptions,
-    /// The log.
-    #[command(flatten)]
-    store: StoreOptions,
 }
 
 /// Options of `sinks forget`.

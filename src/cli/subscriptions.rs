@@ -10,6 +10,7 @@ use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::list::StoreListOptions;
 use super::output::{Column, Output, OutputOptions, Rows, stdout};
 use super::{deps, foreign_settings};
 use crate::clock::Clock;
@@ -53,12 +54,9 @@ pub struct ListOptions {
     /// The tenant; without one, the subscriptions of all tenants are listed.
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: Option<TenantId>,
-    /// The form of the output.
+    /// The output, and the log.
     #[command(flatten)]
-    output: OutputOptions,
-    /// The log.
-    #[command(flatten)]
-    pub store: StoreOptions,
+    list: StoreListOptions,
 }
 
 /// Options of a subcommand about one group.
@@ -191,12 +189,12 @@ async fn open(options: &GroupOptions, clock: Arc<dyn Clock>) -> anyhow::Result<A
 
 /// Prints a line for each subscription of a tenant, or of all.
 async fn list(options: &ListOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
-    let store = deps::attached(&options.store, clock).await?;
+    let store = deps::attached(&options.list.store, clock).await?;
     let tenant = options.tenant.as_ref();
     if let Some(tenant) = tenant {
         super::log_of(&*store, tenant).await?;
     }
-    let mut rows = Rows::begin(options.output.form, &COLUMNS)?;
+    let mut rows = Rows::begin(options.list.output.form, &COLUMNS)?;
     for (found, lag) in store.list_subscriptions(tenant).await? {
         let reader = found.subscription.holder(found.now).map(|lease| lease.reader.as_str());
         rows.row(&json!({

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::deps::{self, Deps};
 use super::foreign_settings;
+use super::list::StoreListOptions;
 use super::output::{Column, Output, OutputOptions, Rows, say};
 use crate::clock::Clock;
 use crate::config::{self, PartsOptions, StoreOptions, TenantsOptions};
@@ -39,7 +40,7 @@ const COLUMNS: [Column; 6] = [
 pub enum Command {
     /// Prints a line for each tenant: its log, its lane, the log's head, how far it is published,
     /// and whether it is enabled.
-    List(Box<ListOptions>),
+    List(Box<StoreListOptions>),
     /// Enables a tenant: it may post and read. A new one gets a log.
     Enable(Box<TenantOptions>),
     /// Disables a tenant: it may not post and read any more. Its log stays, and what is pending is
@@ -49,17 +50,6 @@ pub enum Command {
     ///
     /// A running gateway carries it out. What it waits for is shown until it is complete.
     Purge(Box<PurgeOptions>),
-}
-
-/// Options of a list that reads the log alone.
-#[derive(Debug, Clone, Args)]
-pub struct ListOptions {
-    /// The form of the output.
-    #[command(flatten)]
-    output: OutputOptions,
-    /// The log.
-    #[command(flatten)]
-    store: StoreOptions,
 }
 
 /// Options of `tenants purge`.
