@@ -38,3 +38,9 @@ download_package() {
 update_lists() {
   if ((EUID == 0)); then apt-get -qq update >&2; else sudo -n apt-get -qq update >&2; fi
 }
+
+# need_go PROGRAM: adds Go to the path, which builds the program. The least version is the one that Helm needs.
+need_go() {
+  PATH=$PATH:/usr/local/go/bin
+  command -v go >/dev/null || die "go is missing: install Go 1.26 or newer, which builds $1"
+}

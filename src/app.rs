@@ -35,6 +35,7 @@ use crate::sink::{self, Sinks};
 use crate::store::Store;
 use crate::subscribe::{Subscribe, SubscribeDeps, SubscribeTasks};
 use crate::tasks::Tasks;
+use crate::traces::Traces;
 
 use banner::Banner;
 
@@ -69,6 +70,7 @@ pub async fn build(
     enable_tenants(&*store, &config.settings, &*clock).await?;
     let sinks = open_sinks(config)?;
     let wakeups = Wakeups::new(config.lanes);
+    let traces = Arc::new(Traces::start(config.traces.as_ref(), &metrics).context("traces")?);
     let (health, closing) = (Arc::new(Health::default()), CancellationToken::new());
     observe(config, &store, &sinks, &metrics);
     let (subscribe, subscriptions) = subscriptions(config, &store, &metrics, &closing);
@@ -96,6 +98,7 @@ pub async fn build(
         followers: sinks.followers(),
         health: health.clone(),
         metrics: metrics.clone(),
+        traces: traces.clone(),
         clock: clock.clone(),
         closing: closing.clone(),
     };
@@ -108,6 +111,7 @@ pub async fn build(
         wakeups,
         health,
         metrics,
+        traces,
         pages,
         clock,
         replica,
@@ -255,7 +259,8 @@ impl App {
             tracing::warn!("left a page that Kafka did not answer; the next start takes over");
             None
         });
-        close(&*self.follow.store, STOP.saturating_sub(stopping.elapsed()).max(CLOSE_MIN)).await;
+        let rest = STOP.saturating_sub(stopping.elapsed()).max(CLOSE_MIN);
+        tokio::join!(close(&*self.follow.store, rest), finish(self.follow.traces.clone(), rest));
         if let Some(ended) = unasked {
             bail!("{ended}");
         }
@@ -276,6 +281,12 @@ async fn close(store: &dyn Store, within: Duration) {
             )
         }
     }
+}
+
+/// Sends the last spans.
+async fn finish(traces: Arc<Traces>, within: Duration) {
+    // The SDK waits for its own thread.
+    let _ = tokio::task::spawn_blocking(move || traces.finish(within)).await;
 }
 
 /// Starts what the readers of subscriptions need.

@@ -14,6 +14,7 @@ mod options;
 mod store;
 mod store_url;
 mod tenants;
+mod traces;
 mod unread;
 
 use std::net::SocketAddr;
@@ -71,6 +72,8 @@ pub struct Config {
     pub store: crate::store::Config,
     /// The sinks.
     pub sinks: Vec<sink::Config>,
+    /// Where traces are sent; `None` if they are not.
+    pub traces: Option<crate::traces::Config>,
 }
 
 impl Config {
@@ -108,6 +111,7 @@ impl Config {
             },
             store: store_config(store)?,
             sinks: all_sinks(parts, &settings, replica.lanes)?,
+            traces: traces::traces(&environment::variables()?, replica.replica.as_deref())?,
         };
         auth::warn_of_plain_text(&config.http.auth, listener.http_host, config.http.tls.is_some());
         unread::warn(options, given, &config.store);

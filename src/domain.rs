@@ -42,6 +42,8 @@ pub mod tenant_job;
 pub mod text;
 pub mod time;
 pub mod topic;
+pub mod trace_parent;
+
 pub mod trail;
 pub mod transition;
 pub mod violation;

@@ -56,6 +56,7 @@ use crate::metrics::Metrics;
 use crate::sink::{self, Sinks};
 use crate::store::{self, Scan, Slice, Store};
 use crate::tasks::{Ended, Tasks};
+use crate::traces::Traces;
 
 use audit_task::AuditTask;
 use erasure::ErasureTask;
@@ -90,6 +91,8 @@ pub struct FollowDeps {
     pub health: Arc<Health>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// The spans.
+    pub traces: Arc<Traces>,
     /// Ticks once the store has the checkpoint of a page that the broker committed on a lane of
     /// this replica. Pages of other sinks don't count as published.
     pub pages: watch::Sender<()>,

@@ -47,6 +47,7 @@ mod replays;
 mod routes;
 mod schema;
 mod server;
+mod spans;
 mod stopping;
 mod submit;
 mod subscriptions;

@@ -45,3 +45,5 @@ pub mod cli;
 pub mod metrics;
 
 pub mod telemetry;
+
+pub mod traces;

@@ -20,6 +20,7 @@ mod sinks;
 mod subscriptions;
 mod tasks;
 mod tenants;
+mod traces;
 
 use access::AccessMetrics;
 use calls::CallMetrics;
@@ -39,6 +40,7 @@ use sinks::SinkMetrics;
 use subscriptions::SubscriptionMetrics;
 use tasks::TaskMetrics;
 use tenants::TenantMetrics;
+use traces::TraceMetrics;
 
 use crate::domain::follower::Follower;
 
@@ -64,6 +66,7 @@ pub struct Metrics {
     removal: RemovalMetrics,
     calls: CallMetrics,
     tasks: TaskMetrics,
+    traces: TraceMetrics,
     process: ProcessMetrics,
 }
 
@@ -84,6 +87,7 @@ impl Default for Metrics {
             removal: RemovalMetrics::new(&mut all),
             calls: CallMetrics::new(&mut all),
             tasks: TaskMetrics::new(&mut all),
+            traces: TraceMetrics::new(&mut all),
             process: ProcessMetrics::new(&mut all),
             catalogue: all,
         }

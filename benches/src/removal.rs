@@ -143,6 +143,7 @@ fn remove(opened: &OpenStore) -> Followers {
         wakeups: Wakeups::new(8),
         health: Arc::default(),
         metrics: Arc::default(),
+        traces: Arc::default(),
         pages: watch::channel(()).0,
         clock: Arc::new(System),
         replica: "bench".to_owned(),

@@ -7,8 +7,6 @@ kubeconform_version=0.7.0
 kubernetes_version=1.34.4
 gateway_api_version=1.3.0
 prometheus_operator_version=0.85.0
-# The least version of Go, which is Helm's.
-go_version=1.26
 # Shared by all clones. A changed schemas.py needs another number at the end.
 KUBERNETES_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/event-gateway/kubernetes-$kubernetes_version-helm-$helm_version-1
 API_SERVER_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/event-gateway/kube-apiserver-$kubernetes_version
@@ -24,11 +22,6 @@ fetch_kubernetes() {
 # of the kinds that are not Kubernetes's own.
 fetch_api_server() {
   once "$API_SERVER_HOME" "building Kubernetes's API server in" make_api_server
-}
-
-need_go() {
-  PATH=$PATH:/usr/local/go/bin
-  command -v go >/dev/null || die "go is missing: install Go $go_version or newer, which builds $1"
 }
 
 build_tools() {

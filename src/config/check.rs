@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::options::Given;
 use super::{Config, PartsOptions, ServeOptions, TopicsOptions};
-use super::{all_sinks, auth, environment, settings, store_config, tenants, tls};
+use super::{all_sinks, auth, environment, settings, store_config, tenants, tls, traces};
 use crate::domain::settings::Settings;
 
 /// A setting that is wrong.
@@ -39,13 +39,14 @@ pub fn check(options: &ServeOptions, given: &Given) -> Vec<Wrong> {
     let host: IpAddr = listener.http_host;
     note("Access", auth::auth(access, host, given).err());
     note("Store", store_config(store).err());
+    let variables = environment::variables().unwrap_or_default();
+    note("Traces", traces::traces(&variables, None).err());
     // The sinks are read with the tenants' settings if those are legal.
     let files = settings(tenants, store).map(Arc::new);
     let known = files.as_ref().map_or_else(|_| Arc::new(Settings::default()), Arc::clone);
     note("Sinks", all_sinks(parts, &known, replica.lanes).err());
     if let Err(error) = files {
-        let each =
-            tenants::check(&tenants.tenants_dir, &environment::variables().unwrap_or_default());
+        let each = tenants::check(&tenants.tenants_dir, &variables);
         if each.is_empty() {
             note("Tenants", Some(error));
         }

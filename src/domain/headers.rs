@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Invalid;
 use super::json::{Raw, Shape, segment};
+use super::trace_parent::TRACE_PARENT;
 use super::violation::Violation;
 
 /// The greatest number of own headers that a change may have.
@@ -31,7 +32,7 @@ pub const RESERVED: [&str; 8] = [
     "log_id",
     "position",
     "epoch",
-    "traceparent",
+    TRACE_PARENT,
     "replay_id",
 ];
 

@@ -18,12 +18,14 @@ use super::permission::Permission;
 use super::problem::Problem;
 use super::problem::kind::Kind;
 use super::schema;
+use super::spans;
 use super::token::Caller;
 use crate::clock::Clock;
 use crate::domain::draft::Origin;
 use crate::domain::headers::Headers;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trace_parent::TRACE_PARENT;
 use crate::domain::trail::{Actor, CallerNames};
 
 /// The header with the id that Okapi gives to a request.
@@ -105,7 +107,7 @@ pub(super) fn describe(operation: Operation) -> Operation {
             "A UUID of version 4, which the events' records get; one is made if it is absent.",
             json!({ "type": "string", "pattern": id }),
         )
-        .header("traceparent", "W3C's trace context. One that is malformed is ignored.", traced())
+        .header(TRACE_PARENT, "W3C's trace context. One that is malformed is ignored.", traced())
         .problems(&[Kind::MissingTenant, Kind::BadTenant, Kind::TenantMismatch, Kind::UserMismatch])
 }
 
@@ -131,8 +133,8 @@ fn inherited(
         headers.push(TRACED_REQUEST_ID, value);
     }
     headers.push("correlation_id", correlation_id(request, clock)?.to_string());
-    if let Some(trace) = trace_parent(request) {
-        headers.push("traceparent", trace);
+    if let Some(trace) = spans::trace_parent(request) {
+        headers.push(TRACE_PARENT, trace.as_str());
     }
     Ok(headers)
 }
@@ -146,56 +148,4 @@ fn correlation_id(request: &HttpRequest, clock: &dyn Clock) -> Result<Uuid, Prob
             hyphenated && id.get_version_num() == 4 && id.get_variant() == Variant::RFC4122
         })
         .ok_or_else(|| header::bad(CORRELATION_ID, "must be a hyphenated UUID of version 4"))
-}
-
-/// Returns the `traceparent`. One that is malformed or given twice is ignored, as W3C's rules
-/// demand.
-fn trace_parent(request: &HttpRequest) -> Option<&str> {
-    const NAME: &str = "traceparent";
-    let mut values = request.headers().get_all(NAME).filter(|value| !value.is_empty());
-    let (first, second) = (values.next()?, values.next());
-    let parent = first.to_str().ok().filter(|text| second.is_none() && is_trace_parent(text));
-    if parent.is_none() {
-        tracing::debug!("left out a malformed traceparent");
-    }
-    parent
-}
-
-/// Returns whether the text has the form of W3C's version 00: no id is all zeros, and the version
-/// is not `ff`.
-fn is_trace_parent(text: &str) -> bool {
-    let hex = |part: &str, len: usize| {
-        part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let zeros = |part: &str| part.bytes().all(|b| b == b'0');
-    let parts: Vec<&str> = text.split('-').collect();
-    let [version, trace, parent, flags] = parts[..] else { return false };
-    hex(version, 2)
-        && version != "ff"
-        && hex(trace, 32)
-        && !zeros(trace)
-        && hex(parent, 16)
-        && !zeros(parent)
-        && hex(flags, 2)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_trace_parent;
-
-    #[test]
-    fn only_w3c_s_form_is_a_trace_parent() {
-        assert!(is_trace_parent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
-        for text in [
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-            "x",
-        ] {
-            assert!(!is_trace_parent(text), "{text}");
-        }
-    }
 }

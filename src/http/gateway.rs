@@ -27,6 +27,7 @@ use crate::quota::Quotas;
 use crate::shares::Shares;
 use crate::store::{EventCounts, Lag, Store};
 use crate::subscribe::Subscribe;
+use crate::traces::Traces;
 
 /// The paths that are open to anyone: probes of the gateway's health.
 pub(super) const OPEN: [&str; 3] = ["/livez", "/readyz", "/admin/health"];
@@ -62,6 +63,8 @@ pub struct HttpDeps {
     pub health: Arc<Health>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// The spans.
+    pub traces: Arc<Traces>,
     /// The source of ids.
     pub clock: Arc<dyn Clock>,
     /// Cancelled when the gateway stops.

@@ -1,5 +1,5 @@
 //! Wraps every request: answers those that the gate refused, holds the body until the answer is
-//! sent, sets the caching headers, and counts the request.
+//! sent, sets the caching headers, counts the request, and begins its span.
 //!
 //! Actix calls it before routing; it hands the body to `body_guard`, and the answer to `observe`.
 
@@ -17,6 +17,7 @@ use actix_web::{Error, HttpMessage};
 use super::body_guard::{leave, take};
 use super::connections::{Connection, Turn};
 use super::observe::observe;
+use super::spans;
 
 /// Runs one request.
 pub(super) async fn around(
@@ -28,6 +29,7 @@ pub(super) async fn around(
     let turn = connection.as_ref().map(Connection::turn);
     let payload = request.take_payload();
     leave(request.request(), payload);
+    spans::begin(&request);
     let refusal = connection.as_ref().and_then(|connection| connection.refusal());
     let is_refused = refusal.is_some();
     let mut response = match refusal {

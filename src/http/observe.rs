@@ -1,4 +1,4 @@
-//! Counts each answered request and its duration, and logs each refusal at `debug`.
+//! Counts each answered request and its duration, ends its span, and logs each refusal at `debug`.
 //!
 //! `middleware` calls it. The number of labels is bounded: all targets that are no route share one.
 //! A log line never contains a body or a token. In tests, an answer that the document of the API
@@ -15,6 +15,7 @@ use super::gateway::Shared;
 use super::header;
 use super::problem::Problem;
 use super::routes::PATHS;
+use super::spans;
 use crate::domain::tenant::TenantId;
 use crate::metrics::Request;
 
@@ -34,6 +35,7 @@ pub(super) fn observe(response: &ServiceResponse, took: Duration) {
         took,
     };
     gateway.deps.metrics.answered(&answered);
+    spans::end(response, &answered);
     debug_assert!(
         answered.route == NO_ROUTE
             || gateway.document.has(

@@ -131,7 +131,9 @@ pub(super) async fn post(gateway: &Gateway, post: Post) -> Result<HttpResponse, 
     let limits = quota::charge(gateway, &tenant, drafts.len())?;
     let cost = Cost { events: drafts.len(), bytes: body.charged_bytes };
     let event_ids = drafts.iter().map(|draft| draft.event_id).collect();
+    let span = gateway.deps.traces.append(&drafts);
     let posted = append(gateway.deps.intake.clone(), tenant.clone(), drafts, body).await;
+    drop(span);
     let posted = posted.map_err(|error| {
         if is_free(&error) {
             gateway.deps.quotas.give_back(&tenant, cost);

@@ -12,3 +12,4 @@ mod store;
 mod subscribe;
 mod support;
 mod tidy;
+mod traces;

@@ -55,6 +55,7 @@ mod supervised;
 #[cfg(feature = "services")]
 mod topics;
 #[cfg(feature = "services")]
+mod traces;
 mod trail;
 #[cfg(feature = "services")]
 mod unwritable;

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "services")]
 pub mod cluster;
+pub mod collector;
 pub mod commits;
 pub mod drafts;
 pub mod dropped;

@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms that each room may name: arrows point one way.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("domain", &[]),
     ("health", &["domain"]),
     ("clock", &["domain"]),
@@ -28,7 +28,8 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("quota", &["domain", "clock"]),
     ("intake", &["domain", "clock", "shares", "store", "metrics", "tasks"]),
     ("metrics", &["domain", "store"]),
-    ("follow", &["domain", "clock", "store", "sink", "health", "metrics", "tasks"]),
+    ("traces", &["domain", "metrics"]),
+    ("follow", &["domain", "clock", "store", "sink", "health", "metrics", "traces", "tasks"]),
     ("subscribe", &["domain", "store", "metrics", "tasks"]),
     (
         "http",
@@ -43,9 +44,10 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "subscribe",
             "health",
             "metrics",
+            "traces",
         ],
     ),
-    ("config", &["domain", "store", "sink", "intake", "http"]),
+    ("config", &["domain", "store", "sink", "intake", "http", "traces"]),
     (
         "app",
         &[
@@ -57,6 +59,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "follow",
             "health",
             "metrics",
+            "traces",
             "quota",
             "tasks",
             "subscribe",
@@ -83,7 +86,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// The one place where each foreign crate is used.
-const SPOKEN: [(&str, &[&str]); 27] = [
+const SPOKEN: [(&str, &[&str]); 28] = [
     ("sqlx::", &["store/postgres"]),
     ("rusqlite", &["store/sqlite"]),
     ("rdkafka::", &["sink/"]),
@@ -100,9 +103,10 @@ const SPOKEN: [(&str, &[&str]); 27] = [
     ("chrono::", &["domain/time"]),
     ("::mongodb::", &["mongodb_client", "store/mongodb", "sink/hexkit"]),
     ("prometheus_client::", &["metrics"]),
+    ("opentelemetry", &["traces"]),
     ("jsonwebtoken::", &["http/token/"]),
     ("openssl::", &["http/token/signature", "http/tls", "config/kafka/stores"]),
-    ("reqwest::", &["http/token/fetch", "cli/client"]),
+    ("reqwest::", &["http/token/fetch", "cli/client", "config/traces"]),
     ("rustix::", &["cli/tail"]),
     ("clap_complete::", &["cli/man"]),
     ("clap_mangen::", &["cli/man"]),

@@ -115,6 +115,14 @@
 {{- if .Values.hexkit.mongodbUrlSecret.name -}}
 {{ include $secret (dict "name" "HEXKIT_MONGODB_URL" "secret" .Values.hexkit.mongodbUrlSecret) }}
 {{- end }}
+{{- with .Values.traces }}
+{{- include $value (dict "name" "OTEL_EXPORTER_OTLP_ENDPOINT" "value" .collector) }}
+{{- include $value (dict "name" "OTEL_TRACES_SAMPLER" "value" .sampler) }}
+{{- include $value (dict "name" "OTEL_TRACES_SAMPLER_ARG" "value" .samplerArg) }}
+{{- if .headersSecret.name -}}
+{{ include $secret (dict "name" "OTEL_EXPORTER_OTLP_HEADERS" "secret" .headersSecret) }}
+{{- end }}
+{{- end }}
 {{- range $name, $setting := .Values.settings }}
 {{- include $value (dict "name" $name "value" $setting) }}
 {{- end }}

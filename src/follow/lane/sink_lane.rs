@@ -5,7 +5,7 @@
 //! gone.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::end::End;
 use super::takeover;
@@ -123,11 +123,15 @@ impl SinkLane {
         unnamed::refuse(&self.deps, &*self.sink, page).await.map_err(Refusal::Ensure)?;
         let specs = self.specs(page);
         self.called("ensure", self.sink.ensure(&specs)).await.map_err(Refusal::Ensure)?;
+        let since = SystemTime::now();
         let published = self.called("publish", publisher.publish(page.clone())).await;
         let publisher = published.map_err(Refusal::Publish)?;
         let events = || page.slices.iter().flat_map(|slice| &slice.events);
         let bytes = events().map(|event| event.payload.len()).sum();
         self.deps.metrics.page_published(&self.follower, events().count(), bytes);
+        // A replay sends events that have been sent before, maybe long ago: their traces are over.
+        let first_sent = page.slices.iter().filter(|slice| slice.sent.is_none());
+        self.deps.traces.sent(&self.follower, first_sent.flat_map(|slice| &slice.events), since);
         Ok(publisher)
     }
 

@@ -252,6 +252,7 @@ async fn deps(folder: &TempDir) -> FollowDeps {
         wakeups: Wakeups::new(1),
         health: Arc::new(Health::default()),
         metrics: Arc::default(),
+        traces: Arc::default(),
         pages: watch::channel(()).0,
         clock: Arc::new(System),
         replica: "one".to_owned(),

@@ -127,16 +127,22 @@ impl Harness {
         its.is_some_and(|line| !line.ends_with("being purged"))
     }
 
-    /// Waits until a replica reports that the tenant is stopped, or until none does.
+    /// Waits until a replica reports that the tenant is stopped, or until none does. Its whole lane
+    /// is, if its purge has forgotten its cursors already and the store that was put back knows of
+    /// no purge.
     async fn stopped(&self, tenant: &str, wanted: bool) {
         let (until, name) = (Instant::now() + PATIENCE, format!("tenant {tenant}"));
+        let named = format!("no cursor of {name},");
         loop {
             let mut is_stopped = false;
             for replica in &self.replicas {
                 let ready = reqwest::get(format!("{}/readyz", replica.setup.url())).await;
                 if let Ok(ready) = ready {
                     let ready: Value = ready.json().await.unwrap_or_default();
-                    is_stopped |= ready["troubles"][&name].is_string();
+                    let mut troubles = ready["troubles"].as_object().into_iter().flatten();
+                    is_stopped |= troubles.any(|(component, why)| {
+                        *component == name || why.as_str().is_some_and(|why| why.contains(&named))
+                    });
                 }
             }
             if is_stopped == wanted {

@@ -4,17 +4,13 @@
 use std::sync::Arc;
 
 use crash::until;
-use event_gateway::clock::System;
 use event_gateway::domain::replay::{Outcome, Replay, ReplayRequest};
-use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::Topic;
-use event_gateway::domain::trail::Act;
-use event_gateway::follow::replay::submit::{SubmitDeps, Submitted};
 
 use crate::support::fake_sink::{Fault, at_each_call};
 use crate::support::faulty_store::FaultyStore;
 use crate::support::harness::{Harness, drafts, tenants};
-use crate::support::trail::by;
+use crate::support::replays::submit;
 
 /// More than a page.
 const EVENTS: u128 = 620;
@@ -24,19 +20,6 @@ const EVENTS: u128 = 620;
 enum Broken {
     Kafka(usize, Fault),
     Store(usize, Fault),
-}
-
-async fn submit(harness: &Harness, tenant: &TenantId, request: &ReplayRequest) -> Replay {
-    let deps = SubmitDeps {
-        store: harness.store.clone(),
-        settings: harness.parts.settings.clone(),
-        broker: Some(Arc::new(harness.kafka.clone())),
-        clock: Arc::new(System),
-    };
-    match deps.submit(tenant, request, &by(Act::StartReplay)).await.unwrap() {
-        Submitted::Replay(replay) => *replay,
-        Submitted::Count(count) => panic!("{count:?}"),
-    }
 }
 
 /// Returns the positions that a replay has sent, in order.

@@ -112,10 +112,10 @@ async fn come_and_go(store: &str) {
     story::published(&one.url, "diku", 1).await;
 }
 
-/// Faults of each kind, on a Kafka and a store of their own; the seed is printed.
+/// Faults of half of the kinds, by chance, on a Kafka and a store of their own; the seed is printed.
 async fn faults(store: store::Kind) {
     let gateway = env!("CARGO_BIN_EXE_event-gateway").into();
-    let (seed, faults) = (fastrand::u64(..), schedule::Kind::ALL.len());
+    let (seed, faults) = (fastrand::u64(..), schedule::Kind::ALL.len() / 2);
     let verdict = run(&Options { gateway, store, faults, kills: 0, seed, folder: None }).await;
     assert_eq!(verdict.findings, []);
 }

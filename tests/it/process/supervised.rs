@@ -49,6 +49,7 @@ async fn end(sinks: Vec<sink::Config>, panicking: Call) -> anyhow::Result<()> {
         intake: intake::Config::default(),
         store,
         sinks,
+        traces: None,
     };
     let app = app::build(&config, faulty.clone(), clock, Arc::default()).await.unwrap();
     faulty.set(Mode::Panicking(panicking));

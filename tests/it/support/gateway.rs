@@ -167,6 +167,7 @@ impl Setup {
             followers: self.followers,
             health: health.clone(),
             metrics,
+            traces: Arc::default(),
             clock: self.clock,
             closing: closing.clone(),
         };
@@ -307,6 +308,7 @@ impl Gateway {
             wakeups: Wakeups::new(2),
             health: self.health.clone(),
             metrics: Arc::default(),
+            traces: Arc::default(),
             pages: self.pages.clone(),
             clock: Arc::new(System),
             replica: "one".to_owned(),

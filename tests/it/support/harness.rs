@@ -62,6 +62,7 @@ impl Harness {
             wakeups: Wakeups::new(lanes),
             health: Arc::new(Health::default()),
             metrics: Arc::default(),
+            traces: Arc::default(),
             pages: watch::channel(()).0,
             clock: Arc::new(System),
             replica: "one".to_owned(),

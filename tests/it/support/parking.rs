@@ -1,12 +1,13 @@
 //! Helpers of the stories about parking: two topics, keys that Kafka refuses, and the account of
 //! all events.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crash::PATIENCE;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
-use event_gateway::domain::event::EventType;
+use event_gateway::domain::event::{EventId, EventType};
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::parked::{Parked, Request};
 use event_gateway::domain::tenant::TenantId;
@@ -99,21 +100,26 @@ impl Harness {
                 self.log(tenant).await,
                 self.store.parked(tenant, &Follower::relay()).await.unwrap(),
             );
-            let records = self.kafka.state(|state| state.records.clone());
-            let records: Vec<_> =
-                records.into_iter().filter(|record| record.tenant == *tenant).collect();
-            let holders = |event: &Envelope| {
-                let holds =
-                    |p: &&Parked| p.holds(event.log_id, &event.topic, &event.key, event.position);
-                parked.iter().filter(holds).count()
-            };
-            for event in &log {
-                let sent =
-                    records.iter().filter(|record| record.event_id == event.event_id).count();
-                let held = usize::from(holders(event) > 0);
-                assert_eq!(sent + held, 1, "{tenant} {}: sent {sent}, held {held}", event.position);
+            let records: Vec<_> = self.kafka.state(|state| {
+                state.records.iter().filter(|record| record.tenant == *tenant).cloned().collect()
+            });
+            let mut times_sent: HashMap<EventId, usize> = HashMap::new();
+            for record in &records {
+                *times_sent.entry(record.event_id).or_default() += 1;
             }
-            assert_eq!(records.len() + log.iter().filter(|e| holders(e) > 0).count(), log.len());
+            let is_held = |event: &Envelope| {
+                parked
+                    .iter()
+                    .any(|p| p.holds(event.log_id, &event.topic, &event.key, event.position))
+            };
+            let mut all_held = 0;
+            for event in &log {
+                let sent = times_sent.get(&event.event_id).copied().unwrap_or_default();
+                let held = usize::from(is_held(event));
+                assert_eq!(sent + held, 1, "{tenant} {}: sent {sent}, held {held}", event.position);
+                all_held += held;
+            }
+            assert_eq!(records.len() + all_held, log.len());
             let counted: u64 = parked.iter().map(|parked| parked.events).sum();
             assert_eq!(counted as usize, log.len() - records.len(), "{tenant}: {parked:#?}");
             in_order(&records);
@@ -133,17 +139,23 @@ impl Harness {
 /// Checks that the positions of each (topic, key) rise, and that nothing older than a DELETE_ALL
 /// follows it.
 pub fn in_order(records: &[Envelope]) {
-    for (index, record) in records.iter().enumerate() {
-        let of_key = |other: &&Envelope| {
-            let deletes_all = record.event_type == EventType::DeleteAll
-                || other.event_type == EventType::DeleteAll;
-            other.topic == record.topic && (other.key == record.key || deletes_all)
-        };
-        let older = records[index + 1..]
-            .iter()
-            .filter(of_key)
-            .find(|other| other.position < record.position);
-        assert!(older.is_none(), "{} after {}", older.unwrap().position, record.position);
+    let (mut of_topics, mut of_keys, mut deletes_all) =
+        (HashMap::new(), HashMap::new(), HashMap::new());
+    for record in records {
+        let Envelope { topic, key, position, .. } = record;
+        let is_delete_all = record.event_type == EventType::DeleteAll;
+        let newest = [
+            of_keys.insert((topic, key), position),
+            deletes_all.get(topic).copied(),
+            of_topics.get(topic).copied().filter(|_| is_delete_all),
+        ];
+        let newer = newest.into_iter().flatten().find(|newest| *newest > position);
+        assert!(newer.is_none(), "{position} after {}", newer.unwrap());
+        if is_delete_all {
+            deletes_all.insert(topic, position);
+        }
+        let newest = of_topics.entry(topic).or_insert(position);
+        *newest = (*newest).max(position);
     }
 }
 

@@ -1,0 +1,170 @@
+//! The variables of OpenTelemetry that decide whether traces are sent, and to which collector.
+//!
+//! Their names and meanings are OpenTelemetry's, whose SDK reads them too: here they are only
+//! checked, since the SDK would go on with a default. They have no flags.
+
+use anyhow::{Context, bail, ensure};
+use reqwest::Url;
+
+use crate::traces::Config;
+
+const DISABLED: &str = "OTEL_SDK_DISABLED";
+const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+const PROTOCOL: &str = "http/protobuf";
+const COMPRESSIONS: [&str; 2] =
+    ["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"];
+const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+const SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
+/// The samplers that the SDK has, and whether each takes a ratio.
+const SAMPLERS: [(&str, bool); 6] = [
+    ("always_on", false),
+    ("always_off", false),
+    ("traceidratio", true),
+    ("parentbased_always_on", false),
+    ("parentbased_always_off", false),
+    ("parentbased_traceidratio", true),
+];
+/// The variables that are whole numbers, in milliseconds or spans.
+const NUMBERS: [&str; 6] = [
+    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "OTEL_BSP_SCHEDULE_DELAY",
+    "OTEL_BSP_EXPORT_TIMEOUT",
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+];
+/// The collector that OpenTelemetry names where none is set.
+const COLLECTOR: &str = "http://localhost:4318";
+
+/// Returns where traces are sent; `None` if they are not, which is so unless a collector or an
+/// exporter is named.
+pub(super) fn traces(
+    variables: &[(String, String)],
+    replica: Option<&str>,
+) -> anyhow::Result<Option<Config>> {
+    let value = |name: &str| {
+        let found = variables.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    };
+    // The signal's own variable comes before the general one.
+    let first = |names: [&'static str; 2]| {
+        names.into_iter().find_map(|name| value(name).map(|value| (name, value)))
+    };
+    if value(DISABLED).is_some_and(|it| it.eq_ignore_ascii_case("true")) {
+        return Ok(None);
+    }
+    let endpoint = match (value(EXPORTER), first(ENDPOINTS)) {
+        (Some("none"), _) | (None, None) => return Ok(None),
+        (Some("otlp"), None) => (EXPORTER, COLLECTOR),
+        (Some("otlp") | None, Some(endpoint)) => endpoint,
+        (Some(other), _) => bail!("{EXPORTER} is `{other}`: it must be `otlp` or `none`"),
+    };
+    if let Some((name, protocol)) = first(PROTOCOLS) {
+        ensure!(
+            protocol == PROTOCOL,
+            "{name} is `{protocol}`: it must be `{PROTOCOL}`, which collectors take on port 4318; \
+             `{EXPORTER}=none` sends no traces"
+        );
+    }
+    if let Some((name, compression)) = first(COMPRESSIONS) {
+        bail!("{name} is `{compression}`: traces are sent uncompressed");
+    }
+    for name in NUMBERS {
+        if let Some(number) = value(name) {
+            ensure!(
+                number.parse::<u64>().is_ok_and(|it| it > 0),
+                "{name} is `{number}`: it must be a whole number above 0"
+            );
+        }
+    }
+    check_sampler(value(SAMPLER), value(SAMPLER_ARG))?;
+    let collector = collector(endpoint.1).context(endpoint.0)?;
+    Ok(Some(Config { collector, replica: replica.map(str::to_owned) }))
+}
+
+fn check_sampler(sampler: Option<&str>, ratio: Option<&str>) -> anyhow::Result<()> {
+    let Some(sampler) = sampler else { return Ok(()) };
+    let Some((_, takes_ratio)) = SAMPLERS.into_iter().find(|(known, _)| *known == sampler) else {
+        let known = SAMPLERS.map(|(name, _)| name).join(", ");
+        bail!("{SAMPLER} is `{sampler}`: it must be one of {known}");
+    };
+    let is_ratio = |text: &str| text.parse::<f64>().is_ok_and(|it| (0.0..=1.0).contains(&it));
+    if takes_ratio && !ratio.is_some_and(is_ratio) {
+        bail!(
+            "{SAMPLER_ARG} is `{}`: `{sampler}` needs a number from 0 to 1",
+            ratio.unwrap_or_default()
+        );
+    }
+    Ok(())
+}
+
+/// Returns the collector's URL, without credentials.
+fn collector(text: &str) -> anyhow::Result<String> {
+    let mut url = Url::parse(text).with_context(|| "must be the URL of a collector")?;
+    ensure!(
+        ["http", "https"].contains(&url.scheme()) && url.has_host(),
+        "must begin with http:// or https://"
+    );
+    // An http URL with a host takes both.
+    let _ = (url.set_username(""), url.set_password(None));
+    url.set_query(None);
+    Ok(url.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::traces;
+
+    fn read(set: &[(&str, &str)]) -> Result<Option<String>, String> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let variables: Vec<_> = set.iter().map(owned).collect();
+        let read = traces(&variables, None).map_err(|error| format!("{error:#}"))?;
+        Ok(read.map(|config| config.collector))
+    }
+
+    #[test]
+    fn traces_are_sent_only_where_a_collector_or_an_exporter_is_named() {
+        let own =
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://me:secret@traces:1/v1/traces?k=s");
+        let general = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+        let off = ("OTEL_TRACES_EXPORTER", "none");
+        for (set, wanted) in [
+            (vec![], None),
+            (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", " ")], None),
+            (vec![("OTEL_SERVICE_NAME", "gateway")], None),
+            (vec![general], Some("http://collector:4318/")),
+            (vec![general, own], Some("https://traces:1/v1/traces")),
+            (vec![("OTEL_TRACES_EXPORTER", "otlp")], Some("http://localhost:4318/")),
+            (vec![general, off], None),
+            (vec![general, ("OTEL_SDK_DISABLED", "True")], None),
+            // Whoever sends no traces is not told what would be wrong with them.
+            (vec![off, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], None),
+        ] {
+            assert_eq!(read(&set), Ok(wanted.map(str::to_owned)), "{set:?}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_can_t_be_meant_is_named() {
+        let general = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+        for (name, value, told) in [
+            ("OTEL_TRACES_EXPORTER", "zipkin", "must be `otlp` or `none`"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "port 4318"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "must be `http/protobuf`"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "uncompressed"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318", "must begin with http"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector", "must be the URL"),
+            ("OTEL_TRACES_SAMPLER", "sometimes", "must be one of always_on"),
+            ("OTEL_TRACES_SAMPLER", "traceidratio", "OTEL_TRACES_SAMPLER_ARG"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "above 0"),
+        ] {
+            let error = read(&[general, (name, value)]).unwrap_err();
+            assert!(error.contains(name) && error.contains(told), "{name}={value}: {error}");
+        }
+        let ratio = [general, ("OTEL_TRACES_SAMPLER", "traceidratio")];
+        assert!(read(&[&ratio[..], &[("OTEL_TRACES_SAMPLER_ARG", "1.5")]].concat()).is_err());
+        assert!(read(&[&ratio[..], &[("OTEL_TRACES_SAMPLER_ARG", "0.25")]].concat()).is_ok());
+    }
+}
