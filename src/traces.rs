@@ -23,6 +23,7 @@ use crate::domain::draft::Draft;
 use crate::domain::envelope::Envelope;
 use crate::domain::follower::Follower;
 use crate::domain::headers::Headers;
+use crate::domain::time::Time;
 use crate::domain::trace_parent::{TRACE_PARENT, TraceParent};
 use crate::metrics::{Metrics, Request};
 
@@ -96,16 +97,18 @@ impl Traces {
         &self,
         follower: &Follower,
         events: impl Iterator<Item = &'a Envelope>,
-        since: SystemTime,
+        since: Time,
     ) {
         let Some(Running { tracer, .. }) = &self.running else { return };
         let system =
             if *follower == Follower::relay() { "kafka" } else { follower.as_str() }.to_owned();
+        let since = Duration::from_millis(since.as_ms().unsigned_abs());
+        let begun = SystemTime::UNIX_EPOCH + since;
         for event in events {
             let Some(parent) = sampled(&event.headers) else { continue };
             let span = SpanBuilder::from_name(format!("send {}", event.topic))
                 .with_kind(SpanKind::Producer)
-                .with_start_time(since)
+                .with_start_time(begun)
                 .with_attributes([
                     KeyValue::new("messaging.system", system.clone()),
                     KeyValue::new("messaging.operation.name", "send"),

@@ -80,8 +80,7 @@ fn a_request_is_a_part_of_its_caller_s_trace_and_its_events_of_the_request() {
     drop(traces.append(std::slice::from_ref(&draft)));
     span.answered(&answered(201, None), "/erasures", Some("diku"));
     let (relay, event) = (Follower::relay(), sealed(&draft));
-    let since = SystemTime::UNIX_EPOCH;
-    traces.sent(&relay, [&event].into_iter(), since);
+    traces.sent(&relay, [&event].into_iter(), Time::from_ms(1_000));
     let [append, request, sent] = &ended.take()[..] else { panic!("three spans") };
     assert_eq!((&*request.name, &request.span_kind), ("POST /erasures", &SpanKind::Server));
     assert_eq!(request.parent_span_id, SpanId::from_bytes([9; 8]));
@@ -90,7 +89,10 @@ fn a_request_is_a_part_of_its_caller_s_trace_and_its_events_of_the_request() {
         assert_eq!((&*part.name, part.parent_span_id.to_bytes()), (name, own.span()));
         assert_eq!(part.span_context.trace_id().to_bytes(), [7; 16]);
     }
-    assert_eq!((sent.start_time, &sent.span_kind), (since, &SpanKind::Producer));
+    assert_eq!(
+        (sent.start_time, &sent.span_kind),
+        (SystemTime::UNIX_EPOCH + Duration::from_secs(1), &SpanKind::Producer)
+    );
     assert_eq!(value(sent, "messaging.system").as_deref(), Some("kafka"));
     assert_eq!(value(sent, "event_gateway.position").as_deref(), Some("3"));
 }
@@ -101,7 +103,7 @@ fn what_is_not_sampled_has_no_span_and_neither_has_what_names_none() {
     for parent in [Some(parent(0)), None] {
         let draft = draft(parent.as_ref());
         assert!(traces.append(std::slice::from_ref(&draft)).is_none());
-        traces.sent(&Follower::relay(), [&sealed(&draft)].into_iter(), SystemTime::now());
+        traces.sent(&Follower::relay(), [&sealed(&draft)].into_iter(), Time::from_ms(4));
     }
     let span = traces.request("POST", Some(&parent(0))).unwrap();
     assert_eq!((span.trace_parent().trace(), span.trace_parent().flags()), ([7; 16], 0));

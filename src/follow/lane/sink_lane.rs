@@ -5,7 +5,7 @@
 //! gone.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use super::end::End;
 use super::takeover;
@@ -123,7 +123,7 @@ impl SinkLane {
         unnamed::refuse(&self.deps, &*self.sink, page).await.map_err(Refusal::Ensure)?;
         let specs = self.specs(page);
         self.called("ensure", self.sink.ensure(&specs)).await.map_err(Refusal::Ensure)?;
-        let since = SystemTime::now();
+        let since = self.deps.clock.now();
         let published = self.called("publish", publisher.publish(page.clone())).await;
         let publisher = published.map_err(Refusal::Publish)?;
         let events = || page.slices.iter().flat_map(|slice| &slice.events);

@@ -76,10 +76,13 @@ fn values_that_make_no_sense_are_refused_with_a_message_that_names_them() {
 #[test]
 fn every_variable_of_every_pod_is_one_of_the_gateway_s() {
     let known: Vec<_> = config::variables().into_iter().map(|(name, ..)| name).collect();
+    let of_traces = include_str!("../../../docs/traces.md");
     for file in value_files("ci") {
         let pod = Pod::of(&Helm::new().file(&file).template().unwrap());
         for name in pod.variables() {
-            let is_known = known.iter().any(|it| it == name) || name.starts_with("KAFKA_CONFIG_");
+            let is_known = known.iter().any(|it| it == name)
+                || name.starts_with("KAFKA_CONFIG_")
+                || of_traces.contains(&format!("| `{name}` |"));
             assert!(is_known, "{file:?}: {name}");
         }
     }

@@ -108,12 +108,14 @@ async fn one_trace_goes_from_a_module_s_request_to_what_a_consumer_does_with_the
     assert_eq!(followed, trace);
     flush(module).await;
     flush(consumer).await;
+    reqwest::get(format!("{}/livez", serve.url)).await.unwrap();
     // The gateway's last spans are sent when it stops.
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
     let spans = by_name(collector.spans(&trace, 5).await);
-    let request = &spans["POST /domain-events/{module}/{entity}"];
+    let request = &spans["POST /domain-events/{producer}/{entity}"];
     let send = &spans[&format!("send {env}.diku.inventory.item")];
     assert_eq!(spans.len(), 5, "{spans:#?}");
+    assert!(!collector.all().iter().any(|span| span.name.contains("/livez")), "a probe is traced");
     assert_eq!(request.parent, spans["POST"].id);
     for part in ["append", "process", &send.name] {
         assert_eq!(spans[part].parent, request.id, "{part}");
@@ -142,7 +144,6 @@ async fn what_is_not_sampled_is_not_sent_and_goes_on_so() {
     let unsampled = posted(&setup, &env, "a", with_parent(&format!("{PARENT}-00"))).await;
     let of_nobody = posted(&setup, &env, "b", HeaderMap::new()).await;
     let sampled = posted(&setup, &env, "c", with_parent(&format!("{PARENT}-01"))).await;
-    reqwest::get(format!("{}/livez", serve.url)).await.unwrap();
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
     let of = |record: &Carrier| record["traceparent"].clone();
     assert!(of(&unsampled).contains(TRACE) && of(&unsampled).ends_with("-00"), "{unsampled:?}");
@@ -186,8 +187,7 @@ async fn a_protocol_that_no_span_is_sent_by_ends_the_start_with_its_name() {
     let setup = setup("test", "sqlite://data/event-gateway.db")
         .with("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317")
         .with("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
-    let output = setup.command(&["serve"]).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("OTEL_EXPORTER_OTLP_PROTOCOL is `grpc`"), "{told}");
+    let status = setup.command(&["serve"]).status().unwrap();
+    assert_eq!(status.code(), Some(1), "{}", setup.log());
+    assert!(setup.log().contains("OTEL_EXPORTER_OTLP_PROTOCOL is `grpc`"), "{}", setup.log());
 }
