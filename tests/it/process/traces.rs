@@ -168,7 +168,7 @@ async fn without_a_collector_a_record_has_its_caller_s_own_span() {
 async fn a_collector_that_is_away_holds_nothing_up_and_its_spans_are_counted() {
     let ([port], env) = (crash::ports::free(), kafka::env());
     let setup = setup(&env, "sqlite://data/event-gateway.db")
-        .with("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://127.0.0.1:{port}"))
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{port}"))
         .with("OTEL_BSP_SCHEDULE_DELAY", "50");
     let serve = setup.serve();
     posted(&setup, &env, "a", HeaderMap::new()).await;
