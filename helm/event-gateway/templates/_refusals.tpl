@@ -8,8 +8,16 @@
 {{- if and (eq .Values.auth.mode "okapi") (not .Values.auth.okapiKeySecret.name) -}}
 {{- fail "auth.okapiKeySecret.name must be set with auth.mode okapi: the Secret that has mod-authtoken's key" -}}
 {{- end -}}
-{{- if and (eq .Values.auth.mode "keycloak") (not .Values.auth.issuers) (not .Values.auth.operatorIssuers) -}}
+{{- if and (eq .Values.auth.mode "keycloak") (not .Values.auth.issuers) -}}
 {{- fail "auth.issuers must be set with auth.mode keycloak" -}}
+{{- end -}}
+{{- if and (ne .Values.auth.mode "okapi") .Values.auth.okapiKeySecret.name -}}
+{{- fail (printf "auth.okapiKeySecret has no effect with auth.mode %s" .Values.auth.mode) -}}
+{{- end -}}
+{{- range $name := list "issuers" "operatorIssuers" "audience" -}}
+{{- if and (ne $values.auth.mode "keycloak") (index $values.auth $name) -}}
+{{- fail (printf "auth.%s has no effect with auth.mode %s" $name $values.auth.mode) -}}
+{{- end -}}
 {{- end -}}
 
 {{- if and (eq .Values.auth.mode "perimeter") (eq .Values.auth.metrics "closed") -}}
@@ -47,6 +55,36 @@
 {{- end -}}
 {{- if and (ne .Values.broker "kafka") .Values.kafka.hosts -}}
 {{- fail (printf "kafka.hosts has no effect with broker %s" .Values.broker) -}}
+{{- end -}}
+{{- if eq .Values.broker "kafka" -}}
+{{- with .Values.kafka -}}
+{{- $sasl := hasPrefix "SASL_" .securityProtocol -}}
+{{- if and $sasl (not .sasl.mechanism) -}}
+{{- fail (printf "kafka.sasl.mechanism must be set with kafka.securityProtocol %s" .securityProtocol) -}}
+{{- end -}}
+{{- $of_sasl := dict "sasl.mechanism" .sasl.mechanism "sasl.usernameSecret" .sasl.usernameSecret.name "sasl.passwordSecret" .sasl.passwordSecret.name "oauthbearer.tokenEndpointUrl" .oauthbearer.tokenEndpointUrl "oauthbearer.clientId" .oauthbearer.clientId "oauthbearer.clientSecretSecret" .oauthbearer.clientSecretSecret.name -}}
+{{- range $name, $value := $of_sasl -}}
+{{- if and $value (not $sasl) -}}
+{{- fail (printf "kafka.%s needs kafka.securityProtocol SASL_PLAINTEXT or SASL_SSL, not %s" $name $values.kafka.securityProtocol) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name := list "truststoreSecret" "keystoreSecret" -}}
+{{- if and (index $values.kafka $name).name (not (hasSuffix "SSL" $values.kafka.securityProtocol)) -}}
+{{- fail (printf "kafka.%s needs kafka.securityProtocol SSL or SASL_SSL, not %s" $name $values.kafka.securityProtocol) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $traces := dict "sampler" .Values.traces.sampler "samplerArg" .Values.traces.samplerArg "headersSecret" .Values.traces.headersSecret.name -}}
+{{- range $name, $value := $traces -}}
+{{- if and (ne (toString $value) "") (not $values.traces.collector) (not (hasKey $values.settings "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")) -}}
+{{- fail (printf "traces.%s needs traces.collector" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" -}}
+{{- if hasKey $values.podLabels $name -}}
+{{- fail (printf "podLabels: the chart itself sets %s" $name) -}}
+{{- end -}}
 {{- end -}}
 {{- if and (eq .Values.broker "embedded") (include "event-gateway.hasSeveral" .) -}}
 {{- fail "broker embedded is for trying the gateway out: its records are in one pod's memory, so replicas must be 1" -}}
