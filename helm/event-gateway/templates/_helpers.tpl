@@ -12,8 +12,8 @@
 {{- end -}}
 
 {{- define "event-gateway.selector" -}}
-app.kubernetes.io/name: {{ include "event-gateway.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "event-gateway.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "event-gateway.labels" -}}

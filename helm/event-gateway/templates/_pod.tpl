@@ -4,8 +4,8 @@
 - name: {{ .name }}
   valueFrom:
     secretKeyRef:
-      name: {{ .secret.name }}
-      key: {{ .secret.key }}
+      name: {{ .secret.name | quote }}
+      key: {{ .secret.key | quote }}
 {{ end -}}
 
 {{- define "event-gateway.valueEnv" -}}
@@ -163,7 +163,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
 spec:
-  serviceAccountName: {{ include "event-gateway.serviceAccount" . }}
+  serviceAccountName: {{ include "event-gateway.serviceAccount" . | quote }}
   automountServiceAccountToken: false
   # A service named kafka would set KAFKA_PORT.
   enableServiceLinks: false
@@ -173,7 +173,7 @@ spec:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with .Values.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
   securityContext:
     runAsNonRoot: true
@@ -290,22 +290,22 @@ spec:
           {{- if .Values.tenants.existingConfigMaps }}
           {{- range .Values.tenants.existingConfigMaps }}
           - configMap:
-              name: {{ . }}
+              name: {{ . | quote }}
           {{- end }}
           {{- else }}
           - configMap:
-              name: {{ include "event-gateway.fullname" . }}-tenants
+              name: {{ printf "%s-tenants" (include "event-gateway.fullname" .) | quote }}
           {{- end }}
     {{- if .Values.tls.secretName }}
     - name: tls
       secret:
-        secretName: {{ .Values.tls.secretName }}
+        secretName: {{ .Values.tls.secretName | quote }}
         defaultMode: 0440
     {{- end }}
     {{- range include "event-gateway.secretFiles" . | fromYamlArray }}
     - name: {{ .name }}
       secret:
-        secretName: {{ .secret }}
+        secretName: {{ .secret | quote }}
         defaultMode: 0440
         items:
           - key: {{ .key | quote }}

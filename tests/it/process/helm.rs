@@ -54,6 +54,39 @@ fn every_object_of_every_value_file_is_what_kubernetes_takes() {
     assert_eq!(kinds.iter().collect::<Vec<_>>(), templates, "each kind is rendered once at least");
 }
 
+/// YAML takes an unquoted 123 for a number, which no name may be.
+#[test]
+fn names_that_look_like_numbers_stay_names() {
+    for file in value_files("ci") {
+        let text = ["fullnameOverride=123", "nameOverride=4", "tls.secretName=5"]
+            .into_iter()
+            .chain(["serviceAccount.name=6", "priorityClassName=7", "ingress.className=8"])
+            .chain(["auth.okapiKeySecret.key=9", "store.urlSecret.key=10"]);
+        let named = text.fold(Helm::new().file(&file), Helm::set_text);
+        let rendered = named.template().expect("it renders");
+        let summary = helm::kubeconform(&rendered);
+        assert_eq!(
+            (&summary["invalid"], &summary["errors"]),
+            (&json!(0), &json!(0)),
+            "{file:?}: {summary}"
+        );
+    }
+}
+
+#[test]
+fn a_service_with_tls_says_so_to_whoever_passes_requests_on() {
+    let protocol = |file: &str| {
+        let manifest = Helm::new().file(&helm::ci(file)).template().unwrap();
+        let objects = helm::objects(&manifest);
+        let service = objects.into_iter().find(|it| it["kind"] == "Service").unwrap();
+        service["spec"]["ports"][0]["appProtocol"].clone()
+    };
+    assert_eq!(
+        (protocol("mongodb.yaml"), protocol("postgres.yaml")),
+        (json!("https"), Value::Null)
+    );
+}
+
 #[test]
 fn kubeconform_refuses_a_member_that_kubernetes_does_not_know() {
     let rendered = Helm::new().file(&value_files("ci")[0]).template().unwrap();

@@ -72,6 +72,12 @@ impl Helm {
         self
     }
 
+    /// Adds one value that stays text, as `path=value`.
+    pub fn set_text(mut self, value: &str) -> Self {
+        self.values.extend(["--set-string".into(), value.into()]);
+        self
+    }
+
     /// Adds a flag.
     pub fn flag(mut self, flag: &str) -> Self {
         self.values.push(flag.into());
