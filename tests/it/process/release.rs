@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use event_gateway::config;
+use regex::Regex;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -40,6 +41,27 @@ fn listed(archive: &Path) -> BTreeSet<(String, String)> {
     listed.lines().map(entry).collect()
 }
 
+/// Checks that whatever a document of an archive links to is in the archive.
+fn assert_links_lead_somewhere(archive: &Path, folder: &Path) {
+    let mut unpack = Command::new("tar");
+    unpack.arg("xzf").arg(archive).arg("-C").arg(folder);
+    assert!(unpack.status().unwrap().success());
+    let name = archive.file_name().unwrap().to_str().unwrap().trim_end_matches(".tar.gz");
+    let (to, link) = (folder.join(name), Regex::new(r"\]\(([^)#]+)").unwrap());
+    let mut links = 0;
+    for (file, _) in listed(archive).iter().filter(|(file, _)| file.ends_with(".md")) {
+        let text = std::fs::read_to_string(to.join(file)).unwrap();
+        for target in link.captures_iter(&text).map(|found| found[1].to_owned()) {
+            if !target.contains("://") {
+                let path = to.join(file).parent().unwrap().join(&target);
+                assert!(path.exists(), "{file} links to {target}");
+                links += 1;
+            }
+        }
+    }
+    assert!(links > 50, "{links}");
+}
+
 #[test]
 fn a_release_has_the_same_bytes_each_time_and_its_sums_are_right() {
     let folder = tempfile::tempdir().unwrap();
@@ -66,9 +88,11 @@ fn a_release_has_the_same_bytes_each_time_and_its_sums_are_right() {
         ("docs/stores.md", "-rw-r--r--"),
         ("tenants/_default.toml", "-rw-r--r--"),
         ("systemd/event-gateway.service", "-rw-r--r--"),
+        ("ARCHITECTURE.md", "-rw-r--r--"),
     ] {
         assert!(files.contains(&(file.to_owned(), mode.to_owned())), "{file}: {files:?}");
     }
+    assert_links_lead_somewhere(&one.join(archive), folder.path());
     let chart: Vec<_> = listed(&one.join(chart)).into_iter().map(|(file, _)| file).collect();
     assert!(chart.contains(&"Chart.yaml".to_owned()), "{chart:?}");
     assert!(chart.iter().all(|file| !file.starts_with("ci")), "{chart:?}");
@@ -90,12 +114,53 @@ fn a_release_of_another_version_or_without_its_bill_is_refused() {
     refused(&["--no-bill"], &program, "bill of materials");
 }
 
+fn git(folder: &Path, arguments: &[&str]) {
+    let mut git = Command::new("git");
+    git.args(["-c", "user.name=a", "-c", "user.email=a@example.org"]).args(arguments);
+    let done = git.current_dir(folder).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+}
+
+#[test]
+fn a_release_whose_chart_or_tag_is_of_another_version_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tree, out) = (folder.path().join("tree"), folder.path().join("out"));
+    let program = program(folder.path(), VERSION);
+    std::fs::create_dir_all(tree.join("helm/event-gateway")).unwrap();
+    std::fs::create_dir_all(tree.join("tests/it/data/releases").join(VERSION)).unwrap();
+    let copied = Command::new("cp").arg("-r").arg(root().join("scripts")).arg(&tree).status();
+    assert!(copied.unwrap().success());
+    for file in ["Cargo.toml", "rust-toolchain.toml"] {
+        if root().join(file).exists() {
+            std::fs::copy(root().join(file), tree.join(file)).unwrap();
+        }
+    }
+    let heading = format!("## [{VERSION}] - 2027-01-31\n");
+    std::fs::write(tree.join("CHANGELOG.md"), heading).unwrap();
+    git(&tree, &["init", "--quiet"]);
+    for (version, app_version, word) in [
+        (VERSION, "99.0.0", "the chart's appVersion"),
+        ("99.0.0", VERSION, "the chart's version"),
+        (VERSION, VERSION, "has no tag"),
+    ] {
+        let chart = format!("version: {version}\nappVersion: {app_version}\n");
+        std::fs::write(tree.join("helm/event-gateway/Chart.yaml"), chart).unwrap();
+        git(&tree, &["add", "--all"]);
+        git(&tree, &["commit", "--quiet", "--message", word]);
+        let mut command = Command::new(tree.join("scripts/release"));
+        let made = command.arg("--binary").arg(&program).arg("--out").arg(&out).output().unwrap();
+        let why = String::from_utf8_lossy(&made.stderr).into_owned();
+        assert!(!made.status.success() && why.contains(word), "{word}: {why}");
+    }
+}
+
 /// The chart's, the changelog's and the crate's versions are one.
 #[test]
 fn the_changelog_begins_with_what_is_unreleased_or_with_this_version() {
     let changelog = std::fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
     let headings: Vec<_> = changelog.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-    let released = headings.iter().filter(|heading| heading.starts_with('['));
+    let unreleased = "[Unreleased]";
+    let released = headings.iter().filter(|it| it.starts_with('[') && **it != unreleased);
     let released: Vec<_> = released.collect();
     for heading in &released {
         let (version, date) = heading.split_once("] - ").expect(heading);
@@ -105,9 +170,11 @@ fn the_changelog_begins_with_what_is_unreleased_or_with_this_version() {
         let stores = root().join("tests/it/data/releases").join(&version[1..]);
         assert!(stores.is_dir(), "{heading}: no store of it is opened by the tests");
     }
-    assert!(headings[0] == "Unreleased" || headings[0].contains(&format!("[{VERSION}]")));
+    assert!(headings[0] == unreleased || headings[0].contains(&format!("[{VERSION}]")));
     let chart = std::fs::read_to_string(root().join("helm/event-gateway/Chart.yaml")).unwrap();
-    assert!(chart.lines().any(|line| line == format!("appVersion: {VERSION}")));
+    for key in ["version", "appVersion"] {
+        assert!(chart.lines().any(|line| line == format!("{key}: {VERSION}")), "{key}");
+    }
 }
 
 #[test]
@@ -125,4 +192,7 @@ fn the_unit_sets_variables_of_the_gateway_and_gives_it_time_to_stop() {
     assert!(seconds > 10, "a stop takes up to 10 s");
     assert_eq!(setting("ExecStart"), ["/usr/local/bin/event-gateway serve"]);
     assert_eq!(setting("Restart"), ["on-failure"]);
+    assert_eq!(setting("RestartPreventExitStatus"), ["2"], "no restart mends a setting");
+    let files = setting("Documentation").into_iter().filter(|it| it.starts_with("file:"));
+    assert_eq!(files.count(), 0, "nobody installs them");
 }
