@@ -37,7 +37,8 @@ fn queries() -> BTreeSet<String> {
         for panel in panels(&dashboard) {
             for target in panel["targets"].as_array().unwrap() {
                 let query = target["expr"].as_str().unwrap();
-                let query = query.replace("$namespace", "folio");
+                let query =
+                    query.replace("$namespace", "folio").replace("$job", "demo-event-gateway");
                 let query = query.replace("$__rate_interval", "1m");
                 assert!(!query.contains('$'), "{name}: {query}");
                 all.insert(query);

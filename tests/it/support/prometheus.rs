@@ -36,7 +36,7 @@ impl Prometheus {
             "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n\
              rule_files: [rules.yaml]\n\
              scrape_configs:\n\
-             - job_name: event-gateway\n  \
+             - job_name: demo-event-gateway\n  \
                static_configs: [{{targets: ['{target}'], labels: {{namespace: folio}}}}]\n"
         );
         std::fs::write(folder.path().join("prometheus.yaml"), config).unwrap();
