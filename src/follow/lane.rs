@@ -118,7 +118,7 @@ impl LaneWork {
         let (publisher, state) = lane.take_over(lease).await?;
         let forgotten = replay::forgotten(&*lane.deps.store, &state.logs).await?;
         if !forgotten.is_empty() {
-            publisher.forget(&forgotten).await?;
+            lane.forget(publisher, &forgotten).await?;
             return Ok(Step::TakeOver);
         }
         let sources = Sources::new((lane.make_sources)(&lane.deps, &state));

@@ -14,7 +14,7 @@ use crate::domain::follower::Follower;
 use crate::store::Calls;
 
 /// The calls of a sink.
-const SINK_CALLS: &[&str] = &["take_over", "ensure", "publish", "check"];
+const SINK_CALLS: &[&str] = &["take_over", "ensure", "publish", "forget", "check"];
 /// The errors of a sink, by what is done next.
 const SINK_ERRORS: &[&str] =
     &["retry", "away", "early", "isolate", "topic", "fenced", "denied", "cursors"];
@@ -51,7 +51,11 @@ const SINK_FAILURES: Declared<3> = Declared::replica(
     "Calls of a sink that failed, by the sink's follower, by call, and by what is done next",
 )
 .by([FOLLOWER, SINK_OPERATION, Label::listed("error", SINK_ERRORS)])
-.alerts(&["EventGatewaySinkErrors"]);
+.note(
+    "`denied` and `cursors` stop a lane until somebody acts; a takeover that finds cursors that \
+     were lost or went back is among `cursors`",
+)
+.alerts(&["EventGatewaySinkDenied", "EventGatewaySinkErrors"]);
 
 /// The metrics of the calls.
 pub(super) struct CallMetrics {
@@ -84,9 +88,9 @@ impl CallMetrics {
     pub(super) fn follows(&self, follower: &Follower) {
         for call in SINK_CALLS {
             drop(self.sink.with([follower.into(), (*call).into()]));
-        }
-        for error in SINK_ERRORS {
-            drop(self.sink_failures.with([follower.into(), "publish".into(), (*error).into()]));
+            for error in SINK_ERRORS {
+                drop(self.sink_failures.with([follower.into(), (*call).into(), (*error).into()]));
+            }
         }
     }
 }
@@ -115,5 +119,11 @@ impl Metrics {
             let labels = [follower.into(), operation.into(), error.into()];
             self.calls.sink_failures.with(labels).inc();
         }
+    }
+
+    /// Counts a takeover that found cursors from which the lane can't go on.
+    pub fn cursors_lost(&self, follower: &Follower) {
+        let labels = [follower.into(), "take_over".into(), "cursors".into()];
+        self.calls.sink_failures.with(labels).inc();
     }
 }

@@ -31,8 +31,7 @@ const FAILURES: Declared<2> = Declared::replica(
     "pages",
     "Pages that were not published, by what is done next and by the sink's follower",
 )
-.by([Label::listed("cause", CAUSES), FOLLOWER])
-.alerts(&["EventGatewaySinkDenied"]);
+.by([Label::listed("cause", CAUSES), FOLLOWER]);
 const PARKED: Declared<1> = Declared::replica(
     "event_gateway_parks",
     "scopes",

@@ -12,11 +12,12 @@ use super::takeover;
 use crate::domain::cursor::Cursor;
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
+use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::TopicSpec;
 use crate::domain::transition::Transition;
 use crate::follow::lane_state::{LaneState, positions};
-use crate::follow::source::PageSource;
+use crate::follow::source::{self, PageSource};
 use crate::follow::{FollowDeps, purge, unnamed};
 use crate::health::{Component, SinkPart};
 use crate::sink::{self, Page, Publisher, Sink};
@@ -78,7 +79,11 @@ impl SinkLane {
     ) -> Result<(Box<dyn Publisher>, LaneState), End> {
         let (deps, follower, begun) = (&self.deps, &self.follower, Instant::now());
         let taken = self.called("take_over", self.sink.take_over(self.lane, lease.term)).await?;
-        let mut state = takeover::resume(deps, lease, &*self.sink, taken.cursors).await?;
+        let resumed = takeover::resume(deps, lease, &*self.sink, taken.cursors).await;
+        if let Err(source::Error::CursorLost(_)) = resumed {
+            deps.metrics.cursors_lost(follower);
+        }
+        let mut state = resumed?;
         self.persist_parking(lease, &mut state).await?;
         let cursors = state.logs.cursors();
         self.checkpoint(lease, &cursors).await?;
@@ -95,7 +100,7 @@ impl SinkLane {
         let taken = self.called("take_over", sink.take_over(*lane, lease.term)).await?;
         let cursors = purge::cursors_of(&*deps.store, purges, &taken.cursors).await?;
         if !cursors.is_empty() {
-            taken.publisher.forget(&cursors).await?;
+            self.forget(taken.publisher, &cursors).await?;
         }
         for purge in purges {
             End::unless_held(deps.store.pass_purge(lease, follower, purge).await?)?;
@@ -103,6 +108,15 @@ impl SinkLane {
             tracing::info!(%lane, %follower, tenant = %purge.tenant, "forgot the purged log");
         }
         Ok(())
+    }
+
+    /// Forgets the cursors of these logs.
+    pub(super) async fn forget(
+        &self,
+        publisher: Box<dyn Publisher>,
+        cursors: &[(LogId, Follower)],
+    ) -> Result<(), sink::Error> {
+        self.called("forget", publisher.forget(cursors)).await
     }
 
     /// Ensures that a page's topics exist, then publishes the page.

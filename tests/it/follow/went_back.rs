@@ -28,6 +28,19 @@ async fn a_lost_cursors_topic_stops_the_lane_and_repeats_nothing() {
     let trouble = harness.trouble_once_followed("lane-0").await;
     assert!(trouble.contains("cursors topic") && trouble.contains("t0"), "{trouble}");
     assert_eq!(harness.kafka.state(|state| state.records.len()), 5);
+    let metrics = harness.parts.metrics.text();
+    for (operation, error, times) in [
+        ("take_over", "cursors", 1),
+        ("take_over", "denied", 0),
+        ("ensure", "denied", 0),
+        ("publish", "denied", 0),
+        ("forget", "denied", 0),
+        ("check", "denied", 0),
+    ] {
+        let labels = format!("follower=\"relay\",operation=\"{operation}\",error=\"{error}\"");
+        let counted = format!("sink_call_errors_total{{{labels}}} {times}\n");
+        assert!(metrics.contains(&counted), "{counted} is not in {metrics}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
