@@ -15,6 +15,7 @@ use super::audit::{self, Audit, AuditDeps, Defect, Scope, TopicAudit};
 use super::interruptible::Interruptible;
 use super::worker::{Backoff, Progress};
 use super::{FollowDeps, store};
+use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::sink::Repair;
 use crate::store::TenantLog;
@@ -27,42 +28,67 @@ pub(super) struct AuditTask {
     deps: FollowDeps,
     kafka: Arc<dyn Repair>,
     every: Duration,
+    /// The tenants with defects that no later audit has found to be gone.
+    found: BTreeMap<TenantId, Found>,
+}
+
+/// The defects of one tenant, and the time from which on its events were audited.
+struct Found {
+    since: Time,
+    defects: BTreeMap<Defect, u64>,
 }
 
 impl AuditTask {
     /// Makes the task, which audits in this interval. Each audit begins one interval before the
     /// last one, so that what was pending then is audited too.
     pub(super) fn new(deps: FollowDeps, kafka: Arc<dyn Repair>, every: Duration) -> Self {
-        Self { deps, kafka, every }
+        Self { deps, kafka, every, found: BTreeMap::new() }
     }
 
     /// Audits all logs of this replica's lanes. A tenant that can't be audited keeps no other from
     /// it; the first such error is returned.
-    async fn audit_all(&self) -> Result<Progress, audit::Error> {
-        let (deps, now) = (&self.deps, self.deps.clock.now());
-        let back = i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX / 4);
-        let since = Time::from_ms(now.as_ms().saturating_sub(back.saturating_mul(2)));
-        let scope = Scope { topics: Vec::new(), since: Some(since) };
-        let (mut defects, mut failed) = (BTreeMap::new(), None);
+    async fn audit_all(&mut self) -> Result<Progress, audit::Error> {
+        let now = self.deps.clock.now();
         let own = self.own().await?;
+        self.found.retain(|tenant, _| own.iter().any(|enabled| enabled.tenant == *tenant));
+        let mut failed = None;
+        for enabled in &own {
+            failed = failed.or(self.audit_again(enabled, now).await.err());
+        }
+        let all = || self.found.values().flat_map(|found| &found.defects);
+        let count = |kind| all().filter(|(its, _)| **its == kind).map(|(_, count)| count).sum();
+        let metrics = &self.deps.metrics;
+        metrics.defects(Defect::ALL.map(|defect| (defect.as_str(), count(defect))));
         if own.is_empty() {
+            metrics.audited(None);
             return Ok(Progress::Until(Instant::now() + self.every.min(LANES_AGAIN)));
         }
-        for enabled in own {
-            match self.audit(&enabled, &scope).await {
-                Ok(audited) => {
-                    report(&audited);
-                    for (defect, count) in audited.topics.iter().flat_map(|topic| &topic.defects) {
-                        *defects.entry(*defect).or_default() += count;
-                    }
-                }
-                Err(error) => failed = failed.or(Some(error)),
-            }
+        if failed.is_none() {
+            metrics.audited(Some(now));
         }
-        let count = |defect: Defect| defects.get(&defect).copied().unwrap_or_default();
-        let counts = Defect::ALL.map(|defect| (defect.as_str(), count(defect)));
-        deps.metrics.audited(counts, now);
         failed.map_or(Ok(Progress::Idle), Err)
+    }
+
+    /// Audits a tenant's events of the last two intervals. Where defects were found, the audit goes
+    /// back to the same events, or a defect would be forgotten that is still there.
+    async fn audit_again(&mut self, enabled: &TenantLog, now: Time) -> Result<(), audit::Error> {
+        let back = i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX / 4);
+        let lately = Time::from_ms(now.as_ms().saturating_sub(back.saturating_mul(2)));
+        let found = self.found.get(&enabled.tenant);
+        let since = found.map_or(lately, |found| found.since.min(lately));
+        let scope = Scope { topics: Vec::new(), since: Some(since) };
+        let audited = self.audit(enabled, &scope).await?;
+        report(&audited);
+        let mut defects = BTreeMap::new();
+        for (defect, count) in audited.topics.iter().flat_map(|topic| &topic.defects) {
+            *defects.entry(*defect).or_default() += count;
+        }
+        if defects.is_empty() {
+            self.found.remove(&enabled.tenant);
+        } else {
+            self.found.insert(enabled.tenant.clone(), Found { since, defects });
+        }
+        Ok(())
     }
 
     async fn audit(&self, enabled: &TenantLog, scope: &Scope) -> Result<Audit, audit::Error> {

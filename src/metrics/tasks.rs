@@ -45,15 +45,18 @@ const PURGES: Declared<0> =
 const DEFECT_COUNTS: Declared<1> = Declared::replica(
     "event_gateway_audit_defects",
     "defects",
-    "Defects that the last audit of this replica's lanes has found, by kind",
+    "Defects that audits of this replica's lanes have found, by kind",
 )
 .by([Label::listed("defect", DEFECTS)])
-.note("[Audit](audit.md) says what they are")
+.note(
+    "A tenant's stay until an audit of the same events finds none. [Audit](audit.md) says what they \
+     are",
+)
 .alerts(&["EventGatewayAuditDefects"]);
 const AUDITED: Declared<0> = Declared::replica(
     "event_gateway_audited_time_seconds",
     "Unix time",
-    "Unix time of the last audit of this replica's lanes; 0 before the first",
+    "Unix time of the last audit of all of this replica's lanes; 0 without one, or without lanes",
 );
 const LINES_DROPPED: Declared<0> = Declared::replica(
     "event_gateway_log_lines_dropped",
@@ -102,17 +105,22 @@ impl TaskMetrics {
 }
 
 impl Metrics {
-    /// Sets the number of defects of each kind that an audit has found, at this time.
-    pub fn audited(&self, defects: impl IntoIterator<Item = (&'static str, u64)>, time: Time) {
+    /// Sets the number of defects of each kind that audits have found.
+    pub fn defects(&self, defects: impl IntoIterator<Item = (&'static str, u64)>) {
         for (defect, count) in defects {
             self.tasks.defects.with([defect.into()]).set(count.cast_signed());
         }
-        self.tasks.audited.set(time.as_ms() / 1_000);
     }
 
-    /// Sets the number of purges that are under way.
-    pub fn purges(&self, under_way: usize) {
-        self.tasks.purges.set(i64::try_from(under_way).unwrap_or(i64::MAX));
+    /// Sets the time of the last audit of all lanes; `None` if the replica has no lane.
+    pub fn audited(&self, time: Option<Time>) {
+        self.tasks.audited.set(time.map_or(0, |time| time.as_ms() / 1_000));
+    }
+
+    /// Sets the number of purges that are under way; `None` if that is unknown.
+    pub fn purges(&self, under_way: Option<usize>) {
+        let under_way = under_way.map(|purges| i64::try_from(purges).unwrap_or(i64::MAX));
+        self.tasks.purges.set(under_way);
     }
 
     /// Counts that a step of a background task of this kind failed.

@@ -1,6 +1,7 @@
 //! Stories about lanes and all other followers of the log: on a real store, with a Kafka in memory.
 
 mod audit;
+mod audit_task;
 mod epochs;
 mod erasure;
 mod expansion;
