@@ -101,6 +101,7 @@ impl PurgeWork {
             return Ok(under_way);
         }
         for purge in &purges {
+            self.deps.metrics.tenant_purged(&purge.tenant);
             if let Entry::Vacant(new) = self.told.entry((purge.tenant.clone(), purge.log_id)) {
                 new.insert(Instant::now());
                 self.deps.wakeups.take_over(purge.lane);

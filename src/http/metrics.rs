@@ -26,10 +26,9 @@ const COUNTS_EVERY: Duration = Duration::from_secs(1);
 impl Described for GetMetrics {
     fn describe() -> Operation {
         let text = json!({ "type": "string" });
-        Operation::new("All metrics, for Prometheus. They name no tenant.").answer_of(
-            200,
-            "The metrics in OpenMetrics' text form.",
-            &[(MEDIA_TYPE, text)],
+        Operation::new(
+            "All metrics, for Prometheus. They name at most `METRICS_TENANTS_MAX` tenants: none by \
+             default.",
         )
     }
 }

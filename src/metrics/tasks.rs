@@ -49,8 +49,8 @@ const DEFECT_COUNTS: Declared<1> = Declared::replica(
 )
 .by([Label::listed("defect", DEFECTS)])
 .note(
-    "A tenant's stay until an audit of the same events finds none. [Audit](audit.md) says what they \
-     are",
+    "A tenant's stay until an audit of the same events finds none. [Audit](audit.md) says what \
+     they are",
 )
 .alerts(&["EventGatewayAuditDefects"]);
 const AUDITED: Declared<0> = Declared::replica(

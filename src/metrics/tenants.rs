@@ -17,10 +17,14 @@ use crate::domain::tenant::TenantId;
 const EVENTS: Declared<1> = Declared::replica(
     "event_gateway_tenant_events",
     "events",
-    "Events of accepted batches by tenant, of the tenants that have posted most",
+    "Events of accepted batches by tenant",
 )
 .by([Label::described("tenant", "a tenant, of `METRICS_TENANTS_MAX` at most")])
-.note("Absent while `METRICS_TENANTS_MAX` is 0, as it is by default");
+.note(
+    "Only the `METRICS_TENANTS_MAX` tenants with the most events since this replica's start have a \
+     series; a tenant that is purged has none. Absent while `METRICS_TENANTS_MAX` is 0, as it is \
+     by default",
+);
 
 /// The metric of single tenants.
 pub(super) struct TenantMetrics {
@@ -50,6 +54,11 @@ impl TenantMetrics {
         count.fetch_add(events, Ordering::Relaxed);
     }
 
+    /// Forgets a tenant.
+    fn forget(&self, tenant: &TenantId) {
+        self.accepted.write().unwrap_or_else(|lock| lock.into_inner()).remove(tenant);
+    }
+
     /// Gives labels to the tenants that have posted most.
     pub(super) fn show(&self) {
         let max = self.max.load(Ordering::Relaxed);
@@ -68,6 +77,11 @@ impl Metrics {
     /// Sets how many tenants may have a label.
     pub fn limit_tenants(&self, max: usize) {
         self.tenants.max.store(max, Ordering::Relaxed);
+    }
+
+    /// Forgets a tenant that is being purged, so that its label goes to the next one.
+    pub fn tenant_purged(&self, tenant: &TenantId) {
+        self.tenants.forget(tenant);
     }
 }
 
@@ -113,6 +127,11 @@ mod tests {
         assert_eq!(
             labelled(&metrics),
             [r#"_total{tenant="tenant0"} 5001"#, r#"_total{tenant="tenant999"} 1000"#]
+        );
+        metrics.tenant_purged(&TenantId::parse("tenant0").unwrap());
+        assert_eq!(
+            labelled(&metrics),
+            [r#"_total{tenant="tenant998"} 999"#, r#"_total{tenant="tenant999"} 1000"#]
         );
     }
 }
