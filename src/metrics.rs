@@ -16,11 +16,14 @@ mod process;
 mod quota;
 mod removal;
 mod replays;
+mod scrape;
 mod sinks;
 mod subscriptions;
 mod tasks;
 mod tenants;
 mod traces;
+
+use std::sync::Mutex;
 
 use access::AccessMetrics;
 use calls::CallMetrics;
@@ -30,6 +33,7 @@ use http::Http;
 pub use http::Request;
 use intake::IntakeMetrics;
 use log::LogMetrics;
+pub use log::{Scrape, StoreCounts};
 use pages::PageMetrics;
 use process::ProcessMetrics;
 use quota::QuotaMetrics;
@@ -53,6 +57,8 @@ const FOLLOWER: Label = Label::described("follower", "a sink's follower: `relay`
 /// All metrics.
 pub struct Metrics {
     catalogue: Catalogue,
+    /// Held from the first value that a scrape sets until its text is made.
+    scrapes: Mutex<()>,
     intake: IntakeMetrics,
     tenants: TenantMetrics,
     http: Http,
@@ -89,6 +95,7 @@ impl Default for Metrics {
             tasks: TaskMetrics::new(&mut all),
             traces: TraceMetrics::new(&mut all),
             process: ProcessMetrics::new(&mut all),
+            scrapes: Mutex::default(),
             catalogue: all,
         }
     }
@@ -106,12 +113,5 @@ impl Metrics {
     /// Returns the list of all metrics.
     pub fn entries(&self) -> &[Entry] {
         self.catalogue.entries()
-    }
-
-    /// Returns all metrics in their text form.
-    pub fn text(&self) -> String {
-        self.process.look();
-        self.tenants.show();
-        self.catalogue.text()
     }
 }

@@ -54,7 +54,7 @@ impl ErasureTask {
     /// out; the first error is returned.
     async fn erase_all(&mut self) -> Result<Progress, store::Error> {
         let open = self.deps.store.open_erasures().await?;
-        self.deps.metrics.erasures_open(open.len());
+        self.deps.metrics.erasures_open(Some(open.len()));
         if open.is_empty() {
             return Ok(Progress::Idle);
         }

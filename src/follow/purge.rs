@@ -96,7 +96,7 @@ impl PurgeWork {
         self.told.retain(|(tenant, log_id), _| {
             purges.iter().any(|it| it.tenant == *tenant && it.log_id == *log_id)
         });
-        self.deps.metrics.purges(purges.len());
+        self.deps.metrics.purges(Some(purges.len()));
         if purges.is_empty() {
             return Ok(under_way);
         }

@@ -22,10 +22,10 @@ use crate::follow::replay::submit::SubmitDeps;
 use crate::follow::tenant_jobs::TenantDeps;
 use crate::health::Health;
 use crate::intake::Intake;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, StoreCounts};
 use crate::quota::Quotas;
 use crate::shares::Shares;
-use crate::store::{EventCounts, Lag, Store};
+use crate::store::Store;
 use crate::subscribe::Subscribe;
 use crate::traces::Traces;
 
@@ -75,19 +75,6 @@ pub struct HttpDeps {
 /// failure's reason is one of the gateway's own texts.
 pub(super) type StoreCheck = Result<(), &'static str>;
 
-/// The store's counts, which a few scrapes share.
-#[derive(Debug, Clone)]
-pub(super) struct Counts {
-    /// The events by state.
-    pub(super) events: EventCounts,
-    /// The bytes that the store has on disk; `None` if it does not tell.
-    pub(super) disk_bytes: Option<u64>,
-    /// The lag of each follower.
-    pub(super) lags: Vec<(Follower, Lag)>,
-    /// The lag of each group, of every tenant.
-    pub(super) groups: Vec<(String, Lag)>,
-}
-
 /// The state that all handlers share.
 pub(super) struct Gateway {
     pub(super) deps: HttpDeps,
@@ -104,7 +91,7 @@ pub(super) struct Gateway {
     pub(super) subscribers: Arc<Shares>,
     pub(super) reads: Semaphore,
     pub(super) store_check: Cached<StoreCheck>,
-    pub(super) counts: Cached<Option<Counts>>,
+    pub(super) counts: Cached<Option<StoreCounts>>,
 }
 
 /// The state in the form in which handlers take it.

@@ -1,5 +1,5 @@
 //! `GET /metrics`: all metrics, for Prometheus. The request needs no tenant, and the answer names
-//! none.
+//! none unless an operator wants some named.
 //!
 //! It reads the store's counts and check, which concurrent scrapes share, and the counters of the
 //! process.
@@ -11,11 +11,11 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::allowed::AllowedForAll;
-use super::gateway::{Counts, Gateway, Shared};
+use super::gateway::{Gateway, Shared};
 use super::health;
 use super::operation::{Described, Operation};
 use super::permission::GetMetrics;
-use crate::metrics::MEDIA_TYPE;
+use crate::metrics::{MEDIA_TYPE, Scrape, StoreCounts};
 use crate::store::Error;
 
 /// The longest time that the store's count may take.
@@ -30,36 +30,29 @@ impl Described for GetMetrics {
             "All metrics, for Prometheus. They name at most `METRICS_TENANTS_MAX` tenants: none by \
              default.",
         )
+        .answer_of(200, "The metrics in OpenMetrics' text form.", &[(MEDIA_TYPE, text)])
     }
 }
 
 /// Answers with all metrics.
 pub(super) async fn all(_: AllowedForAll<GetMetrics>, gateway: Shared) -> HttpResponse {
     let counts = gateway.counts.ask(COUNTS_EVERY, count_in_time(&gateway)).await;
-    let metrics = &gateway.deps.metrics;
-    metrics.counted(counts.as_ref().map(|counts| &counts.events));
-    metrics.sized(counts.as_ref().and_then(|counts| counts.disk_bytes));
-    let lags = counts.iter().flat_map(|counts| &counts.lags);
-    metrics.lagging(lags.map(|(follower, lag)| (follower, lag)));
-    let groups = counts.iter().flat_map(|counts| &counts.groups);
-    metrics.groups_lagging(groups.map(|(group, lag)| (group.as_str(), *lag)));
     let troubles = health::troubles(&gateway).await;
-    if troubles.is_err() {
-        metrics.store_down();
-    }
-    metrics.troubled(troubles.unwrap_or_else(|of_store| of_store).len());
-    if let Some(counts) = counts.filter(|_| gateway.deps.published.has_relay()) {
-        metrics.relayed(&counts.events);
-    }
-    HttpResponse::Ok().content_type(MEDIA_TYPE).body(metrics.text())
+    let scrape = Scrape {
+        counts,
+        takes_changes: troubles.is_ok(),
+        has_relay: gateway.deps.published.has_relay(),
+        troubles: troubles.unwrap_or_else(|of_store| of_store).len(),
+    };
+    HttpResponse::Ok().content_type(MEDIA_TYPE).body(gateway.deps.metrics.scraped(&scrape))
 }
 
 /// Asks the store for its counts; `None` if they don't come in time.
-async fn count_in_time(gateway: &Gateway) -> Option<Counts> {
+async fn count_in_time(gateway: &Gateway) -> Option<StoreCounts> {
     timeout(COUNTS_TIMEOUT, count(gateway)).await.ok().and_then(Result::ok)
 }
 
-async fn count(gateway: &Gateway) -> Result<Counts, Error> {
+async fn count(gateway: &Gateway) -> Result<StoreCounts, Error> {
     let store = &gateway.deps.store;
     let (events, mut lags) = (store.event_counts().await?, Vec::new());
     for follower in &gateway.deps.followers {
@@ -69,5 +62,5 @@ async fn count(gateway: &Gateway) -> Result<Counts, Error> {
     let groups = groups.map(|(found, lag)| (found.group.to_string(), lag)).collect();
     // A right that the user of the database lacks must not hide the rest.
     let disk_bytes = store.disk_bytes().await.ok();
-    Ok(Counts { events, disk_bytes, lags, groups })
+    Ok(StoreCounts { events, disk_bytes, lags, groups })
 }

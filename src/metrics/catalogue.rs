@@ -4,6 +4,7 @@
 //! else reaches the registry, so there is no metric that the list lacks, and no label that its
 //! declaration lacks.
 
+mod known;
 mod labels;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+pub(super) use known::Known;
 pub(super) use labels::Labelled;
 pub use labels::{Label, Values};
 
@@ -145,6 +147,11 @@ impl Catalogue {
     /// Registers a gauge.
     pub(super) fn gauge(&mut self, declared: Declared<0>) -> Gauge {
         self.add(declared, Gauge::default())
+    }
+
+    /// Registers a gauge that is shown only while its value is known.
+    pub(super) fn known(&mut self, declared: Declared<0>) -> Known {
+        self.add(declared, Known::default())
     }
 
     /// Registers a gauge of seconds.

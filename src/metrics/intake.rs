@@ -29,10 +29,10 @@ const BATCHES: Declared<1> =
     Declared::replica("event_gateway_intake_batches", "batches", "Batches of events by outcome")
         .by([Label::listed("outcome", OUTCOMES)])
         .note(
-            "A batch is the changes of one request. `repeated` were accepted before, in part at \
-             least; an outcome beyond `accepted` and `repeated` is the problem that was answered, \
-             and nothing of the batch is in the log, unless the outcome is unknown. What is \
-             refused before it is a batch is among the problems of HTTP",
+            "A batch is the changes of one request. `repeated`: at least one event was in the log \
+             already. Any other outcome is the problem answered; then nothing of the batch is in \
+             the log, but for `outcome-unknown`. What is refused before it is a batch is among the \
+             problems of HTTP",
         )
         .alerts(&["EventGatewayIntakeRefused"]);
 const EVENTS: Declared<0> =

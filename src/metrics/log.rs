@@ -1,12 +1,14 @@
 //! Metrics of the logs: events by state, what is parked, and the store that has them.
 //!
-//! `http` sets them from the store's counts, when metrics are asked for.
+//! Each scrape sets them from the store's counts. What only the store knows is absent while it is
+//! away.
 
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::Metrics;
-use super::catalogue::{Catalogue, Declared, Label, Labelled};
-use crate::store::EventCounts;
+use super::catalogue::{Catalogue, Declared, Known, Label, Labelled};
+use crate::domain::follower::Follower;
+use crate::store::{EventCounts, Lag};
 
 const STORE_UP: Declared<0> = Declared::replica(
     "event_gateway_store_up",
@@ -18,10 +20,11 @@ const EVENTS_EVER: Declared<0> = Declared::store(
     "event_gateway_log_events",
     "events",
     "Events that were ever appended to the logs",
-);
+)
+.note("Absent while the store is away, as is whatever is only known by it");
 const BYTES: Declared<0> =
     Declared::store("event_gateway_log_bytes", "bytes", "Bytes that the store has on disk")
-        .note("Indexes and free pages are among them. 0 where the store does not tell");
+        .note("Indexes and free pages are among them. Absent where the store does not tell");
 const EVENTS: Declared<1> = Declared::store(
     "event_gateway_events",
     "events",
@@ -31,15 +34,42 @@ const EVENTS: Declared<1> = Declared::store(
 .note("Their sum is `event_gateway_log_events`. Absent without a relay");
 const PARKED: Declared<0> =
     Declared::store("event_gateway_parked_scopes", "scopes", "Keys and topics that are parked")
+        .note("Absent without a relay, and while the store is away")
         .alerts(&["EventGatewayParked"]);
+
+/// The store's counts, which a few scrapes share.
+#[derive(Debug, Clone)]
+pub struct StoreCounts {
+    /// The events by state.
+    pub events: EventCounts,
+    /// The bytes that the store has on disk; `None` if it does not tell.
+    pub disk_bytes: Option<u64>,
+    /// The lag of each follower.
+    pub lags: Vec<(Follower, Lag)>,
+    /// The lag of each group, of every tenant.
+    pub groups: Vec<(String, Lag)>,
+}
+
+/// The answers that a scrape got.
+#[derive(Debug, Clone)]
+pub struct Scrape {
+    /// The store's counts; `None` if it does not answer.
+    pub counts: Option<StoreCounts>,
+    /// Whether the store takes changes.
+    pub takes_changes: bool,
+    /// Whether there is a relay, without which the states of events are unknown.
+    pub has_relay: bool,
+    /// The number of degraded components.
+    pub troubles: usize,
+}
 
 /// The metrics of the logs.
 pub(super) struct LogMetrics {
     store_up: Gauge,
-    events_ever: Gauge,
-    bytes: Gauge,
+    events_ever: Known,
+    bytes: Known,
     events: Labelled<1, Gauge>,
-    parked_scopes: Gauge,
+    parked_scopes: Known,
 }
 
 impl LogMetrics {
@@ -47,46 +77,33 @@ impl LogMetrics {
         all.section("Log");
         Self {
             store_up: all.gauge(STORE_UP),
-            events_ever: all.gauge(EVENTS_EVER),
-            bytes: all.gauge(BYTES),
+            events_ever: all.known(EVENTS_EVER),
+            bytes: all.known(BYTES),
             events: all.gauges(EVENTS),
-            parked_scopes: all.gauge(PARKED),
+            parked_scopes: all.known(PARKED),
         }
     }
 }
 
 impl Metrics {
-    /// Sets the store's event counts; `None` if the store does not answer.
-    pub fn counted(&self, event_counts: Option<&EventCounts>) {
-        let log = &self.log;
-        log.store_up.set(i64::from(event_counts.is_some()));
-        let head = event_counts.map_or(0, |event_counts| event_counts.head.cast_signed());
-        log.events_ever.set(head);
+    /// Sets the values that the store has told a scrape.
+    pub(super) fn stored(&self, scrape: &Scrape) {
+        let (log, counts) = (&self.log, scrape.counts.as_ref());
+        log.store_up.set(i64::from(counts.is_some() && scrape.takes_changes));
+        log.events_ever.set(counts.map(|counts| counts.events.head.cast_signed()));
+        log.bytes.set(counts.and_then(|counts| counts.disk_bytes).map(u64::cast_signed));
         log.events.clear();
-        log.parked_scopes.set(0);
-    }
-
-    /// Notes that the store takes no changes, though it may answer.
-    pub fn store_down(&self) {
-        self.log.store_up.set(0);
-    }
-
-    /// Sets how many bytes the store has on disk; `None` if it does not tell.
-    pub fn sized(&self, bytes: Option<u64>) {
-        self.log.bytes.set(bytes.unwrap_or_default().cast_signed());
-    }
-
-    /// Sets the event counts that need a relay.
-    pub fn relayed(&self, event_counts: &EventCounts) {
+        let events = counts.filter(|_| scrape.has_relay).map(|counts| &counts.events);
+        log.parked_scopes.set(events.map(|events| events.scopes.cast_signed()));
+        let Some(events) = events else { return };
         for (state, count) in [
-            ("published", event_counts.published),
-            ("pending", event_counts.pending),
-            ("parked", event_counts.parked),
-            ("superseded", event_counts.superseded),
-            ("discarded", event_counts.discarded),
+            ("published", events.published),
+            ("pending", events.pending),
+            ("parked", events.parked),
+            ("superseded", events.superseded),
+            ("discarded", events.discarded),
         ] {
-            self.log.events.with([state.into()]).set(count.cast_signed());
+            log.events.with([state.into()]).set(count.cast_signed());
         }
-        self.log.parked_scopes.set(event_counts.scopes.cast_signed());
     }
 }

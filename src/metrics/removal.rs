@@ -1,10 +1,12 @@
 //! Metrics of removal: the events that were taken out of the logs, those that a sink keeps in them,
 //! the DELETEs of expanded DELETE_ALLs, and erasures.
 
+use std::collections::BTreeMap;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::catalogue::{Catalogue, Declared, Label, Labelled};
+use super::catalogue::{Catalogue, Declared, Known, Label, Labelled};
 use super::{FOLLOWER, Metrics};
 use crate::domain::follower::Follower;
 
@@ -43,7 +45,7 @@ const ERASURES_OPEN: Declared<0> = Declared::store(
     "erasures",
     "Erasures of all tenants that are in progress",
 )
-.note("[Erasure](erasure.md) says what one waits for");
+.note("[Erasure](erasure.md) says what one waits for. Absent while the store is away");
 
 /// The metrics of removal.
 pub(super) struct RemovalMetrics {
@@ -52,7 +54,7 @@ pub(super) struct RemovalMetrics {
     oldest_seconds: Gauge,
     expanded: Counter,
     erased: Counter,
-    erasures_open: Gauge,
+    erasures_open: Known,
 }
 
 impl RemovalMetrics {
@@ -64,7 +66,7 @@ impl RemovalMetrics {
             oldest_seconds: all.gauge(OLDEST),
             expanded: all.counter(EXPANDED),
             erased: all.counter(ERASED),
-            erasures_open: all.gauge(ERASURES_OPEN),
+            erasures_open: all.known(ERASURES_OPEN),
         }
     }
 }
@@ -85,18 +87,19 @@ impl Metrics {
         self.removal.erased.inc_by(events);
     }
 
-    /// Sets how many erasures are in progress.
-    pub fn erasures_open(&self, erasures: usize) {
-        self.removal.erasures_open.set(i64::try_from(erasures).unwrap_or(i64::MAX));
+    /// Sets how many erasures are in progress; `None` if that is unknown.
+    pub fn erasures_open(&self, erasures: Option<usize>) {
+        let erasures = erasures.map(|erasures| i64::try_from(erasures).unwrap_or(i64::MAX));
+        self.removal.erasures_open.set(erasures);
     }
 
     /// Sets how many events each sink's follower keeps from being removed; 0 for those not named.
     pub fn held_back<'f>(&self, held: impl IntoIterator<Item = (&'f Follower, u64)>) {
-        self.removal.held_back.clear();
-        for follower in &self.followers() {
-            self.removal.held_back.with([follower.into()]).set(0);
-        }
-        for (follower, events) in held {
+        let mut all: BTreeMap<_, _> =
+            self.followers().into_iter().map(|follower| (follower, 0)).collect();
+        all.extend(held.into_iter().map(|(follower, events)| (follower.clone(), events)));
+        // Each is set once, or a scrape would see the 0 of one that holds events back.
+        for (follower, events) in &all {
             self.removal.held_back.with([follower.into()]).set(events.cast_signed());
         }
     }

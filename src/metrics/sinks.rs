@@ -20,7 +20,7 @@ use crate::store::Lag;
 const LANES: Declared<0> = Declared::store(
     "event_gateway_lanes",
     "lanes",
-    "Lanes that the store has; 0 without a sink, when nobody holds them",
+    "Lanes that the store has; 0 if no sink is configured",
 )
 .alerts(&["EventGatewayLaneWithoutHolder"]);
 const HELD: Declared<0> =
@@ -153,7 +153,7 @@ impl Metrics {
     }
 
     /// Sets the lag of every follower, as the store counts it; none while the store is down.
-    pub fn lagging<'f>(&self, lags: impl IntoIterator<Item = (&'f Follower, &'f Lag)>) {
+    pub(super) fn lagging(&self, lags: &[(Follower, Lag)]) {
         let SinkMetrics { lag_events, lag_seconds, .. } = &self.sinks;
         lag_events.clear();
         lag_seconds.clear();

@@ -99,10 +99,10 @@ impl Metrics {
     }
 
     /// Sets the lag of every group, over all tenants; none while the store is down.
-    pub fn groups_lagging<'g>(&self, lags: impl IntoIterator<Item = (&'g str, Lag)>) {
+    pub(super) fn groups_lagging(&self, lags: &[(String, Lag)]) {
         let mut by_group = BTreeMap::<&str, Lag>::new();
         for (group, lag) in lags {
-            let sum = by_group.entry(group).or_default();
+            let sum = by_group.entry(group.as_str()).or_default();
             sum.events += lag.events;
             sum.oldest = sum.oldest.max(lag.oldest);
         }

@@ -1,12 +1,12 @@
 //! Metrics of background tasks: steps that failed, troubles, purges, audits, and lines of the log.
 //!
-//! `follow` and `telemetry` count here as things happen; `http` sets the troubles.
+//! `follow` and `telemetry` count here as things happen; each scrape sets the troubles.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::Metrics;
-use super::catalogue::{Catalogue, Declared, Label, Labelled};
+use super::catalogue::{Catalogue, Declared, Known, Label, Labelled};
 use crate::domain::time::Time;
 
 const KINDS: &[&str] = &[
@@ -40,7 +40,9 @@ const TROUBLES: Declared<0> = Declared::replica(
 .alerts(&["EventGatewayTrouble"]);
 const PURGES: Declared<0> =
     Declared::store("event_gateway_purges", "tenants", "Tenants that are being purged")
-        .note("One that stays waits for a sink, which its job names")
+        .note(
+            "One that stays waits for a sink, which its job names. Absent while the store is away",
+        )
         .alerts(&["EventGatewayPurgeStuck"]);
 const DEFECT_COUNTS: Declared<1> = Declared::replica(
     "event_gateway_audit_defects",
@@ -78,7 +80,7 @@ const LINES_HELD_BACK: Declared<0> = Declared::replica(
 pub(super) struct TaskMetrics {
     failures: Labelled<1, Counter>,
     troubles: Gauge,
-    purges: Gauge,
+    purges: Known,
     defects: Labelled<1, Gauge>,
     audited: Gauge,
     lines_dropped: Counter,
@@ -95,7 +97,7 @@ impl TaskMetrics {
         Self {
             failures,
             troubles: all.gauge(TROUBLES),
-            purges: all.gauge(PURGES),
+            purges: all.known(PURGES),
             defects,
             audited: all.gauge(AUDITED),
             lines_dropped: all.counter(LINES_DROPPED),
@@ -129,7 +131,7 @@ impl Metrics {
     }
 
     /// Sets the number of degraded components.
-    pub fn troubled(&self, troubles: usize) {
+    pub(super) fn troubled(&self, troubles: usize) {
         self.tasks.troubles.set(i64::try_from(troubles).unwrap_or(i64::MAX));
     }
 
