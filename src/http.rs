@@ -61,6 +61,7 @@ pub use config::{BATCH_CHANGES_MAX, Config};
 pub use gateway::HttpDeps;
 pub use operation::Access;
 pub use permission::{ACTS, ALL, ALL_OF_ALL_TENANTS, PERMISSIONS, Permission};
+pub use problem::kind::did_nothing;
 pub use routes::access;
 pub use server::{openapi, server};
 pub use tls::{Tls, TlsError};

@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::domain::tenant::TenantId;
+use crate::http;
 
 /// The longest time in which a connection must be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,17 +47,70 @@ pub struct ClientOptions {
 /// The reason why a request has failed.
 #[derive(Debug)]
 pub enum Failed {
-    /// Another attempt may succeed: the gateway is away, or has too much to do.
-    Transient(anyhow::Error),
-    /// Another attempt would fail as well.
+    /// Nothing was sent, or the answer makes no sense: another attempt would fail as well.
     Fatal(anyhow::Error),
+    /// Nothing was sent, since the gateway is away.
+    Away(anyhow::Error),
+    /// The request was sent, and had no answer: whether it was carried out is not known.
+    NoAnswer(anyhow::Error),
+    /// The answer is an error.
+    Refused(Refusal),
+}
+
+impl Failed {
+    /// Returns whether another attempt may succeed: the gateway is away, or has too much to do.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Fatal(_) => false,
+            Self::Away(_) | Self::NoAnswer(_) => true,
+            Self::Refused(Refusal { status, .. }) => {
+                let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT];
+                busy.contains(status) || status.is_server_error()
+            }
+        }
+    }
+
+    /// Returns whether it is certain that nothing was done. A server's error leaves that open,
+    /// unless it is a problem of the gateway that promises it.
+    pub fn did_nothing(&self) -> bool {
+        match self {
+            Self::Fatal(_) | Self::Away(_) => true,
+            Self::NoAnswer(_) => false,
+            Self::Refused(Refusal { status, problem, .. }) => {
+                let told = problem.as_ref().is_some_and(|it| http::did_nothing(&it.r#type));
+                !status.is_server_error() || told
+            }
+        }
+    }
 }
 
 impl From<Failed> for anyhow::Error {
     fn from(failed: Failed) -> Self {
         match failed {
-            Failed::Transient(error) | Failed::Fatal(error) => error,
+            Failed::Fatal(error) | Failed::Away(error) | Failed::NoAnswer(error) => error,
+            Failed::Refused(refusal) => {
+                let detail = refusal.problem.as_ref().map(|problem| problem.detail.clone());
+                refusal.error(detail)
+            }
         }
+    }
+}
+
+/// An answer that is an error.
+#[derive(Debug)]
+pub struct Refusal {
+    gateway: String,
+    status: StatusCode,
+    /// The problem; `None` if something else than a gateway answered.
+    pub problem: Option<Problem>,
+}
+
+impl Refusal {
+    /// Returns the error, with these words about what is wrong.
+    pub fn error(&self, detail: Option<String>) -> anyhow::Error {
+        let Self { gateway, status, .. } = self;
+        let detail = detail.map_or(String::new(), |detail| format!(": {detail}"));
+        anyhow!("the gateway at {gateway} answers {status}{detail}")
     }
 }
 
@@ -66,10 +120,36 @@ pub struct Client {
     options: ClientOptions,
 }
 
-/// The part of an error that is shown (RFC 9457).
-#[derive(Deserialize)]
-struct Problem {
+/// The part of an error that is read (RFC 9457, and FOLIO's `errors`).
+#[derive(Debug, Deserialize)]
+pub struct Problem {
+    #[serde(default)]
+    r#type: String,
     detail: String,
+    #[serde(default)]
+    pub errors: Vec<Fault>,
+}
+
+/// A fault that the gateway has found in a body.
+#[derive(Debug, Deserialize)]
+pub struct Fault {
+    pub message: String,
+    #[serde(default)]
+    parameters: Vec<Parameter>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Parameter {
+    key: String,
+    value: String,
+}
+
+impl Fault {
+    /// Returns the JSON pointer to the fault.
+    pub fn pointer(&self) -> Option<&str> {
+        let pointer = self.parameters.iter().find(|parameter| parameter.key == "pointer");
+        pointer.map(|parameter| parameter.value.as_str())
+    }
 }
 
 impl Client {
@@ -117,28 +197,22 @@ impl Client {
 
     async fn answer(&self, request: RequestBuilder) -> Result<Vec<u8>, Failed> {
         let headers = self.headers().map_err(Failed::Fatal)?;
+        let gateway = shown(&self.options.url).to_owned();
         let away = |error: reqwest::Error| {
+            let was_sent = !error.is_connect() && !error.is_builder();
             // The address stands in the context.
             let error = anyhow::Error::new(error.without_url());
-            let shown = shown(&self.options.url);
-            Failed::Transient(error.context(format!("the gateway at {shown} does not answer")))
+            let error = error.context(format!("the gateway at {gateway} does not answer"));
+            if was_sent { Failed::NoAnswer(error) } else { Failed::Away(error) }
         };
         let answer = request.headers(headers).send().await.map_err(away)?;
         let status = answer.status();
-        let body = answer.bytes().await.map_err(away)?;
+        let body = answer.bytes().await;
         if status.is_success() {
-            return Ok(body.into());
+            return Ok(body.map_err(away)?.into());
         }
-        let detail = serde_json::from_slice::<Problem>(&body).map(|problem| problem.detail);
-        let detail = detail.map_or(String::new(), |detail| format!(": {detail}"));
-        let error = anyhow!("the gateway at {} answers {status}{detail}", shown(&self.options.url));
-        match status {
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
-                Err(Failed::Transient(error))
-            }
-            _ if status.is_server_error() => Err(Failed::Transient(error)),
-            _ => Err(Failed::Fatal(error)),
-        }
+        let problem = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
+        Err(Failed::Refused(Refusal { gateway, status, problem }))
     }
 
     fn headers(&self) -> anyhow::Result<HeaderMap> {
@@ -177,11 +251,14 @@ fn shown(url: &Url) -> &str {
 }
 
 fn address(text: &str) -> Result<Url, &'static str> {
-    let must = "it must be http://HOST:PORT or https://HOST:PORT, without a user or a password";
+    let must = "it must be http://HOST:PORT or https://HOST:PORT, which a path may follow, without \
+                a user, a password, a query or a fragment";
     let url = Url::parse(text).map_err(|_| must)?;
     let is_legal = ["http", "https"].contains(&url.scheme())
         && url.username().is_empty()
-        && url.password().is_none();
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
     if is_legal { Ok(url) } else { Err(must) }
 }
 
@@ -197,7 +274,15 @@ mod tests {
                 legal.trim_end_matches('/')
             );
         }
-        for illegal in ["127.0.0.1:8081", "ftp://x", "http://u:s3cret@x", "http://u@x", ""] {
+        for illegal in [
+            "127.0.0.1:8081",
+            "ftp://x",
+            "http://u:s3cret@x",
+            "http://u@x",
+            "http://x/?x=1",
+            "http://x#f",
+            "",
+        ] {
             assert!(address(illegal).unwrap_err().starts_with("it must be http://"), "{illegal}");
         }
     }

@@ -9,12 +9,14 @@ use clap::Args;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::client::{Client, ClientOptions};
-use super::output::{Column, OutputOptions, Rows};
+use super::client::{Client, ClientOptions, Failed, Fault};
+use super::output::{Column, Output, OutputOptions, Rows};
 use crate::domain::text;
 
 /// The most changes of a request, as the gateway takes them.
 const CHANGES_MAX: usize = 1_000;
+/// The most faults that an error names.
+const FAULTS_MAX: usize = 10;
 /// The most bytes of a request of several lines.
 const BYTES_MAX: usize = 8 << 20;
 
@@ -53,7 +55,14 @@ pub struct Options {
 struct Request {
     media_type: &'static str,
     body: Vec<u8>,
-    lines: Option<(usize, usize)>,
+    lines: Option<Vec<usize>>,
+}
+
+/// The receipts, as they are printed. Whoever reads them may leave: all is posted nevertheless.
+struct Receipts {
+    form: Output,
+    rows: Option<Rows>,
+    is_read: bool,
 }
 
 /// Posts what a file has, and prints a receipt for each change.
@@ -61,23 +70,93 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let client = Client::new(&options.gateway)?;
     let text = read(&options.file)?;
     let path = ["domain-events", &options.producer, &options.entity];
-    let mut rows = Rows::begin(options.output.form, &COLUMNS)?;
+    let mut receipts = Receipts { form: options.output.form, rows: None, is_read: true };
     for Request { media_type, body, lines } in requests(text) {
-        let answered = client.post(&path, media_type, body).await.map_err(anyhow::Error::from);
-        let answer = answered.with_context(|| match lines {
-            None => "nothing was posted".to_owned(),
-            Some((from, to)) => {
-                format!("lines {from} to {to} were not posted, nor any after them")
-            }
-        })?;
+        let answered = client.post(&path, media_type, body).await;
+        let answer = answered.map_err(|failed| not_posted(failed, lines.as_deref()))?;
         match serde_json::from_slice(&answer).context("the receipts are no JSON")? {
-            Value::Array(receipts) => {
-                receipts.iter().try_for_each(|receipt| rows.row(receipt))?;
-            }
-            receipt => rows.row(&receipt)?,
+            Value::Array(all) => all.iter().try_for_each(|receipt| receipts.print(receipt))?,
+            receipt => receipts.print(&receipt)?,
         }
     }
     Ok(())
+}
+
+/// Returns the error of a request, with what is known of its lines.
+fn not_posted(failed: Failed, lines: Option<&[usize]>) -> anyhow::Error {
+    let range = lines.and_then(|lines| Some((*lines.first()?, *lines.last()?)));
+    let context = match (failed.did_nothing(), range) {
+        (true, None) => "nothing was posted".to_owned(),
+        (true, Some((from, to))) => {
+            format!("lines {from} to {to} were not posted, nor any after them")
+        }
+        (false, None) => "it is not known whether anything was posted".to_owned(),
+        (false, Some((from, to))) => format!(
+            "it is not known whether lines {from} to {to} were posted, and none after them was"
+        ),
+    };
+    let error = match (failed, lines) {
+        (Failed::Refused(refusal), Some(lines)) => {
+            let faults = refusal.problem.as_ref().and_then(|it| by_line(&it.errors, lines));
+            match faults {
+                Some(faults) => refusal.error(Some(faults)),
+                None => Failed::Refused(refusal).into(),
+            }
+        }
+        (failed, _) => failed.into(),
+    };
+    error.context(context)
+}
+
+/// Returns the faults, each with the line of the input that has it; `None` if they are not about
+/// lines.
+fn by_line(faults: &[Fault], lines: &[usize]) -> Option<String> {
+    let told = |fault: &Fault| {
+        let pointer = fault.pointer()?.strip_prefix('/')?;
+        let (index, rest) = pointer
+            .split_once('/')
+            .map_or((pointer, ""), |(index, _)| (index, &pointer[index.len()..]));
+        let number = lines.get(index.parse::<usize>().ok()?)?;
+        // A message may name the place in the request, which is not that in the input.
+        let place = index.parse::<usize>().ok()? + 1;
+        let mut message = fault.message.as_str();
+        for own in [format!("line {place} of the body: "), format!("/{pointer}: ")] {
+            message = message.strip_prefix(own.as_str()).unwrap_or(message);
+        }
+        let within = if rest.is_empty() { String::new() } else { format!("{rest}: ") };
+        Some(format!("line {number}: {within}{message}"))
+    };
+    let all: Option<Vec<_>> = faults.iter().map(told).collect();
+    let all = all.filter(|all| !all.is_empty())?;
+    let mut shown = all.iter().take(FAULTS_MAX).cloned().collect::<Vec<_>>();
+    if let Some(more) = all.len().checked_sub(FAULTS_MAX).filter(|more| *more > 0) {
+        shown.push(format!("and {more} more"));
+    }
+    Some(shown.join("; "))
+}
+
+impl Receipts {
+    /// Prints a receipt, after the heading if it is the first one.
+    fn print(&mut self, receipt: &Value) -> io::Result<()> {
+        if !self.is_read {
+            return Ok(());
+        }
+        match self.row(receipt) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.is_read = false;
+                Ok(())
+            }
+            printed => printed,
+        }
+    }
+
+    fn row(&mut self, receipt: &Value) -> io::Result<()> {
+        let rows = match &mut self.rows {
+            Some(rows) => rows,
+            none => none.insert(Rows::begin(self.form, &COLUMNS)?),
+        };
+        rows.row(receipt)
+    }
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
@@ -98,26 +177,23 @@ fn requests(text: Vec<u8>) -> Vec<Request> {
         return vec![Request { media_type: "application/json", body: text, lines: None }];
     }
     let mut requests: Vec<Request> = Vec::new();
-    let mut changes = 0;
     for (at, line) in text.split(|b| *b == b'\n').enumerate() {
         if line.trim_ascii().is_empty() {
             continue;
         }
         let number = at + 1;
         match requests.last_mut() {
-            Some(Request { body, lines: Some((_, to)), .. })
-                if changes < CHANGES_MAX && body.len() + line.len() < BYTES_MAX =>
+            Some(Request { body, lines: Some(lines), .. })
+                if lines.len() < CHANGES_MAX && body.len() + line.len() < BYTES_MAX =>
             {
                 body.extend_from_slice(line);
                 body.push(b'\n');
-                *to = number;
-                changes += 1;
+                lines.push(number);
             }
             _ => {
                 let body = [line, b"\n"].concat();
-                let lines = Some((number, number));
+                let lines = Some(vec![number]);
                 requests.push(Request { media_type: "application/x-ndjson", body, lines });
-                changes = 1;
             }
         }
     }
@@ -133,7 +209,8 @@ mod tests {
 
     fn shape(text: &str) -> Vec<Shape> {
         let requests = requests(text.as_bytes().to_vec()).into_iter();
-        requests.map(|it| (it.media_type, it.body.len(), it.lines)).collect()
+        let ends = |lines: Vec<usize>| (lines[0], lines[lines.len() - 1]);
+        requests.map(|it| (it.media_type, it.body.len(), it.lines.map(ends))).collect()
     }
 
     #[test]

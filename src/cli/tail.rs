@@ -11,6 +11,7 @@ use clap::Args;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use super::client::{Client, ClientOptions, Failed};
@@ -94,12 +95,14 @@ struct Placed {
     position: u64,
 }
 
-/// Follows the log until its head, the count, Ctrl-C, or the end of whoever reads stdout.
+/// Follows the log until its head, the count, Ctrl-C, SIGTERM, or the end of whoever reads stdout.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let client = Client::new(&options.gateway)?;
+    let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         ended = Tail { client, options, after: None, left: options.count }.follow() => ended,
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        _ = terminate.recv() => Ok(()),
         gone = reader_gone() => gone,
     }
 }
@@ -167,8 +170,9 @@ impl Tail<'_> {
                     }
                     return Ok(page);
                 }
-                Err(Failed::Transient(error)) if self.options.follow => {
+                Err(failed) if self.options.follow && failed.is_transient() => {
                     if !is_told {
+                        let error = anyhow::Error::from(failed);
                         tracing::warn!("{error:#}: tail goes on once it does");
                         is_told = true;
                     }

@@ -31,7 +31,6 @@ macro_rules! kinds {
 
         impl Kind {
             /// All kinds.
-            #[cfg(test)]
             pub(in crate::http) const ALL: &[Kind] = &[$(Kind::$kind),*];
 
             /// Returns the permanent id: the last part of the problem's type, and FOLIO's code.
@@ -123,11 +122,22 @@ kinds! {
     Internal "internal" INTERNAL "Internal error";
 }
 
+/// Returns whether a problem of this type, as answers name it, promises that nothing was done.
+pub fn did_nothing(problem_type: &str) -> bool {
+    let code = problem_type.strip_prefix("/problems/");
+    Kind::ALL.iter().any(|kind| Some(kind.code()) == code && kind.did_nothing())
+}
+
 impl Kind {
     /// Returns whether a problem of this kind names what is illegal in valid JSON. If all of that
     /// has one code, the problem has that code.
     pub(in crate::http) const fn is_illegal_json(self) -> bool {
         matches!(self, Self::IllegalChange | Self::IllegalRequest)
+    }
+
+    /// Returns whether a problem of this kind promises that nothing was done.
+    const fn did_nothing(self) -> bool {
+        !matches!(self, Self::Stopping | Self::OutcomeUnknown | Self::Internal)
     }
 }
 

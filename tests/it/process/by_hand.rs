@@ -106,9 +106,13 @@ fn a_tail_prints_each_event_once_although_the_gateway_is_killed_and_ends_at_ctrl
     let serve = setup.serve();
     assert_eq!(post(&setup, &[], &changes(&["a", "d"])).0, Some(0));
     assert_eq!(tail.positions(2), [4, 5], "what it has printed is not printed again");
-    let pid = tail.child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &pid]).status().unwrap().success());
-    assert_eq!(tail.ended().code(), Some(0));
+    let mut other = Tail::follow(&setup, &[]);
+    assert_eq!(other.positions(1), [1]);
+    for (tail, signal) in [(&mut tail, "INT"), (&mut other, "TERM")] {
+        let pid = tail.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        assert_eq!(tail.ended().code(), Some(0), "{signal}");
+    }
     let mut rest = String::new();
     tail.lines.as_mut().unwrap().read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "");
@@ -186,6 +190,81 @@ fn a_post_prints_a_receipt_for_each_change_and_tells_what_was_not_posted() {
     let (status, said, log) = post(&setup, &["-o", "json"], &changes(&["z"]));
     assert_eq!((status, said.as_str()), (Some(1), ""));
     assert!(log.contains(&format!("the gateway at {} does not answer", setup.url())), "{log}");
+}
+
+/// Answers one request with this text, or with nothing at all; returns the address.
+fn answering(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut request, mut part) = (Vec::new(), vec![0; 4_096]);
+        while !request.ends_with(b"}\n") {
+            let read = stream.read(&mut part).unwrap();
+            request.extend_from_slice(&part[..read]);
+        }
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    url
+}
+
+fn problem(status: &str, code: &str) -> &'static str {
+    let body = json!({ "type": format!("/problems/{code}"), "detail": "told" }).to_string();
+    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}", body.len());
+    format!("{head}\r\nConnection: close\r\n\r\n{body}").leak()
+}
+
+#[test]
+fn a_post_says_that_nothing_was_posted_only_where_that_is_certain() {
+    let setup = without_broker();
+    let open = "it is not known whether lines 2 to 3 were posted";
+    let nothing = "lines 2 to 3 were not posted";
+    for (answer, told) in [
+        ("", open),
+        (problem("503 Service Unavailable", "outcome-unknown"), open),
+        (problem("503 Service Unavailable", "stopping"), open),
+        (problem("500 Internal Server Error", "internal"), open),
+        ("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", open),
+        (problem("503 Service Unavailable", "queue-full"), nothing),
+        (problem("503 Service Unavailable", "bodies-full"), nothing),
+        (problem("503 Service Unavailable", "store-unavailable"), nothing),
+        (problem("429 Too Many Requests", "quota-exceeded"), nothing),
+        (problem("422 Unprocessable Content", "illegal-change"), nothing),
+    ] {
+        let url = answering(answer);
+        let call = ["post", "inventory", "item", "--tenant", "diku", "--url", &url];
+        let input = format!("\n{}", changes(&["a", "b"]));
+        let (status, said, log) = run(setup.command(&call), &input);
+        assert_eq!((status, said.as_str()), (Some(1), ""), "{answer}: {log}");
+        assert!(log.contains(told), "{answer}: {log}");
+    }
+}
+
+#[test]
+fn a_post_goes_on_without_a_reader_and_names_the_lines_that_are_refused() {
+    let setup = without_broker();
+    let serve = setup.serve();
+    let url = setup.url();
+    let call = ["post", "inventory", "item", "--tenant", "diku", "--url", &url, "-o", "json"];
+    let mut command = setup.command(&call);
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    child.stdin.take().unwrap().write_all(changes(&["a"; 2_500]).as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    let (_, said, log) = post(&setup, &["-o", "json"], &changes(&["last"]));
+    assert_eq!(positions(&said), [2_501], "all that came before was posted: {log}");
+    for (line, fault) in [("{\"new\":7}", "/new: "), ("{\"new\":{", "")] {
+        let mut lines = changes(&["b"; 1_299]);
+        lines.push('\n');
+        lines.push_str(&format!("{line}\n{}", changes(&["c"; 50])));
+        let (status, said, log) = post(&setup, &["-o", "json"], &lines);
+        assert_eq!((status, said.lines().count()), (Some(1), 1_000), "{log}");
+        assert!(log.contains("lines 1001 to 1351 were not posted"), "{log}");
+        assert!(log.contains(&format!(": line 1301: {fault}")), "{log}");
+        assert!(!log.contains("/299") && !log.contains("of the body"), "{log}");
+    }
+    serve.terminate();
 }
 
 #[test]
