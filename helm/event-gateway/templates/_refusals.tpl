@@ -95,7 +95,7 @@
 {{- end -}}
 
 {{- /* Secrets are named, never written down: a release keeps its values in the cluster, and git has the file. */ -}}
-{{- $secret := "^(STORE_URL|KAFKA_SASL_USERNAME|AUTH_OKAPI_KEY|HEXKIT_MONGODB_URL|OTEL_EXPORTER_OTLP_(TRACES_)?HEADERS)$|_(PASSWORD|SECRET)$" -}}
+{{- $secret := "^(STORE_URL|KAFKA_(CONFIG_)?SASL_USERNAME|KAFKA_CONFIG_SASL_OAUTHBEARER_CONFIG|AUTH_OKAPI_KEY|HEXKIT_MONGODB_URL|OTEL_EXPORTER_OTLP_(TRACES_)?HEADERS)$|_(PASSWORD|PASSPHRASE|SECRET|KEY_PEM)$" -}}
 {{- range $name, $value := .Values.settings -}}
 {{- if regexMatch $secret $name -}}
 {{- fail (printf "settings.%s is a secret: name the Secret that has it, by the value of its own or in extraEnv" $name) -}}

@@ -1,7 +1,8 @@
 //! Secrets are given by variables or files alone: other users of the host see the flags of a
 //! process.
 //!
-//! The flag of a secret is refused, and so is a URL with a password on the command line.
+//! The flag of a secret is refused, and so are a URL with a password and a secret setting of
+//! librdkafka on the command line.
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -19,6 +20,11 @@ const SECRETS: [&str; 7] = [
 ];
 /// The options whose values may have a password in them.
 const URLS: [&str; 2] = ["store_url", "hexkit_mongodb_url"];
+/// The option whose values are settings of librdkafka.
+const SETTING: &str = "kafka_config";
+/// The settings of librdkafka that are secrets, by the ends of their names.
+const SECRET_SETTINGS: [&str; 5] =
+    [".password", ".passphrase", ".secret", ".key.pem", ".oauthbearer.config"];
 
 /// Refuses a secret that was given by a flag.
 pub(super) fn refuse_flags(matches: &ArgMatches, mut command: Command) -> Result<(), clap::Error> {
@@ -34,16 +40,35 @@ pub(super) fn refuse_flags(matches: &ArgMatches, mut command: Command) -> Result
         let mut values = below.get_raw(id).into_iter().flatten();
         values.any(|value| has_password(&value.to_string_lossy()))
     };
+    let setting = by_flag(SETTING).then(|| below.get_raw(SETTING)).flatten().into_iter().flatten();
+    let mut names = setting.filter_map(|setting| secret_setting(&setting.to_string_lossy()));
+    if let Some(name) = names.next() {
+        let variable = name.to_uppercase().replace('.', "_");
+        let told = refusal(&format!("kafka-config {name}"), &format!("KAFKA_CONFIG_{variable}"));
+        return Err(command.error(ErrorKind::ArgumentConflict, told));
+    }
     let secret = SECRETS.iter().find(|id| by_flag(id));
     let Some(id) = secret.or_else(|| URLS.iter().find(|id| by_flag(id) && is_shown(id))) else {
         return Ok(());
     };
     let (flag, variable) = (id.replace('_', "-"), id.to_uppercase());
     let variable = if *id == "token" { "EVENT_GATEWAY_TOKEN".to_owned() } else { variable };
-    let told = format!(
+    Err(command.error(ErrorKind::ArgumentConflict, refusal(&flag, &variable)))
+}
+
+fn refusal(flag: &str, variable: &str) -> String {
+    format!(
         "--{flag} has a secret, and other users of this host see flags: set the variable {variable}"
-    );
-    Err(command.error(ErrorKind::ArgumentConflict, told))
+    )
+}
+
+/// Returns the name of a setting of librdkafka whose value is a secret, or has a password.
+fn secret_setting(setting: &str) -> Option<String> {
+    let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
+    let name = name.trim().to_ascii_lowercase();
+    let is_secret = SECRET_SETTINGS.iter().any(|end| name.ends_with(end));
+    let is_url = value.contains("://") && has_password(value);
+    (is_secret || is_url).then_some(name)
 }
 
 fn has_password(url: &str) -> bool {
@@ -53,7 +78,30 @@ fn has_password(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::has_password;
+    use super::{has_password, secret_setting};
+
+    #[test]
+    fn a_setting_of_librdkafka_is_a_secret_by_its_name_or_by_a_password_in_a_url() {
+        for name in [
+            "sasl.password",
+            "ssl.key.password",
+            "ssl.keystore.password",
+            "ssl.key.pem",
+            "SSL.key.pem",
+            "sasl.oauthbearer.config",
+            "sasl.oauthbearer.client.secret",
+            "sasl.oauthbearer.assertion.private.key.pem",
+            "sasl.oauthbearer.assertion.private.key.passphrase",
+        ] {
+            let found = secret_setting(&format!("{name}=x=y"));
+            assert_eq!(found, Some(name.to_ascii_lowercase()));
+        }
+        let url = "sasl.oauthbearer.token.endpoint.url=https://kc/token";
+        for setting in ["linger.ms=5", "ssl.ca.pem=x", "ssl.key.location=/k", "x", url] {
+            assert_eq!(secret_setting(setting), None);
+        }
+        assert!(secret_setting(&url.replace("kc", "u:p@kc")).is_some());
+    }
 
     #[test]
     fn a_url_has_a_password_if_a_colon_stands_before_its_host() {
