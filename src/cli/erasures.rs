@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::PartsOptions;
 use crate::domain::erasure::{self, Erasure, ErasureId, ErasureRequest};
 use crate::domain::key::Key;
+use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::text;
 use crate::domain::trail::Act;
@@ -25,13 +26,15 @@ use crate::store::{Access, Store};
 /// The interval at which the progress is read.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 8] = [
     ("TENANT", "tenant", -31, "-"),
     ("ERASURE", "id", -36, "-"),
     ("STATUS", "status", -11, "-"),
-    ("EVENTS", "eventsErased", 8, "-"),
+    ("EVENTS", "events", 8, "-"),
     ("SUBMITTED", "submittedDate", -24, "-"),
-    ("RECORD", "record", -1, "-"),
+    ("PRODUCER", "producer", -15, "-"),
+    ("NAME", "name", -15, "-"),
+    ("KEY", "key", -1, "-"),
 ];
 
 /// The subcommands of `erasures`.
@@ -218,22 +221,26 @@ fn end(outlook: &Outlook, form: Output) -> anyhow::Result<()> {
         let until = until.map(|until| until.to_string());
         json!({ "topic": topic.as_str(), "until": until, "compacted": compacted })
     });
-    object["heldBy"] = held.collect();
+    object["topics"] = held.collect();
     object["warning"] = json!(outlook.warning());
     Ok(say(form, lines.join("\n"), &object)?)
 }
 
 /// Returns an erasure with the names that the HTTP API has for its members.
 fn as_json(erasure: &Erasure) -> Value {
-    let Erasure { id, tenant, subject, key, submitted, progress, .. } = erasure;
+    let Erasure { id, tenant, subject, key, reason, submitted, progress, .. } = erasure;
+    let (producer, name) = subject.parts();
     json!({
         "tenant": tenant.as_str(),
         "id": id.to_string(),
         "status": erasure.status(),
-        "eventsErased": progress.events,
-        "submittedDate": submitted.to_string(),
-        "subject": subject.as_str(),
+        "producer": producer,
+        "name": name,
         "key": key.as_str(),
-        "record": format!("{}/{key}", subject.as_str()),
+        "reason": reason,
+        "submittedDate": submitted.to_string(),
+        "completedDate": progress.completed.map(|time| time.to_string()),
+        "events": progress.events,
+        "position": progress.last.map(Position::number),
     })
 }

@@ -5,13 +5,14 @@
 /// Each subcommand: an example or two, and the members of its JSON.
 type Example = (&'static str, [&'static str; 2], &'static str);
 
-const REPLAY: &str = "`tenant`, `id`, `status`, `messagesPublished`, `messagesSkipped`, `total` (null \
+const REPLAY: &str = "`tenant`, `id`, `status`, `messagesPublished`, `skipped`, `total` (null \
                       until it is counted), `submittedDate`, `target` (null for the events' own \
                       topics), `cause` (of a failure)";
-const ERASURE: &str = "`tenant`, `id`, `status`, `eventsErased`, `submittedDate`, `subject`, `key`, \
-                       `record`";
+const ERASURE: &str = "`tenant`, `id`, `status`, `producer`, `name` (of the entity, or of the \
+                       process event), `key`, `reason`, `submittedDate`, `completedDate`, \
+                       `events`, `position`";
 const GROUP: &str = "the subscription, as the HTTP API shows it, with `tenant`, `group`, `position`, \
-                     `gapsTo`, `generation`, `reader`, `wentBackFrom`";
+                     `gapsTo`, `generation`, `reader`, `readerUntil`, `wentBackFrom`";
 
 const EXAMPLES: [Example; 43] = [
     ("serve", ["event-gateway serve", "event-gateway serve --http-port 0 --broker none"], ""),
@@ -89,7 +90,7 @@ const EXAMPLES: [Example; 43] = [
     (
         "subscriptions list",
         ["event-gateway subscriptions list --tenant diku", ""],
-        "`tenant`, `group`, `position`, `lag`, `lagSeconds`, `reader`",
+        "`tenant`, `group`, `position`, `lag` (of events and seconds), `reader`",
     ),
     ("subscriptions show", ["event-gateway subscriptions show cg.search --tenant diku", ""], GROUP),
     (
@@ -105,7 +106,7 @@ const EXAMPLES: [Example; 43] = [
     (
         "subscriptions delete",
         ["event-gateway subscriptions delete cg.search --tenant diku", ""],
-        "",
+        "`tenant`, `group`",
     ),
     (
         "lanes list",
@@ -150,13 +151,13 @@ const EXAMPLES: [Example; 43] = [
              --reason asked",
             "",
         ],
-        "the erasure as `erasures list` shows it; once it is complete, with `heldBy` and `warning`",
+        "the erasure as `erasures list` shows it; once it is complete, with `topics` and `warning`",
     ),
     ("erasures list", ["event-gateway erasures list --tenant diku", ""], ERASURE),
     (
         "erasures watch",
         ["event-gateway erasures watch --tenant diku 5bf370e0-8cca-4d9c-82e4-5170ab2a0a39", ""],
-        "the erasure as `erasures list` shows it, with `heldBy` and `warning`",
+        "the erasure as `erasures list` shows it, with `topics` and `warning`",
     ),
     (
         "republish",

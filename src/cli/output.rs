@@ -28,7 +28,8 @@ pub struct OutputOptions {
 }
 
 /// A column of a table: its heading, the name of its member in JSON, its width, and the text where
-/// the member is null. A negative width is that of a text, which begins at the left.
+/// the member is null. A slash leads into an object: `lag/events`. A negative width is that of a
+/// text, which begins at the left.
 pub type Column = (&'static str, &'static str, i8, &'static str);
 
 /// A list: a line for each row.
@@ -51,7 +52,9 @@ impl Rows {
     /// Prints a row, which is an object that has a member for each column.
     pub fn row(&mut self, row: &Value) -> io::Result<()> {
         match self.output {
-            Output::Table => self.line(|(_, member, _, none)| cell(&row[*member], none)),
+            Output::Table => self.line(|(_, member, _, none)| {
+                cell(row.pointer(&format!("/{member}")).unwrap_or(&Value::Null), none)
+            }),
             Output::Json => writeln!(self.out, "{row}"),
         }
     }

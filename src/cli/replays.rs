@@ -137,7 +137,7 @@ fn as_json(replay: &Replay) -> Value {
         "id": id.to_string(),
         "status": replay.status(),
         "messagesPublished": progress.sent.events,
-        "messagesSkipped": progress.sent.skipped,
+        "skipped": progress.sent.skipped,
         "total": total,
         "submittedDate": submitted.to_string(),
         "target": plan.target.as_ref().map(|target| target.topic.as_str()),

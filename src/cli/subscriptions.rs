@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::list::StoreListOptions;
-use super::output::{Column, Output, OutputOptions, Rows, stdout};
+use super::output::{Column, Output, OutputOptions, Rows, say, stdout};
 use super::{deps, foreign_settings};
 use crate::clock::Clock;
 use crate::config::{self, StoreOptions, TenantsOptions, whole};
@@ -28,8 +28,8 @@ const COLUMNS: [Column; 6] = [
     ("TENANT", "tenant", -23, "-"),
     ("GROUP", "group", -31, "-"),
     ("POSITION", "position", 11, "-"),
-    ("LAG", "lag", 9, "-"),
-    ("SECONDS", "lagSeconds", 9, "-"),
+    ("LAG", "lag/events", 9, "-"),
+    ("SECONDS", "lag/seconds", 9, "-"),
     ("READER", "reader", -1, "-"),
 ];
 
@@ -201,8 +201,7 @@ async fn list(options: &ListOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()
             "tenant": found.tenant.as_str(),
             "group": found.group.as_str(),
             "position": found.subscription.position.number(),
-            "lag": lag.events,
-            "lagSeconds": lag.oldest.as_secs(),
+            "lag": { "events": lag.events, "seconds": lag.oldest.as_secs_f64() },
             "reader": reader,
         }))?;
     }
@@ -252,15 +251,19 @@ async fn seek(options: &SeekOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()
 async fn delete(options: &GroupOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let store = open(options, clock).await?;
     let groups = Groups { store: &*store, settings: &Settings::default() };
-    let GroupOptions { tenant, group, .. } = options;
+    let GroupOptions { tenant, group, output, .. } = options;
     let by = super::act(Act::DeleteSubscription, tenant).on(group);
-    Ok(groups.remove(tenant, group, &by).await?)
+    groups.remove(tenant, group, &by).await?;
+    let object = json!({ "tenant": tenant.as_str(), "group": group.as_str() });
+    Ok(say(output.form, format_args!("{tenant}: {group} is deleted"), &object)?)
 }
 
 fn print(found: &FoundSubscription, form: Output) -> anyhow::Result<()> {
     let FoundSubscription { tenant, group, subscription, now, .. } = found;
     let mut shown = subscription.form.to_json();
-    let reader = subscription.holder(*now).map(|lease| lease.reader.as_str());
+    let lease = subscription.holder(*now);
+    let reader = lease.map(|lease| lease.reader.as_str());
+    let reader_until = lease.map(|lease| lease.expires.to_string());
     let went_back_from = subscription.went_back_from.map(|position| position.number());
     for (name, value) in [
         ("tenant", tenant.as_str().into()),
@@ -269,6 +272,7 @@ fn print(found: &FoundSubscription, form: Output) -> anyhow::Result<()> {
         ("gapsTo", subscription.gaps_to.to_json()),
         ("generation", subscription.generation.into()),
         ("reader", reader.into()),
+        ("readerUntil", reader_until.into()),
         ("wentBackFrom", went_back_from.into()),
     ] {
         shown[name] = value;
