@@ -3,7 +3,8 @@
 //! Actix makes it before the handler runs, and so before the body is read. `routes` takes no
 //! handler without it, and learns the permission and the handler's description from the type; that
 //! of a route that is open names no permission. The type of a route that is an act names the act,
-//! too, so that the handler has the entry for the trail.
+//! too, so that the handler has the entry for the trail. A query has only parameters that the
+//! description names.
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
@@ -19,6 +20,7 @@ use super::operation::{Described, Operation};
 use super::permission::{Acts, Named, Permission};
 use super::problem::Problem;
 use super::problem::kind::Kind;
+use super::query::Query;
 use super::token::Caller;
 use crate::domain::trail::TrailEntry;
 
@@ -76,7 +78,7 @@ impl<P: Named + Described, A> Guarded for (AllowedForAll<P>, A) {
     const PERMISSION: Permission = P::PERMISSION;
 
     fn describe() -> Operation {
-        P::describe().problems(&CALLER)
+        P::with_query().problems(&CALLER)
     }
 }
 
@@ -84,12 +86,12 @@ impl<P: Named + Described, A> Guarded for (AllowedForAny<P>, A) {
     const PERMISSION: Permission = P::PERMISSION;
 
     fn describe() -> Operation {
-        P::describe().problems(&CALLER)
+        P::with_query().problems(&CALLER)
     }
 }
 
 fn for_tenant<P: Described>() -> Operation {
-    context::describe(P::describe()).problems(&CALLER)
+    context::describe(P::with_query()).problems(&CALLER)
 }
 
 /// The arguments of a handler that anyone may call.
@@ -100,22 +102,22 @@ pub(super) trait Open {
 
 impl<D: Described> Open for (Anyone<D>,) {
     fn describe() -> Operation {
-        D::describe()
+        D::with_query()
     }
 }
 
 impl<D: Described, A> Open for (Anyone<D>, A) {
     fn describe() -> Operation {
-        D::describe()
+        D::with_query()
     }
 }
 
-impl<D: 'static> FromRequest for Anyone<D> {
+impl<D: Described> FromRequest for Anyone<D> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
-    fn from_request(_: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(PhantomData)))
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(query_of::<D>(request).map(|()| Self(PhantomData)))
     }
 }
 
@@ -134,39 +136,45 @@ impl<P> Deref for Allowed<P> {
     }
 }
 
-impl<P: Named> FromRequest for Allowed<P> {
+impl<P: Named + Described> FromRequest for Allowed<P> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let gateway = request.app_data::<Shared>().expect("the app is built with it");
         let context = context(request, gateway.deps.clock.as_ref(), &P::PERMISSION);
-        ready(context.map(|context| Self { context, permission: PhantomData }))
+        let checked = context.and_then(|context| query_of::<P>(request).map(|()| context));
+        ready(checked.map(|context| Self { context, permission: PhantomData }))
     }
 }
 
-impl<P: Named> FromRequest for AllowedForAll<P> {
+impl<P: Named + Described> FromRequest for AllowedForAll<P> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let gateway = request.app_data::<Shared>().expect("the app is built with it");
-        if gateway.is_open(request.path()) {
-            return ready(Ok(Self(PhantomData)));
-        }
-        let checked = checked(request, |caller| caller.check_for_all(&P::PERMISSION));
-        ready(checked.map(|()| Self(PhantomData)))
+        let checked = match gateway.is_open(request.path()) {
+            true => Ok(()),
+            false => checked(request, |caller| caller.check_for_all(&P::PERMISSION)),
+        };
+        ready(checked.and_then(|()| query_of::<P>(request)).map(|()| Self(PhantomData)))
     }
 }
 
-impl<P: Named> FromRequest for AllowedForAny<P> {
+impl<P: Named + Described> FromRequest for AllowedForAny<P> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let checked = checked(request, |caller| caller.check_for_any(&P::PERMISSION));
-        ready(checked.map(|()| Self(PhantomData)))
+        ready(checked.and_then(|()| query_of::<P>(request)).map(|()| Self(PhantomData)))
     }
+}
+
+/// Refuses parameters that the route does not know, and malformed ones.
+fn query_of<P: Described>(request: &HttpRequest) -> Result<(), Problem> {
+    Query::parse(request.query_string(), P::QUERY).map(drop)
 }
 
 fn checked(

@@ -16,7 +16,15 @@ use super::schema::Schema;
 
 /// Whatever names an operation, as a permission does: it describes its handler.
 pub(super) trait Described: 'static {
+    /// The parameters that the query may have; any other is refused.
+    const QUERY: &'static [Parameter] = &[];
+
     fn describe() -> Operation;
+
+    /// Describes the handler, with its query.
+    fn with_query() -> Operation {
+        Self::describe().query(Self::QUERY).problems(&[Kind::BadQuery])
+    }
 }
 
 /// The permission that a method of a route needs.
@@ -69,8 +77,8 @@ impl Operation {
             .problems(&[Kind::NotFound])
     }
 
-    /// Adds the parameters of the query: those that the handler parses.
-    pub(super) fn query(self, known: &[Parameter]) -> Self {
+    /// Adds the parameters of the query.
+    fn query(self, known: &[Parameter]) -> Self {
         known.iter().fold(self, |operation, Parameter { name, about, schema, needed }| {
             operation.parameter(json!({
                 "name": name,

@@ -75,6 +75,8 @@ impl Described for ListParked {
 }
 
 impl Described for ReleaseParked {
+    const QUERY: &'static [Parameter] = &SINK;
+
     fn describe() -> Operation {
         let about = "What is parked is published, from its first event on.";
         request(Operation::new(about), &schema::object(&REASON_MEMBERS, &[], |_| schema::reason()))
@@ -82,6 +84,8 @@ impl Described for ReleaseParked {
 }
 
 impl Described for DiscardParked {
+    const QUERY: &'static [Parameter] = &SINK;
+
     fn describe() -> Operation {
         let about = "What is parked is given up, up to now; later events are published again.";
         let body = schema::object(&REASON_MEMBERS, &REASON_MEMBERS, |_| schema::reason());
@@ -91,11 +95,10 @@ impl Described for DiscardParked {
 
 /// Describes a request about a parked scope.
 fn request(operation: Operation, body: &Schema) -> Operation {
-    object::describe(operation.path("id", schema::event_id()).query(&SINK), body)
+    object::describe(operation.path("id", schema::event_id()), body)
         .answer::<Parked>(202, "The request is noted; the lane begins with it within a second.")
         .problems(&[
             Kind::BadPath,
-            Kind::BadQuery,
             Kind::TenantNotEnabled,
             Kind::UnknownParked,
             Kind::NotParked,

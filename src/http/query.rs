@@ -55,8 +55,7 @@ impl Query {
                 _ => return Err(bad(name, "must be percent-encoded UTF-8")),
             };
             let Some(Parameter { name, .. }) = known.iter().find(|k| k.name == name) else {
-                let known = known.iter().map(|parameter| parameter.name).collect::<Vec<_>>();
-                return Err(bad(&name, format!("is not known; known are {}", known.join(", "))));
+                return Err(bad(&name, unknown(known)));
             };
             if query.value(name).is_some() {
                 return Err(bad(name, "is given twice"));
@@ -94,6 +93,16 @@ pub(super) fn number(text: &str) -> Result<u64, &'static str> {
 pub(super) fn limit(text: &str) -> Result<usize, &'static str> {
     let number = number(text).ok().and_then(|number| usize::try_from(number).ok());
     number.filter(|n| (1..=LIMIT_MAX).contains(n)).ok_or("must be a whole number from 1 to 1000")
+}
+
+fn unknown(known: &[Parameter]) -> String {
+    match known {
+        [] => "is not known: this route has no parameters".to_owned(),
+        known => {
+            let known: Vec<_> = known.iter().map(|parameter| parameter.name).collect();
+            format!("is not known; known are {}", known.join(", "))
+        }
+    }
 }
 
 fn decode(text: &str) -> Option<String> {

@@ -94,10 +94,11 @@ fn attributes() -> Schema {
 }
 
 impl Described for GetTenantJob {
+    const QUERY: &'static [Parameter] = &WAIT;
+
     fn describe() -> Operation {
-        one(Operation::new("A job of the tenant interface.").query(&WAIT))
+        one(Operation::new("A job of the tenant interface."))
             .answer::<Job>(200, "The job, ended or not.")
-            .problems(&[Kind::BadQuery])
     }
 }
 

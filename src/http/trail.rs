@@ -36,12 +36,13 @@ const PARAMETERS: [Parameter; 5] = [
 ];
 
 impl Described for ListTrail {
+    const QUERY: &'static [Parameter] = &PARAMETERS;
+
     fn describe() -> Operation {
         Operation::new("Who did what to what in the tenant, oldest first.")
-            .query(&PARAMETERS)
             .answer::<Page>(200, "A page.")
             .problems(&turn::PROBLEMS)
-            .problems(&[Kind::BadQuery, Kind::TenantNotEnabled])
+            .problems(&[Kind::TenantNotEnabled])
     }
 }
 

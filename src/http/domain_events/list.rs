@@ -43,16 +43,16 @@ const PARAMETERS: [Parameter; 9] = [
 ];
 
 impl Described for ListEvents {
+    const QUERY: &'static [Parameter] = &PARAMETERS;
+
     fn describe() -> Operation {
         Operation::new(
             "The tenant's log, page by page, in the order of the events. A page is bounded in bytes \
              and in events that are looked at, too: an empty one may have a `next`.",
         )
-        .query(&PARAMETERS)
         .answer::<Page>(200, "A page.")
         .problems(&turn::PROBLEMS)
         .problems(&[
-            Kind::BadQuery,
             Kind::UnknownEntity,
             Kind::TenantNotEnabled,
             Kind::EventsRemoved,

@@ -127,11 +127,12 @@ impl Described for SeekSubscription {
 }
 
 impl Described for LeaveSubscription {
+    const QUERY: &'static [Parameter] = &LEAVE;
+
     fn describe() -> Operation {
         of_group(Operation::new("A reading ends, so that the next reader may begin at once."))
-            .query(&LEAVE)
             .empty_answer(204, "It has ended.")
-            .problems(&[Kind::BadQuery, Kind::UnknownSubscription, Kind::GenerationEnded])
+            .problems(&[Kind::UnknownSubscription, Kind::GenerationEnded])
     }
 }
 

@@ -69,6 +69,8 @@ struct Polled<'a> {
 }
 
 impl Described for ReadSubscription {
+    const QUERY: &'static [Parameter] = &PARAMETERS;
+
     fn describe() -> Operation {
         let operation = Operation::new(
             "The group's next events, as the answer of a long poll, or as a stream if the request \
@@ -76,7 +78,6 @@ impl Described for ReadSubscription {
         );
         let (polled, text) = (reference(&Polled::name()), json!({ "type": "string" }));
         of_group(operation)
-            .query(&PARAMETERS)
             .header(
                 LAST_EVENT_ID,
                 "The position that the reader of a stream has received. Polls don't read it.",
@@ -89,7 +90,6 @@ impl Described for ReadSubscription {
                 &[("application/json", polled), ("text/event-stream", text)],
             )
             .problems(&[
-                Kind::BadQuery,
                 Kind::MethodNotAllowed,
                 Kind::UnknownSubscription,
                 Kind::EventsRemoved,

@@ -52,6 +52,34 @@ async fn every_route_is_in_the_document_with_its_permission_and_nothing_else_is(
     assert_eq!(operations(&document), served);
 }
 
+/// The document names the parameters of each query, and every route refuses all others.
+#[tokio::test]
+async fn every_route_refuses_a_parameter_that_the_document_does_not_name() {
+    let document = read("/openapi.json").await.json();
+    let gateway: Gateway = Setup::new().start().await;
+    for it in access() {
+        let parameters = document["paths"][it.path][it.method.to_ascii_lowercase()]["parameters"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let named = |parameter: &&Value| parameter["in"] == "query" && parameter["name"] == "sink";
+        let target = it.path.replace("{id}", "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39");
+        let target = target.replace(['{', '}'], "");
+        let (method, name) = match parameters.iter().any(|it| named(&it)) {
+            true => (it.method, "snik"),
+            false => (it.method, "sink"),
+        };
+        let head = format!("{method} {target}?{name}=kafka HTTP/1.1\r\nHost: x\r\n");
+        let more = "X-Okapi-Tenant: diku\r\nContent-Type: application/json\r\n";
+        let request = format!("{head}{more}Content-Length: 2\r\n\r\n{{}}");
+        let answer = gateway.exchange(request.as_bytes()).await;
+        assert_eq!(answer.status, 400, "{method} {target}");
+        let problem = answer.json();
+        assert_eq!(problem["type"], "/problems/bad-query", "{method} {target}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(name), "{problem}");
+    }
+}
+
 #[tokio::test]
 async fn every_name_of_an_operation_is_its_own() {
     let document = read("/openapi.json").await.json();
