@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         }
     };
     let (logs, understood) = telemetry::start(&cli.logs.log_level, &metrics);
-    let ended = understood.and_then(|()| cli.run(metrics));
+    let ended = cli.with_log_level(understood).and_then(|cli| cli.run(metrics));
     let code = match &ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if exit::is_silent(error) => exit::code(error),

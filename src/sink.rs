@@ -289,6 +289,15 @@ impl Sinks {
     }
 }
 
+/// Checks the settings of a sink without it: nothing is connected to or started.
+pub fn check_settings(config: &Config) -> Result<(), Error> {
+    match config {
+        Config::Embedded => Ok(()),
+        Config::Hexkit(hexkit) => hexkit::Hexkit::new(hexkit.clone()).map(drop),
+        Config::Kafka(kafka) => kafka::check_settings(kafka),
+    }
+}
+
 /// Opens everything that the settings ask for. A sink that is away is no error; settings that a
 /// sink's client refuses are.
 pub fn open(configs: &[Config]) -> Result<Sinks, Error> {

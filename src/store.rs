@@ -178,6 +178,16 @@ pub enum Access {
     Alone,
 }
 
+/// Checks what can be checked of a store's settings without it: nothing is connected to, made or
+/// written.
+pub async fn check_settings(config: &Config) -> Result<(), Error> {
+    match config {
+        Config::Sqlite { path } => sqlite::check_settings(path),
+        Config::Postgres(config) => postgres::check_settings(config),
+        Config::Mongodb(config) => mongodb::check_settings(config).await,
+    }
+}
+
 /// Opens the store, with its tables as this version needs them.
 pub async fn open(
     config: &Config,

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use anyhow::ensure;
 use clap::Args;
 use serde_json::json;
 
@@ -11,6 +12,7 @@ use super::output::{Column, Output, OutputOptions, Rows, say};
 use crate::clock::Clock;
 use crate::config::{self, Given, ServeOptions, Wrong};
 use crate::sink::Sink;
+use crate::store::Error;
 
 const COLUMNS: [Column; 2] = [("SOURCE", "source", -24, "-"), ("ERROR", "error", -1, "-")];
 
@@ -46,9 +48,15 @@ pub async fn run(
         .into_iter()
         .map(|error| Wrong { source: "environment".to_owned(), error })
         .collect();
-    wrong.extend(config::check(&options.serve, given));
+    let of_settings = config::check(&options.serve, given).await;
     if options.connect {
-        wrong.extend(connect(options, clock).await);
+        let (store, sinks) = (is_legal(&of_settings, "Store"), is_legal(&of_settings, "Sinks"));
+        let of_store = if store { connect_store(options, clock).await } else { None };
+        wrong.extend(of_settings);
+        wrong.extend(of_store);
+        wrong.extend(if sinks { connect_sinks(options).await } else { Vec::new() });
+    } else {
+        wrong.extend(of_settings);
     }
     if wrong.is_empty() {
         if options.output.form == Output::Table {
@@ -63,29 +71,47 @@ pub async fn run(
     Err(SettingsWrong(wrong.len()).into())
 }
 
-/// Asks the store and the sinks. What can't be opened since its settings are wrong is reported
-/// already.
-async fn connect(options: &Options, clock: Arc<dyn Clock>) -> Vec<Wrong> {
-    let parts = &options.serve.parts;
-    let topics = &parts.topics;
-    let mut wrong = Vec::new();
-    if config::store_config(&topics.store).is_ok()
-        && let Err(error) = deps::attached(&topics.store, clock).await
-    {
-        wrong.push(Wrong::new("Store", &error));
-    }
-    let Ok(settings) = config::settings(&topics.tenants, &topics.store) else { return wrong };
+/// Returns whether nothing of this source is wrong: what is can't be opened.
+fn is_legal(wrong: &[Wrong], source: &str) -> bool {
+    wrong.iter().all(|wrong| wrong.source != source)
+}
+
+/// Asks the store whether it was made, and for as many lanes.
+async fn connect_store(options: &Options, clock: Arc<dyn Clock>) -> Option<Wrong> {
     let lanes = options.serve.replica.lanes;
-    let Ok(sinks) = config::all_sinks(parts, &Arc::new(settings), lanes) else { return wrong };
-    match deps::open_outside(sinks) {
-        Err(error) => wrong.push(Wrong::new("Sinks", &error)),
-        Ok(sinks) => {
-            for sink in &sinks.sinks {
-                let sink: &dyn Sink = &**sink;
-                if let Err(error) = sink.check().await {
-                    wrong.push(Wrong::new(&sink.place(), &error.into()));
-                }
-            }
+    let asked = async {
+        let store = deps::attached(&options.serve.parts.topics.store, clock).await?;
+        let found = store.members().await?.lanes.len();
+        ensure!(
+            found == 0 || found == usize::from(lanes),
+            "LANES is {lanes}, but the store has {found} lanes: set LANES={found}, or stop every \
+             replica and run `event-gateway lanes resize {lanes}`"
+        );
+        Ok(())
+    };
+    let error: anyhow::Error = asked.await.err()?;
+    // A store that `serve` has not made yet is not refused for what it is.
+    let unmade = match error.downcast_ref::<Error>() {
+        Some(Error::Refused(why)) => Some(why.clone()),
+        _ => None,
+    };
+    Some(Wrong::new("Store", &unmade.map_or(error, anyhow::Error::msg)))
+}
+
+/// Asks the sinks.
+async fn connect_sinks(options: &Options) -> Vec<Wrong> {
+    let parts = &options.serve.parts;
+    let Ok(settings) = config::settings(&parts.topics.tenants, &parts.topics.store) else {
+        return Vec::new();
+    };
+    let lanes = options.serve.replica.lanes;
+    let sinks = config::all_sinks(parts, &Arc::new(settings), lanes);
+    let Ok(sinks) = sinks.and_then(deps::open_outside) else { return Vec::new() };
+    let mut wrong = Vec::new();
+    for sink in &sinks.sinks {
+        let sink: &dyn Sink = &**sink;
+        if let Err(error) = sink.check().await {
+            wrong.push(Wrong::new(&sink.place(), &error.into()));
         }
     }
     wrong

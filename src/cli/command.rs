@@ -148,6 +148,18 @@ pub(super) fn command_line() -> clap::Command {
 }
 
 impl Cli {
+    /// Takes note of whether the log's level was understood; `check` alone goes on if it was not,
+    /// and prints that, too.
+    pub fn with_log_level(mut self, understood: anyhow::Result<()>) -> anyhow::Result<Self> {
+        match understood {
+            Err(error) if matches!(self.command, Command::Check(_)) => {
+                self.illegal.push(format!("{error:#}"));
+                Ok(self)
+            }
+            understood => understood.map(|()| self),
+        }
+    }
+
     /// Runs the subcommand to its end, on a runtime of its own.
     pub fn run(self, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Runtime::new()?;

@@ -101,8 +101,37 @@ fn settings(
     options: &KafkaOptions,
     environment: &[(String, String)],
 ) -> anyhow::Result<Vec<(String, String)>> {
-    let of_options = security::settings(options)?;
-    let mut all = of_options.clone();
+    let mut all = security::settings(options)?;
+    all.extend(given(options, environment, &all).into_iter().collect::<Result<Vec<_>, _>>()?);
+    Ok(all)
+}
+
+/// Returns everything that is wrong in the options and the environment, whether or not the broker
+/// can be told from them.
+pub(super) fn check(
+    options: &KafkaOptions,
+    environment: &[(String, String)],
+) -> Vec<anyhow::Error> {
+    if choice(options) != BrokerChoice::Kafka {
+        return Vec::new();
+    }
+    let of_options = security::settings(options);
+    let known = of_options.as_deref().unwrap_or_default();
+    let given = given(options, environment, known).into_iter().filter_map(Result::err).collect();
+    [bootstrap(options).err().into_iter().collect(), given, of_options.err().into_iter().collect()]
+        .into_iter()
+        .flat_map(|errors: Vec<_>| errors)
+        .collect()
+}
+
+/// Returns librdkafka's own settings, from the environment and the options, each with what is wrong
+/// about it.
+fn given(
+    options: &KafkaOptions,
+    environment: &[(String, String)],
+    of_options: &[(String, String)],
+) -> Vec<anyhow::Result<(String, String)>> {
+    let mut all = Vec::new();
     for (variable, value) in environment {
         if let Some(name) = variable.strip_prefix("KAFKA_CONFIG_") {
             if is_service_link(name) {
@@ -112,16 +141,17 @@ fn settings(
                 continue;
             }
             let name = name.to_ascii_lowercase().replace('_', ".");
-            refuse_twice(&name, &of_options, variable)?;
-            all.push((allowed(name, variable)?, value.clone()));
+            let checked = refuse_twice(&name, of_options, variable);
+            let allowed = checked.and_then(|()| allowed(name, variable));
+            all.push(allowed.map(|name| (name, value.clone())));
         }
     }
-    for setting in &options.kafka_config {
+    all.extend(options.kafka_config.iter().map(|setting| {
         let (name, value) = setting.split_once('=').context("--kafka-config must be name=value")?;
-        refuse_twice(name, &of_options, "--kafka-config")?;
-        all.push((allowed(name.to_owned(), "--kafka-config")?, value.to_owned()));
-    }
-    Ok(all)
+        refuse_twice(name, of_options, "--kafka-config")?;
+        Ok((allowed(name.to_owned(), "--kafka-config")?, value.to_owned()))
+    }));
+    all
 }
 
 /// Refuses a setting that has two values, since it is unclear which counts.

@@ -158,24 +158,32 @@ pub(super) fn read(
     })
 }
 
-/// Returns the files that are illegal by themselves, each by its path, with the error.
+/// Returns the variables and the files that are illegal by themselves, each with the error.
 pub(super) fn check(
     folder: &Path,
     environment: &[(String, String)],
 ) -> Vec<(String, anyhow::Error)> {
-    let Ok(partitions) = Partitions::of(environment) else { return Vec::new() };
-    let Ok(texts) = folder::texts(folder) else { return Vec::new() };
-    let wrong = texts.into_iter().filter_map(|(name, text)| {
-        let read = || -> anyhow::Result<()> {
+    let (mut wrong, mut legal) = (Vec::new(), Vec::new());
+    for variable in environment {
+        match Partitions::of(std::slice::from_ref(variable)) {
+            Ok(_) => legal.push(variable.clone()),
+            Err(error) => wrong.push(("Tenants".to_owned(), error)),
+        }
+    }
+    let (Ok(partitions), Ok(files)) = (Partitions::of(&legal), folder::each(folder)) else {
+        return wrong;
+    };
+    wrong.extend(files.into_iter().filter_map(|(path, read)| {
+        let check = |name: &str, text: &str| {
             if name != DEFAULT {
-                TenantId::parse(&name)?;
+                TenantId::parse(name)?;
             }
-            settings(toml::from_str(&text)?, &partitions).map(drop)
+            settings(toml::from_str(text)?, &partitions).map(drop)
         };
-        let file = folder.join(format!("{name}.toml")).display().to_string();
-        Some((file, read().err()?))
-    });
-    wrong.collect()
+        let checked = read.and_then(|file| file.map_or(Ok(()), |(name, text)| check(&name, &text)));
+        Some((path.display().to_string(), checked.err()?))
+    }));
+    wrong
 }
 
 fn read_files(folder: &Path, naming: Naming, partitions: &Partitions) -> anyhow::Result<Settings> {

@@ -44,12 +44,12 @@ struct Pair {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file can't be read.
-    #[error("failed to read `{}`: {source}", file.display().to_string().escape_debug())]
+    #[error("failed to read `{}`: {why}", file.display().to_string().escape_debug())]
     Unreadable {
         /// The file.
         file: PathBuf,
         /// The cause.
-        source: io::Error,
+        why: io::Error,
     },
     /// A file is no PEM file of its kind, or the key is not the certificate's.
     #[error(
@@ -135,7 +135,7 @@ impl fmt::Debug for Tls {
 impl Files {
     fn read(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let read = |file: &Path| {
-            let unreadable = |source| TlsError::Unreadable { file: file.to_owned(), source };
+            let unreadable = |why| TlsError::Unreadable { file: file.to_owned(), why };
             fs::read(file).map_err(unreadable)
         };
         Ok(Self { certificate: read(certificate)?, key: read(key)? })

@@ -109,6 +109,11 @@ pub(crate) async fn connect(address: Address<'_>) -> Result<Database, ConnectErr
     Ok(client.database(&name))
 }
 
+/// Checks the URL, without connecting.
+pub(crate) async fn check(address: Address<'_>) -> Result<(), ConnectError> {
+    options(address).await.map(drop)
+}
+
 async fn options(address: Address<'_>) -> Result<ClientOptions, ConnectError> {
     let parsed = ClientOptions::parse(address.url.expose_secret()).await;
     let mut options = parsed.map_err(|e| address.illegal(&e.to_string()))?;

@@ -72,6 +72,22 @@ pub struct Config {
     pub topics_idle_after: Duration,
 }
 
+impl Config {
+    /// Returns a configuration for each setting that is librdkafka's alone, with no other such
+    /// setting, since librdkafka names only the first one that it refuses.
+    pub fn each_setting(&self) -> Vec<Self> {
+        let is_security =
+            |name: &str| ["security.", "ssl.", "sasl."].iter().any(|of| name.starts_with(of));
+        let (own, others): (Vec<_>, Vec<_>) =
+            self.settings.iter().cloned().partition(|(name, _)| is_security(name));
+        let with = |other: (String, String)| Self {
+            settings: own.iter().cloned().chain([other]).collect(),
+            ..self.clone()
+        };
+        others.into_iter().map(with).collect()
+    }
+}
+
 /// The cluster, which may be away.
 pub(super) struct Kafka {
     follower: Follower,
@@ -85,6 +101,11 @@ struct Inner {
     topics: Arc<Topics>,
     cursors: Arc<CursorsTopic>,
     transactional_ids: TransactionalIds,
+}
+
+/// Checks, without a cluster, that librdkafka takes the settings.
+pub(super) fn check_settings(config: &Config) -> Result<(), Error> {
+    settings::verify(config)
 }
 
 impl Kafka {

@@ -77,6 +77,12 @@ fn told(address: Address<'_>, error: Error) -> Error {
     error.told(|why| format!("STORE_URL: {described}: {}", why.trim_start_matches("STORE_URL: ")))
 }
 
+/// Checks the URL, without connecting.
+pub(super) async fn check_settings(config: &Config) -> Result<(), Error> {
+    let address = config.address();
+    connect::check(address).await.map_err(|error| told(address, error.into()))
+}
+
 /// An open store.
 pub(super) struct Mongodb {
     client: Client,

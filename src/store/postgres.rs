@@ -83,6 +83,11 @@ pub enum Server {
     },
 }
 
+/// Checks the address, the parameters of its URL and DB_SERVER_PEM, without connecting.
+pub(super) fn check_settings(config: &Config) -> Result<(), Error> {
+    options::of(config).map(drop)
+}
+
 /// An open store.
 pub(super) struct Postgres {
     sessions: Sessions,

@@ -49,6 +49,11 @@ pub use backup::{backup, restore_backup};
 /// The longest time that a statement waits for another process, and a read for a free reader.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// Refuses a path at which something else than a database is.
+pub(super) fn check_settings(path: &Path) -> Result<(), Error> {
+    files::refuse_other(path)
+}
+
 /// An open store.
 pub(super) struct Sqlite {
     writer: Writer,

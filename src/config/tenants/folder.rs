@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, bail, ensure};
@@ -17,19 +17,27 @@ const BYTES_MAX: u64 = 1 << 20;
 
 /// Returns the texts of all tenants' files, by the part of the name before `.toml`.
 pub(super) fn texts(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
-    let mut texts = BTreeMap::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
+    let read = each(folder)?.into_iter().filter_map(|(path, read)| {
         // The name is escaped: it may hold characters that would break a log line.
         let shown =
             path.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string();
-        let Some(id) = id(&path).with_context(|| format!("failed to read `{shown}`"))? else {
-            continue;
-        };
-        let text = text(&path).with_context(|| format!("failed to read `{shown}`"))?;
-        texts.insert(id, text);
+        read.with_context(|| format!("failed to read `{shown}`")).transpose()
+    });
+    read.collect()
+}
+
+/// Returns each path of the folder: the part of its name before `.toml` with the text, nothing if
+/// it is no tenant's file, or what is wrong with it.
+pub(super) fn each(
+    folder: &Path,
+) -> anyhow::Result<BTreeMap<PathBuf, anyhow::Result<Option<(String, String)>>>> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let read = id(&path).and_then(|id| id.map(|id| Ok((id, text(&path)?))).transpose());
+        all.insert(path, read);
     }
-    Ok(texts)
+    Ok(all)
 }
 
 /// Returns the parts of the names before `.toml` of what is there now, each with the time of its

@@ -63,6 +63,12 @@ async fn post(setup: &Setup, key: &str) {
     assert_eq!(posted.status(), 201);
 }
 
+/// Returns what the HTTP API answers about the tenant.
+async fn of_api(setup: &Setup, path: &str) -> Value {
+    let request = reqwest::Client::new().get(format!("{}/{path}", setup.url()));
+    request.header("X-Okapi-Tenant", "diku").send().await.unwrap().json().await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn json_is_one_object_a_line_with_the_members_that_the_docs_name() {
     let setup = without_broker();
@@ -89,6 +95,17 @@ async fn json_is_one_object_a_line_with_the_members_that_the_docs_name() {
             assert_eq!(members(&object), known, "{path}");
         }
     }
+    let listed = &objects(&setup, "subscriptions list")[0];
+    let lag = &of_api(&setup, "subscriptions").await["subscriptions"][0]["lag"];
+    assert!(lag["events"].is_u64() && listed["lag"]["events"] == lag["events"], "{listed}");
+    assert!(lag["seconds"].is_number() && listed["lag"]["seconds"].is_number(), "{listed}");
+    let erasure = &objects(&setup, "erasures list")[0];
+    let of_api = of_api(&setup, "erasures").await;
+    for (member, value) in of_api["erasures"][0].as_object().unwrap() {
+        assert_eq!(erasure[member], *value, "{member}");
+    }
+    let deleted = objects(&setup, "subscriptions delete cg.x --tenant diku");
+    assert_eq!(deleted, [json!({ "tenant": "diku", "group": "cg.x" })]);
     let lanes = objects(&setup, "lanes list");
     let (last, rows) = lanes.split_last().unwrap();
     assert!(rows.len() == 8 && last["replicas"].is_array(), "{last}");
@@ -129,6 +146,9 @@ fn each_exit_status_is_the_one_that_the_docs_name() {
         ("tenants list --store-url postgres://u:s3cret@127.0.0.1:1/db", 2),
         ("audit --kafka-sasl-password s3cret", 2),
         ("serve --auth-okapi-key s3cret", 2),
+        ("serve --kafka-config ssl.key.pem=s3cret", 2),
+        ("audit --kafka-config linger.ms=5 --kafka-config sasl.password=s3cret", 2),
+        ("tenants purge x --kafka-config=ssl.key.password=s3cret", 2),
         ("topics diff", 2),
     ] {
         let arguments: Vec<_> = words(line).into_iter().filter(|word| !word.is_empty()).collect();
@@ -244,6 +264,87 @@ fn a_check_names_everything_that_is_wrong_with_its_source_and_leaves_nothing_beh
         right.with("HEXKIT_MONGODB_URL", "mongodb://127.0.0.1:1/db?serverSelectionTimeoutMS=100");
     let (status, said, _) = run(&away, "check --connect --output json");
     assert_eq!((status, said.lines().count()), (Some(1), 1), "{said}");
+}
+
+/// Runs `check`, and returns what is wrong, as `source: error`.
+fn wrong(setup: &Setup, line: &str) -> Vec<String> {
+    let (status, said, log) = run(setup, &format!("{line} --output json"));
+    assert!(said.is_empty() == (status == Some(0)), "{said}{log}");
+    let one = |line: &str| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        format!("{}: {}", row["source"].as_str().unwrap(), row["error"].as_str().unwrap())
+    };
+    said.lines().map(one).collect()
+}
+
+#[test]
+fn a_check_refuses_what_the_store_or_a_client_would_refuse_at_the_start() {
+    let postgres = ("STORE_URL", "postgres://folio@127.0.0.1:1/folio");
+    let tls = "postgres://folio@127.0.0.1:1/folio?sslmode=nope";
+    let kafka = ("KAFKA_HOST", "127.0.0.1:1");
+    for (set, all) in [
+        (&[postgres, ("DB_SERVER_PEM", "/nope")][..], &["Store: DB_SERVER_PEM"][..]),
+        (&[("STORE_URL", tls)], &["Store: "]),
+        (&[("STORE_URL", "sqlite:///tmp")], &["Store: "]),
+        (&[("STORE_URL", "mongodb://h/?w=x&readConcernLevel=7&nope=1&tls=maybe")], &["Store: "]),
+        (
+            &[kafka, ("KAFKA_CONFIG_NOPE", "1"), ("KAFKA_CONFIG_LINGER_MS", "x")],
+            &["Sinks: KAFKA_CONFIG_LINGER_MS", "Sinks: KAFKA_CONFIG_NOPE"],
+        ),
+        (
+            &[kafka, ("KAFKA_CONFIG_ACKS", "1"), ("KAFKA_CONFIG_GROUP_ID", "x")],
+            &["Sinks: KAFKA_CONFIG_ACKS", "Sinks: KAFKA_CONFIG_GROUP_ID"],
+        ),
+        (&[("ENV", "a b")], &["Store: ENV"]),
+        (
+            &[("LOG_LEVEL", "foo"), ("AUTH_OKAPI_KEY", "short")],
+            &["environment: LOG_LEVEL is `foo`", "Access: AUTH_OKAPI_KEY"],
+        ),
+        (&[("HTTP_TLS_CERT", "/nope"), ("HTTP_TLS_KEY", "/nope")], &["Listener: HTTP_TLS_CERT"]),
+    ] {
+        let mut setup = serve::setup(&["diku"]);
+        for (name, value) in set {
+            setup = setup.with(name, value);
+        }
+        let found = wrong(&setup, "check");
+        assert_eq!(found.len(), all.len(), "{found:?}");
+        for (found, expected) in found.iter().zip(all) {
+            let named = expected.split_once(": ").unwrap();
+            assert!(found.starts_with(named.0) && found.contains(named.1), "{expected}: {found}");
+            assert!(found.matches("(os error 2)").count() < 2, "{found}");
+        }
+    }
+}
+
+#[test]
+fn a_check_names_each_tenants_file_that_cannot_be_read() {
+    let setup = without_broker();
+    let folder = setup.path().join("tenants");
+    std::os::unix::fs::symlink("/nowhere/at/all", folder.join("dangling.toml")).unwrap();
+    std::fs::create_dir(folder.join("dir.toml")).unwrap();
+    std::fs::write(folder.join("latin.toml"), b"# \xe9\n").unwrap();
+    std::fs::write(folder.join("large.toml"), vec![b'#'; 1_100_000]).unwrap();
+    std::fs::write(folder.join("broken.toml"), "[entities\n").unwrap();
+    let found = wrong(&setup, "check");
+    let names = ["broken", "dangling", "dir", "large", "latin"];
+    assert_eq!(found.len(), names.len(), "{found:?}");
+    for (found, name) in found.iter().zip(names) {
+        assert!(found.contains(&format!("{name}.toml: ")), "{name}: {found}");
+        assert!(!found.contains('\n'), "{found}");
+    }
+    assert!(found[0].contains("line 1"), "{}", found[0]);
+}
+
+#[test]
+fn a_check_compares_the_lanes_and_says_of_a_store_that_it_was_not_made() {
+    let setup = without_broker();
+    let unmade = wrong(&setup, "check --connect");
+    assert!(unmade.len() == 1 && unmade[0].starts_with("Store: there is no"), "{unmade:?}");
+    setup.serve().terminate();
+    assert!(wrong(&setup, "check --connect").is_empty());
+    let other = wrong(&setup, "check --connect --lanes 5");
+    assert!(other.len() == 1, "{other:?}");
+    assert!(other[0].starts_with("Store: LANES is 5, but the store has 8 lanes"), "{other:?}");
 }
 
 #[test]
