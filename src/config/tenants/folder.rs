@@ -26,11 +26,12 @@ pub(super) fn texts(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     read.collect()
 }
 
+/// What a path of the folder is.
+type Found = anyhow::Result<Option<(String, String)>>;
+
 /// Returns each path of the folder: the part of its name before `.toml` with the text, nothing if
 /// it is no tenant's file, or what is wrong with it.
-pub(super) fn each(
-    folder: &Path,
-) -> anyhow::Result<BTreeMap<PathBuf, anyhow::Result<Option<(String, String)>>>> {
+pub(super) fn each(folder: &Path) -> anyhow::Result<BTreeMap<PathBuf, Found>> {
     let mut all = BTreeMap::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

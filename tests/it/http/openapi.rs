@@ -54,10 +54,10 @@ async fn every_route_is_in_the_document_with_its_permission_and_nothing_else_is(
 
 /// The document names the parameters of each query, and every route refuses all others.
 #[tokio::test]
-async fn every_route_refuses_a_parameter_that_the_document_does_not_name() {
+async fn every_route_with_a_permission_refuses_a_parameter_that_the_document_does_not_name() {
     let document = read("/openapi.json").await.json();
     let gateway: Gateway = Setup::new().start().await;
-    for it in access() {
+    for it in access().into_iter().filter(|it| it.permission.is_some()) {
         let parameters = document["paths"][it.path][it.method.to_ascii_lowercase()]["parameters"]
             .as_array()
             .cloned()
