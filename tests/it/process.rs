@@ -13,6 +13,7 @@ mod collisions;
 mod dashboards;
 #[cfg(feature = "services")]
 mod descriptor;
+mod documentation;
 mod erasure;
 #[cfg(feature = "services")]
 mod exactly_once;

@@ -4,6 +4,7 @@
 pub mod cluster;
 pub mod collector;
 pub mod commits;
+pub mod documentation;
 pub mod drafts;
 pub mod dropped;
 pub mod erasures;

@@ -1,4 +1,4 @@
-//! The consumer that README describes: it reads several partitions, in any order between them, and
+//! The consumer that docs/consumers.md describes: it reads several partitions, in any order between them, and
 //! drops what an epoch has made void.
 
 use std::collections::BTreeMap;
