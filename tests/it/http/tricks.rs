@@ -28,7 +28,7 @@ fn paths() -> Vec<Trick> {
     vec![
         ("the plain path", path(INSTANCE), "201"),
         ("escaped letters mean themselves", entity("%69nstance"), "201"),
-        ("a query is no part of the path", entity("instance?x=/../y"), "201"),
+        ("a query is no part of the path", entity("instance?x=/../y"), "400 bad-query"),
         ("a zero byte", entity("instance%00"), "404 unknown-entity"),
         ("a zero byte and an ending", entity("instance%00.json"), "404 unknown-entity"),
         ("a line break", entity("instance%0d%0aX-Okapi-Tenant:%20college"), "404 unknown-entity"),
