@@ -61,6 +61,7 @@ impl Site {
             ("kafka-ca", "ca.password", secret),
             ("kafka-client", "secret", secret),
             ("kafka", "linger", b"5"),
+            ("traces", "headers", b"authorization=Bearer%20x"),
             ("hexkit", "url", b"mongodb://127.0.0.1:1/hexkit?replicaSet=rs0"),
             ("mod-authtoken", "jwt.signing.key", secret),
             ("event-gateway-tls", "tls.crt", &certificate),

@@ -87,7 +87,7 @@ fn a_release_has_the_same_bytes_each_time_and_its_sums_are_right() {
         ("CHANGELOG.md", "-rw-r--r--"),
         ("docs/stores.md", "-rw-r--r--"),
         ("tenants/_default.toml", "-rw-r--r--"),
-        ("systemd/event-gateway.service", "-rw-r--r--"),
+        ("packaging/event-gateway.service", "-rw-r--r--"),
         ("ARCHITECTURE.md", "-rw-r--r--"),
     ] {
         assert!(files.contains(&(file.to_owned(), mode.to_owned())), "{file}: {files:?}");
