@@ -26,7 +26,7 @@ pub(super) fn texts(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     read.collect()
 }
 
-/// What a path of the folder is.
+/// A tenant's file, as it was read; `None` if the path is none.
 type Found = anyhow::Result<Option<(String, String)>>;
 
 /// Returns each path of the folder: the part of its name before `.toml` with the text, nothing if
