@@ -215,6 +215,7 @@ impl<'a> Reading<'a> {
                 }
             }
             _ if self.subscribed.topics.iter().any(former) || self.is_lost_erasure(event) => {}
+            _ if self.is_erased_delete(event) => {}
             _ => self.find(Kind::Phantom, format!("no event of its filter: {event:?}")),
         }
     }
@@ -225,6 +226,17 @@ impl<'a> Reading<'a> {
         let is_known = self.index.by_id.contains_key(event.event_id.as_str());
         let is_erased = event.payload.starts_with(r#"{"type":"ERASED""#);
         is_erased && !is_known && !self.index.former.is_empty()
+    }
+
+    /// Returns whether it is the DELETE of an expanded DELETE_ALL that was erased before it was sent:
+    /// once it has left the log, neither that nor the topic has it.
+    fn is_erased_delete(&self, event: &Delivered) -> bool {
+        let Delivered { position, event_id, key, payload } = event;
+        let (deletes, erasures) = (&self.index.deletes, &self.index.erasures);
+        let is_its = |topic: &String| {
+            deletes.is_delete(topic, key, event_id) && erasures.is_erased(topic, key, *position)
+        };
+        payload == "null" && self.subscribed.topics.iter().any(is_its)
     }
 
     /// Returns whether an event may have been delivered with a payload: it may have been erased since.

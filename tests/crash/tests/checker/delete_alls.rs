@@ -11,7 +11,7 @@ use super::stories::{
     set_header, story, story_with_replay,
 };
 
-const REQUEST: &str = "0b96a642-5e7f-452d-9cae-9cee66c9a892";
+pub const REQUEST: &str = "0b96a642-5e7f-452d-9cae-9cee66c9a892";
 
 /// A DELETE_ALL of diku's items at position 7.
 fn delete_all(story: &mut Story, event_type: &str) -> Logged {
@@ -77,7 +77,7 @@ fn delete(key: &str, old: &str, position: u64) -> Logged {
 }
 
 /// A request at position 7, the DELETEs of both keys, and a change after them.
-fn story_with_expansion() -> Story {
+pub fn story_with_expansion() -> Story {
     let rules = Rules { expanded: Some("item"), ..Rules::default() };
     let mut story = Story { rules, ..story() };
     let request = delete_all(&mut story, "DELETE_ALL_EXPANDED");

@@ -68,7 +68,7 @@ fn erasure(id: &str, position: u64) -> Erasure {
     }
 }
 
-fn asked(id: &str, completed: Option<Completed>) -> AskedErasure {
+pub fn asked(id: &str, completed: Option<Completed>) -> AskedErasure {
     AskedErasure {
         tenant: "diku".to_owned(),
         entity: "item".to_owned(),

@@ -4,7 +4,11 @@ use crash::checker::{Kind, check};
 use crash::evidence::{Act, Answer, Delivered, Logged, Subscribed};
 use crash::story::Story;
 
-use super::stories::{Corruption, assert_named, diku, story};
+use event_gateway::domain::event::EventId;
+
+use super::delete_alls::{REQUEST, story_with_expansion};
+use super::erasures::{ERASURE, TOPIC, erased};
+use super::stories::{Corruption, append, assert_named, diku, story};
 
 fn delivered(event: &Logged) -> Delivered {
     Delivered {
@@ -104,4 +108,37 @@ fn a_commit_without_an_answer_may_be_done_or_not() {
     let third = events(&mut story, 2)[0].clone();
     events(&mut story, 4).insert(0, third);
     assert_eq!(check(&story), []);
+}
+
+/// A group that got the emptied DELETE of key `b`, which the log and the topic no longer have.
+fn story_with_emptied_delete() -> Story {
+    let mut story = story_with_expansion();
+    let event_id = EventId::parse(REQUEST).unwrap().derived("b").to_string();
+    diku(&mut story).retain(|event| event.event_id != event_id);
+    for records in [&mut story.committed, &mut story.uncommitted] {
+        records.retain(|record| record.header("event_id") != Some(&event_id));
+    }
+    let (key, payload) = ("b".to_owned(), "null".to_owned());
+    let events = vec![Delivered { position: 9, event_id, key, payload }];
+    let polled = Act::Polled { generation: 1, after: None, events, position: 9, completions: 0 };
+    story.observed.subscribed.push(Subscribed {
+        tenant: "diku".to_owned(),
+        group: "cg.search".to_owned(),
+        topics: vec![TOPIC.to_owned()],
+        acts: vec![polled],
+    });
+    story
+}
+
+#[test]
+fn a_delete_that_was_erased_and_has_left_the_log_may_have_been_delivered() {
+    let is_phantom = |story: &Story| {
+        let mut findings = check(story).into_iter();
+        findings.any(|it| it.kind == Kind::Phantom && it.what.contains("no event of its filter"))
+    };
+    let mut story = story_with_emptied_delete();
+    assert!(is_phantom(&story), "nothing was erased");
+    append(&mut story, erased(ERASURE, 11));
+    story.observed.asked_erasures.push(super::erasures::asked(ERASURE, None));
+    assert!(!is_phantom(&story));
 }
