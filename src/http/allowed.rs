@@ -27,6 +27,8 @@ use crate::domain::trail::TrailEntry;
 /// The context of a caller that has the permission `P` for the tenant.
 pub(super) struct Allowed<P> {
     context: TenantContext,
+    /// The parameters of the query, which are among those that the description names.
+    pub(super) query: Query,
     permission: PhantomData<P>,
 }
 
@@ -143,8 +145,8 @@ impl<P: Named + Described> FromRequest for Allowed<P> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let gateway = request.app_data::<Shared>().expect("the app is built with it");
         let context = context(request, gateway.deps.clock.as_ref(), &P::PERMISSION);
-        let checked = context.and_then(|context| query_of::<P>(request).map(|()| context));
-        ready(checked.map(|context| Self { context, permission: PhantomData }))
+        let checked = context.and_then(|context| Ok((context, query_of::<P>(request)?)));
+        ready(checked.map(|(context, query)| Self { context, query, permission: PhantomData }))
     }
 }
 
@@ -158,7 +160,7 @@ impl<P: Named + Described> FromRequest for AllowedForAll<P> {
             true => Ok(()),
             false => checked(request, |caller| caller.check_for_all(&P::PERMISSION)),
         };
-        ready(checked.and_then(|()| query_of::<P>(request)).map(|()| Self(PhantomData)))
+        ready(checked.and_then(|()| query_of::<P>(request)).map(|_| Self(PhantomData)))
     }
 }
 
@@ -168,13 +170,13 @@ impl<P: Named + Described> FromRequest for AllowedForAny<P> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let checked = checked(request, |caller| caller.check_for_any(&P::PERMISSION));
-        ready(checked.and_then(|()| query_of::<P>(request)).map(|()| Self(PhantomData)))
+        ready(checked.and_then(|()| query_of::<P>(request)).map(|_| Self(PhantomData)))
     }
 }
 
-/// Refuses parameters that the route does not know, and malformed ones.
-fn query_of<P: Described>(request: &HttpRequest) -> Result<(), Problem> {
-    Query::parse(request.query_string(), P::QUERY).map(drop)
+/// Reads the query. Refuses parameters that the route does not know, and malformed ones.
+fn query_of<P: Described>(request: &HttpRequest) -> Result<Query, Problem> {
+    Query::parse(request.query_string(), P::QUERY)
 }
 
 fn checked(

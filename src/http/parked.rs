@@ -8,10 +8,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::allowed::Allowed;
-use super::context::TenantContext;
 use super::gateway::Shared;
 use super::operation::{Described, Operation};
-use super::permission::{DiscardParked, ListParked, ReleaseParked};
+use super::permission::{Acts, DiscardParked, ListParked, ReleaseParked};
 use super::problem::Problem;
 use super::problem::kind::Kind;
 use super::query::{Parameter, Query};
@@ -22,7 +21,6 @@ use crate::domain::follower::Follower;
 use crate::domain::json::Raw;
 use crate::domain::parked::{self, REASON_MEMBERS, Request};
 use crate::domain::position::Position;
-use crate::domain::trail::TrailEntry;
 use crate::follow::parking::requests::{self, NotTaken};
 
 /// All scopes of a tenant that were ever parked for any sink, in order of position.
@@ -149,8 +147,7 @@ fn sinks(gateway: &Shared) -> Vec<Follower> {
 }
 
 /// Returns the sink that a request is about: the broker, if it names none.
-fn sink(request: &HttpRequest, gateway: &Shared) -> Result<Follower, Problem> {
-    let query = Query::parse(request.query_string(), &SINK)?;
+fn sink(query: &Query, gateway: &Shared) -> Result<Follower, Problem> {
     let all = sinks(gateway);
     let named = query.parsed("sink", |text| {
         all.iter().find(|sink| sink.as_str() == text).cloned().ok_or_else(|| {
@@ -166,7 +163,7 @@ pub(super) async fn release(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    ask(&context, (Request::Release, &context.act()), &request, &gateway).await
+    ask(&context, Request::Release, &request, &gateway).await
 }
 
 pub(super) async fn discard(
@@ -174,12 +171,12 @@ pub(super) async fn discard(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    ask(&context, (Request::Discard, &context.act()), &request, &gateway).await
+    ask(&context, Request::Discard, &request, &gateway).await
 }
 
-async fn ask(
-    context: &TenantContext,
-    (requested, by): (Request, &TrailEntry),
+async fn ask<P: Acts>(
+    context: &Allowed<P>,
+    requested: Request,
     request: &HttpRequest,
     gateway: &Shared,
 ) -> Result<HttpResponse, Problem> {
@@ -187,7 +184,7 @@ async fn ask(
     let id = EventId::parse(&segment).map_err(|_| {
         Problem::bad_path(&segment, "must be the id of a parked scope: a hyphenated UUID")
     })?;
-    let sink = sink(request, gateway)?;
+    let (sink, by) = (sink(&context.query, gateway)?, context.act());
     let reason = |raw: &Raw| parked::reason(raw, requested);
     let (deps, tenant) = (&gateway.deps, context.enabled(gateway).await?);
     let reason = object::read(request, gateway, tenant, reason).await?;
@@ -195,7 +192,7 @@ async fn ask(
     if let Some(why) = requests::stopped(&deps.health, &sink, tenant) {
         return Err(Problem::RelayStopped { why });
     }
-    let taken = requests::request(&*deps.store, of, requested, reason.as_deref(), by).await;
+    let taken = requests::request(&*deps.store, of, requested, reason.as_deref(), &by).await;
     let now = taken.map_err(|refused| match refused {
         NotTaken::Store(error) => error.into(),
         NotTaken::Unknown => Problem::UnknownParked(id),

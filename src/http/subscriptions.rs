@@ -20,7 +20,7 @@ use super::permission::{
     PutSubscription, SeekSubscription,
 };
 use super::problem::Problem;
-use super::query::{self, Query};
+use super::query;
 use super::{object, path};
 use crate::domain::subscription::{Form, Group, Start, parse_commit};
 use crate::subscribe::Put;
@@ -149,8 +149,7 @@ pub(super) async fn leave(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
-    let query = Query::parse(request.query_string(), &describe::LEAVE)?;
-    let generation = query.parsed("generation", query::number)?;
+    let generation = context.query.parsed("generation", query::number)?;
     let generation = generation.ok_or_else(|| Problem::BadQuery {
         parameter: "generation".to_owned(),
         why: "is needed: the number that the reader was given".to_owned(),

@@ -18,7 +18,7 @@ use super::operation::{Described, Operation};
 use super::permission::{DeleteTenantJob, GetTenantJob, PostTenant};
 use super::problem::Problem;
 use super::problem::kind::Kind;
-use super::query::{Parameter, Query, number};
+use super::query::{Parameter, number};
 use super::schema::{self, Schema};
 use super::{object, path};
 use crate::domain::tenant::TenantId;
@@ -162,8 +162,7 @@ pub(super) async fn get(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = (context.tenant(), id(&request)?);
-    let query = Query::parse(request.query_string(), &WAIT)?;
-    let wait = query.parsed("wait", number)?.map(Duration::from_millis).unwrap_or_default();
+    let wait = context.query.parsed("wait", number)?.map(Duration::from_millis).unwrap_or_default();
     // A request that finds no room to wait is answered at once.
     let waits = gateway.waiters.take(tenant, usize::from(!wait.is_zero()));
     let wait = if waits.is_ok() { wait.min(WAIT_MAX) } else { Duration::ZERO };

@@ -3,7 +3,7 @@
 //! It reads the store's rows, oldest first. They outlive the tenant: without a log, only a caller
 //! who may read the trail of all tenants gets them.
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -14,7 +14,7 @@ use super::operation::{Described, Operation};
 use super::permission::ListTrail;
 use super::problem::Problem;
 use super::problem::kind::Kind;
-use super::query::{self, Parameter, Query};
+use super::query::{self, Parameter};
 use super::schema;
 use super::turn::{self, turn};
 use crate::domain::time::Time;
@@ -92,10 +92,9 @@ impl From<TrailRow> for Row {
 
 pub(super) async fn list(
     context: Allowed<ListTrail>,
-    request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string(), &PARAMETERS)?;
+    let query = &context.query;
     let limit = query.parsed("limit", query::limit)?.unwrap_or(query::LIMIT);
     let scan = TrailScan {
         tenant: Some(context.tenant().clone()),

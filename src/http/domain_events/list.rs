@@ -85,9 +85,9 @@ pub(in crate::http) async fn list(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let query = Query::parse(request.query_string(), &PARAMETERS)?;
+    let query = &context.query;
     let tenant = context.tenant();
-    let scan = scan(&gateway, tenant, &query)?;
+    let scan = scan(&gateway, tenant, query)?;
     let asked = query.parsed("after", Position::parse)?;
     let skips_gaps = query.parsed("gaps", gaps)?.is_some();
     let after = asked.unwrap_or_default();

@@ -30,7 +30,7 @@ use crate::http::operation::{Described, Operation, reference};
 use crate::http::permission::ReadSubscription;
 use crate::http::problem::Problem;
 use crate::http::problem::kind::Kind;
-use crate::http::query::{self, Parameter, Query};
+use crate::http::query::{self, Parameter};
 use crate::http::schema;
 use crate::shares::{Full, Share};
 use crate::subscribe::{Delivery, Error, Opening, Reading};
@@ -115,7 +115,7 @@ pub(in crate::http) async fn events(
     if request.method() == Method::HEAD {
         return Err(Problem::MethodNotAllowed { allow: "GET" });
     }
-    let query = Query::parse(request.query_string(), &PARAMETERS)?;
+    let query = &context.query;
     let streams = accepts_stream(&request);
     let received =
         match header::single(&request, LAST_EVENT_ID)?.filter(|_| streams) {
