@@ -66,7 +66,7 @@ pub async fn build(
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 ) -> anyhow::Result<App> {
-    refuse_other_lanes(&*store, config.lanes).await?;
+    refuse_other_lanes(store.lanes(config.lanes).await?.into(), config.lanes.into())?;
     enable_tenants(&*store, &config.settings, &*clock).await?;
     let sinks = open_sinks(config)?;
     let wakeups = Wakeups::new(config.lanes);
@@ -328,8 +328,7 @@ fn open_sinks(config: &Config) -> anyhow::Result<Sinks> {
 
 /// Refuses another number of lanes than the store's, since a tenant that changed lanes would not be
 /// fenced.
-async fn refuse_other_lanes(store: &dyn Store, wanted: u16) -> anyhow::Result<()> {
-    let lanes = store.lanes(wanted).await?;
+pub fn refuse_other_lanes(lanes: usize, wanted: usize) -> anyhow::Result<()> {
     if lanes != wanted {
         bail!(
             "LANES is {wanted}, but the store has {lanes} lanes: set LANES={lanes}, or stop every \

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use anyhow::ensure;
 use clap::Args;
 use serde_json::json;
 
 use super::deps;
 use super::output::{Column, Output, OutputOptions, Rows, say};
+use crate::app;
 use crate::clock::Clock;
 use crate::config::{self, Given, ServeOptions, Wrong};
 use crate::sink::Sink;
@@ -82,12 +82,7 @@ async fn connect_store(options: &Options, clock: Arc<dyn Clock>) -> Option<Wrong
     let asked = async {
         let store = deps::attached(&options.serve.parts.topics.store, clock).await?;
         let found = store.members().await?.lanes.len();
-        ensure!(
-            found == 0 || found == usize::from(lanes),
-            "LANES is {lanes}, but the store has {found} lanes: set LANES={found}, or stop every \
-             replica and run `event-gateway lanes resize {lanes}`"
-        );
-        Ok(())
+        if found == 0 { Ok(()) } else { app::refuse_other_lanes(found, lanes.into()) }
     };
     let error: anyhow::Error = asked.await.err()?;
     // A store that `serve` has not made yet is not refused for what it is.
