@@ -116,11 +116,11 @@ fn by_line(faults: &[Fault], lines: &[usize]) -> Option<String> {
         let (index, rest) = pointer
             .split_once('/')
             .map_or((pointer, ""), |(index, _)| (index, &pointer[index.len()..]));
-        let number = lines.get(index.parse::<usize>().ok()?)?;
+        let index: usize = index.parse().ok()?;
+        let number = lines.get(index)?;
         // A message may name the place in the request, which is not that in the input.
-        let place = index.parse::<usize>().ok()? + 1;
         let mut message = fault.message.as_str();
-        for own in [format!("line {place} of the body: "), format!("/{pointer}: ")] {
+        for own in [format!("line {} of the body: ", index + 1), format!("/{pointer}: ")] {
             message = message.strip_prefix(own.as_str()).unwrap_or(message);
         }
         let within = if rest.is_empty() { String::new() } else { format!("{rest}: ") };
