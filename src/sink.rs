@@ -78,8 +78,10 @@
 //! 6. **Never block** the async threads, and bound every call.
 //! 7. **Run the contract** in `tests/it` on it: it is the same for all sinks.
 
+mod config;
 mod embedded;
 mod error;
+#[cfg(feature = "mongodb")]
 mod hexkit;
 mod kafka;
 mod page;
@@ -102,8 +104,8 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::{Topic, TopicSpec};
 
+pub use config::{Config, HexkitConfig, Mark};
 pub use error::{Error, RecordCause, RetryCause, StopCause, UnavailableTopic};
-pub use hexkit::{Config as HexkitConfig, Mark};
 pub use kafka::Config as KafkaConfig;
 pub use page::{KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, ledgers};
 pub use repair::{PartitionsGrown, Repair};
@@ -233,17 +235,6 @@ pub trait Preview: Send + Sync {
     async fn ended(&self);
 }
 
-/// A sink or preview that the settings ask for. Without any, events are read over HTTP alone.
-#[derive(Debug, Clone)]
-pub enum Config {
-    /// The embedded preview.
-    Embedded,
-    /// A real Kafka.
-    Kafka(KafkaConfig),
-    /// hexkit's collection.
-    Hexkit(HexkitConfig),
-}
-
 /// All sinks that the configuration asks for, opened.
 #[derive(Clone, Default)]
 pub struct Sinks {
@@ -293,7 +284,10 @@ impl Sinks {
 pub fn check_settings(config: &Config) -> Result<(), Error> {
     match config {
         Config::Embedded => Ok(()),
+        #[cfg(feature = "mongodb")]
         Config::Hexkit(hexkit) => hexkit::Hexkit::new(hexkit.clone()).map(drop),
+        #[cfg(not(feature = "mongodb"))]
+        Config::Hexkit(_) => Err(left_out()),
         Config::Kafka(kafka) => kafka::check_settings(kafka),
     }
 }
@@ -304,8 +298,20 @@ pub fn open(configs: &[Config]) -> Result<Sinks, Error> {
     configs.iter().try_fold(Sinks::default(), |sinks, config| {
         Ok(match config {
             Config::Embedded => sinks.with_preview(Arc::new(embedded::Embedded::start()?)),
+            #[cfg(feature = "mongodb")]
             Config::Hexkit(hexkit) => sinks.with(Arc::new(hexkit::Hexkit::new(hexkit.clone())?)),
+            #[cfg(not(feature = "mongodb"))]
+            Config::Hexkit(_) => return Err(left_out()),
             Config::Kafka(kafka) => sinks.with_kafka(Arc::new(kafka::Kafka::new(kafka.clone())?)),
         })
     })
+}
+
+/// Makes the error of a sink that this build was made without.
+#[cfg(not(feature = "mongodb"))]
+fn left_out() -> Error {
+    Error::setting(
+        "HEXKIT_MONGODB_URL: hexkit's collection is not in this build: build it with `cargo build \
+         --release --features mongodb`",
+    )
 }

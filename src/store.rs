@@ -55,6 +55,7 @@ mod sql;
 mod append;
 mod calls;
 mod columns;
+mod config;
 mod cursors;
 mod erasures;
 mod error;
@@ -62,9 +63,11 @@ mod event_counts;
 mod expansions;
 mod leases;
 mod log;
+#[cfg(feature = "mongodb")]
 mod mongodb;
 mod parking;
 mod place;
+#[cfg(feature = "postgres")]
 mod postgres;
 mod purges;
 mod read;
@@ -81,7 +84,6 @@ mod trail;
 mod transitions;
 mod watch;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -90,6 +92,7 @@ use crate::clock::Clock;
 use spans::Spans;
 
 pub use calls::Calls;
+pub use config::{Config, MongodbConfig, PostgresConfig, PostgresServer};
 pub use cursors::{Cursors, Lag};
 pub use erasures::{ErasureStep, Erasures};
 pub use error::Error;
@@ -97,9 +100,7 @@ pub use event_counts::EventCounts;
 pub use expansions::{ExpansionStep, Expansions};
 pub use leases::{LaneLease, Lease, LeaseCheck, Leases, Members};
 pub use log::{Batch, ChangeToken, Changed, Head, Log, Outcome, Receipt, Scan, Slice, Start};
-pub use mongodb::Config as MongodbConfig;
 pub use parking::{LogLedger, Parking};
-pub use postgres::{Config as PostgresConfig, Server as PostgresServer};
 pub use purges::{Purge, PurgeStart, Purges, Unpublished};
 pub use removal::{LogEntry, Removal, RemovalStep, Stand, TopicRange, Weight};
 pub use replays::Replays;
@@ -151,20 +152,6 @@ where
     }
 }
 
-/// The store that the options name.
-#[derive(Debug, Clone)]
-pub enum Config {
-    /// SQLite: a file in a folder of its own.
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A PostgreSQL server.
-    Postgres(PostgresConfig),
-    /// A MongoDB replica set.
-    Mongodb(MongodbConfig),
-}
-
 /// The way in which a process opens the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -183,8 +170,12 @@ pub enum Access {
 pub async fn check_settings(config: &Config) -> Result<(), Error> {
     match config {
         Config::Sqlite { path } => sqlite::check_settings(path),
+        #[cfg(feature = "postgres")]
         Config::Postgres(config) => postgres::check_settings(config),
+        #[cfg(feature = "mongodb")]
         Config::Mongodb(config) => mongodb::check_settings(config).await,
+        #[cfg(not(all(feature = "mongodb", feature = "postgres")))]
+        other => Err(other.is_left_out()),
     }
 }
 
@@ -198,11 +189,15 @@ pub async fn open(
         Config::Sqlite { path } => {
             Arc::new(Spans::new(sqlite::Sqlite::open(path, access, clock).await?))
         }
+        #[cfg(feature = "postgres")]
         Config::Postgres(config) => {
             Arc::new(Spans::new(postgres::Postgres::open(config, access).await?))
         }
+        #[cfg(feature = "mongodb")]
         Config::Mongodb(config) => {
             Arc::new(Spans::new(mongodb::Mongodb::open(config, access).await?))
         }
+        #[cfg(not(all(feature = "mongodb", feature = "postgres")))]
+        other => return Err(other.is_left_out()),
     })
 }

@@ -25,17 +25,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use secrecy::SecretString;
 use tokio::sync::OnceCell;
 use tracing::instrument;
 
 use self::classify::{connect_error, sink_error};
 use self::collections::Collections;
 use self::publisher::DocumentPublisher;
-use super::{Error, KnownCursors, Names, Sink, TakenOver, TenantTopics, TopicDescription};
+use super::{
+    Error, HexkitConfig, KnownCursors, Names, Sink, TakenOver, TenantTopics, TopicDescription,
+};
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
-use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Topic, TopicSpec};
 use crate::mongodb_client::connect::{self, Address};
@@ -43,26 +43,6 @@ use crate::mongodb_client::error::answered;
 
 /// The variable that sets the URL.
 const VARIABLE: &str = "HEXKIT_MONGODB_URL";
-
-/// The address of hexkit's MongoDB, and what its documents are made by.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// `mongodb://…/database`
-    pub url: SecretString,
-    /// The settings, which name each tenant's service and topics.
-    pub settings: Arc<Settings>,
-    /// The mark of new documents.
-    pub mark: Mark,
-}
-
-/// Whether hexkit has to publish a new document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
-    /// The relay publishes it, so hexkit does so only if it republishes.
-    Published,
-    /// There is no broker, so hexkit's `publish_pending` publishes it.
-    Pending,
-}
 
 /// The collections, which may be away.
 pub(super) struct Hexkit {
@@ -73,14 +53,14 @@ pub(super) struct Hexkit {
 
 /// The state that the calls share.
 struct Inner {
-    config: Config,
+    config: HexkitConfig,
     /// The collections, once the server was reached.
     collections: OnceCell<Collections>,
 }
 
 impl Hexkit {
     /// Makes the sink, without connecting yet. A URL that can't be read is an error.
-    pub(super) fn new(config: Config) -> Result<Self, Error> {
+    pub(super) fn new(config: HexkitConfig) -> Result<Self, Error> {
         let place = address(&config).place().ok_or_else(|| {
             Error::setting(format!("{VARIABLE} is not the address of a MongoDB replica set"))
         })?;
@@ -90,7 +70,7 @@ impl Hexkit {
 }
 
 /// Returns the address, whose URL names the database.
-fn address(config: &Config) -> Address<'_> {
+fn address(config: &HexkitConfig) -> Address<'_> {
     Address { url: &config.url, database: "", variable: VARIABLE }
 }
 

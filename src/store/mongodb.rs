@@ -39,24 +39,14 @@ use ::mongodb::bson::doc;
 use ::mongodb::options::SessionOptions;
 use ::mongodb::{Client, ClientSession};
 use async_trait::async_trait;
-use secrecy::SecretString;
 
 use super::append::head_cache::HeadCache;
-use super::{Access, Error, Store};
+use super::{Access, Error, MongodbConfig, Store};
 use crate::mongodb_client::connect::{self, Address, ConnectError};
 use collections::Collections;
 use error::{store_error, writing};
 
-/// The address of MongoDB, and the database.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// `mongodb://…/database?replicaSet=…`
-    pub url: SecretString,
-    /// The database, unless the URL names one: `event_gateway`, or `{env}_event_gateway`.
-    pub database: String,
-}
-
-impl Config {
+impl MongodbConfig {
     fn address(&self) -> Address<'_> {
         Address { url: &self.url, database: &self.database, variable: "STORE_URL" }
     }
@@ -78,7 +68,7 @@ fn told(address: Address<'_>, error: Error) -> Error {
 }
 
 /// Checks the URL, without connecting.
-pub(super) async fn check_settings(config: &Config) -> Result<(), Error> {
+pub(super) async fn check_settings(config: &MongodbConfig) -> Result<(), Error> {
     let address = config.address();
     connect::check(address).await.map_err(|error| told(address, error.into()))
 }
@@ -92,7 +82,7 @@ pub(super) struct Mongodb {
 
 impl Mongodb {
     /// Connects, and refuses a server that is set up unsafely. `serve` creates what is missing.
-    pub(super) async fn open(config: &Config, access: Access) -> Result<Self, Error> {
+    pub(super) async fn open(config: &MongodbConfig, access: Access) -> Result<Self, Error> {
         let address = config.address();
         let database = connect::connect(address).await.map_err(|e| told(address, e.into()))?;
         let collections = Collections::new(&database);

@@ -2,7 +2,9 @@
 
 use secrecy::ExposeSecret;
 
-use super::{Config, MongodbConfig, postgres};
+#[cfg(feature = "postgres")]
+use super::postgres;
+use super::{Config, MongodbConfig};
 
 impl Config {
     /// Returns the file, or the server and the database, or says that the URL is not understood.
@@ -11,7 +13,10 @@ impl Config {
             Config::Sqlite { path } => {
                 std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()
             }
+            #[cfg(feature = "postgres")]
             Config::Postgres(config) => postgres::place(config),
+            #[cfg(not(feature = "postgres"))]
+            Config::Postgres(_) => "PostgreSQL".to_owned(),
             Config::Mongodb(config) => mongodb(config),
         }
     }

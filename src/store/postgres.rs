@@ -29,15 +29,12 @@ mod transition;
 mod verify;
 mod watch;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 
 use super::append::head_cache::HeadCache;
 use super::columns::Columns;
-use super::{Access, Error, Store};
+use super::{Access, Error, PostgresConfig, Store};
 use connection::Sessions;
 pub(super) use options::place;
 use watch::Channel;
@@ -47,44 +44,8 @@ const WRITERS_MAX: usize = 4;
 /// The connections that appends leave to the lanes and to readers.
 const OTHERS: usize = 2;
 
-/// The address and the settings of PostgreSQL.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The server and the user.
-    pub server: Server,
-    /// The most connections at once (`DB_MAXPOOLSIZE`).
-    pub connections_max: u32,
-    /// The longest time that a statement may take (`DB_QUERYTIMEOUT`); zero sets no limit.
-    pub statement_timeout: Duration,
-    /// The server's certificate or its authority's, as PEM (`DB_SERVER_PEM`: the text itself, or a
-    /// path); If it is set, TLS is required.
-    pub server_pem: Option<String>,
-    /// The schema that holds the tables: `event_gateway`, or `{env}_event_gateway`.
-    pub schema: String,
-}
-
-/// A PostgreSQL server, and the user on it.
-#[derive(Debug, Clone)]
-pub enum Server {
-    /// `postgres://…`, with `sslmode` and so on.
-    Url(SecretString),
-    /// FOLIO's `DB_*`.
-    Parts {
-        /// `DB_HOST`
-        host: String,
-        /// `DB_PORT`
-        port: u16,
-        /// `DB_USERNAME`
-        username: String,
-        /// `DB_PASSWORD`
-        password: SecretString,
-        /// `DB_DATABASE`
-        database: String,
-    },
-}
-
 /// Checks the address, the parameters of its URL and DB_SERVER_PEM, without connecting.
-pub(super) fn check_settings(config: &Config) -> Result<(), Error> {
+pub(super) fn check_settings(config: &PostgresConfig) -> Result<(), Error> {
     options::of(config).map(drop)
 }
 
@@ -100,7 +61,7 @@ pub(super) struct Postgres {
 
 impl Postgres {
     /// Opens the schema; `serve` creates what is missing there.
-    pub(super) async fn open(config: &Config, access: Access) -> Result<Self, Error> {
+    pub(super) async fn open(config: &PostgresConfig, access: Access) -> Result<Self, Error> {
         let options = options::of(config)?;
         let durable = migrate::migrate(&options, config, access).await?;
         let sessions = Sessions::new(config, options.clone(), &durable);

@@ -17,6 +17,7 @@ mod documentation;
 mod erasure;
 #[cfg(feature = "services")]
 mod exactly_once;
+mod first_run;
 #[cfg(feature = "services")]
 mod helm;
 #[cfg(feature = "services")]

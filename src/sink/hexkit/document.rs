@@ -10,13 +10,12 @@ use ::mongodb::bson::{Binary, DateTime, RawDocumentBuf, rawdoc};
 use sha2::{Digest as _, Sha256};
 use uuid::{Uuid, Version};
 
-use super::Mark;
 use super::payload;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::json::Raw;
 use crate::domain::tenant::TenantId;
-use crate::sink::Error;
+use crate::sink::{Error, Mark};
 
 /// The most bytes of a document, with room for the command that writes it.
 const BYTES_MAX: usize = (16 << 20) - (64 << 10);

@@ -15,10 +15,10 @@ use super::entries::{self, Entry};
 use super::lane::Lane;
 use super::plan::{self, Found, Item, Known, Plan};
 use super::remove_older;
-use super::{Mark, cursors, rows};
+use super::{cursors, rows};
 use crate::domain::event::EventType;
 use crate::mongodb_client::transaction::{Transaction, TransactionBody};
-use crate::sink::Page;
+use crate::sink::{Mark, Page};
 
 /// A page to be written.
 pub(super) struct PageWrite<'a> {

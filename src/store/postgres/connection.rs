@@ -14,13 +14,12 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
 use tokio::time::timeout;
 
-use super::Config;
 use super::error::{autocommit_error, store_error, transaction_error};
 use super::options::{self, Durable, Setting};
 use super::rows::Statement;
 use super::verify::verify;
-use crate::store::Error;
 use crate::store::error::TransactionError;
+use crate::store::{Error, PostgresConfig};
 
 /// The longest time that a call waits for a connection.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
@@ -43,7 +42,11 @@ pub(super) struct Sessions {
 
 impl Sessions {
     /// Makes the pool of connections to a server whose commits are durable at this level.
-    pub(super) fn new(config: &Config, options: PgConnectOptions, durable: &Durable) -> Self {
+    pub(super) fn new(
+        config: &PostgresConfig,
+        options: PgConnectOptions,
+        durable: &Durable,
+    ) -> Self {
         let (connected, refused) =
             (Arc::<AtomicU64>::default(), Arc::<Mutex<Option<Error>>>::default());
         let (count, because) = (connected.clone(), refused.clone());

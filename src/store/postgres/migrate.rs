@@ -7,22 +7,30 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::{ConnectOptions, Connection, Row, SqlStr};
 use tokio::time::timeout;
 
 use super::error::{refusal, store_error};
 use super::options::{self, Durable};
 use super::verify::{refuse_swapping, verify};
-use super::{Config, Server};
 use crate::store::error::{made_before, nothing_there};
 use crate::store::schema_version::{Age, SchemaVersion, compare, refuse_older, schema_version};
-use crate::store::{Access, Error};
+use crate::store::{Access, Error, PostgresConfig, PostgresServer};
 
-static MIGRATOR: Migrator = sqlx::migrate!("sql/postgres/migrations");
+/// The migrations that this code makes, oldest first: version, name and text.
+static MIGRATIONS: LazyLock<Vec<Migration>> = LazyLock::new(|| {
+    let all = [(1, "store", sql!("postgres/migrations/0001_store.sql"))];
+    all.map(|(version, name, text)| {
+        let (name, kind) = (Cow::Borrowed(name), MigrationType::Simple);
+        Migration::new(version, name, kind, SqlStr::from_static(text), false)
+    })
+    .into()
+});
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
@@ -30,7 +38,7 @@ const READY_WITHIN: Duration = Duration::from_secs(600);
 /// exist.
 pub(super) async fn migrate(
     options: &PgConnectOptions,
-    config: &Config,
+    config: &PostgresConfig,
     access: Access,
 ) -> Result<Durable, Error> {
     let at = |error| named(options, config, error);
@@ -52,7 +60,7 @@ async fn within<T>(
 
 async fn prepare(
     mut connection: PgConnection,
-    config: &Config,
+    config: &PostgresConfig,
     access: Access,
 ) -> Result<Durable, Error> {
     let durable = verify(&mut connection, &options::of_migration(config)).await?;
@@ -87,7 +95,7 @@ async fn refuse_unmade(connection: &mut PgConnection, schema: &str) -> Result<()
 
 /// Returns the version that this code makes.
 fn ours() -> i64 {
-    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 fn told(schema: &str) -> String {
@@ -129,7 +137,7 @@ async fn applied(connection: &mut PgConnection, schema: &str) -> Result<Applied,
 /// Returns the version of a schema that was made before the layout's versions were counted from 1
 /// again.
 fn earlier(applied: &Applied) -> Option<i64> {
-    let first = MIGRATOR.iter().next()?;
+    let first = MIGRATIONS.first()?;
     let checksum = applied.get(&first.version)?;
     if checksum[..] == first.checksum[..] { None } else { applied.keys().max().copied() }
 }
@@ -141,7 +149,7 @@ async fn migrator(connection: &mut PgConnection, schema: &str) -> Result<Migrato
     let found = find.fetch_optional(connection).await.map_err(store_error)?.is_some();
     let create_schemas = if found { vec![] } else { vec![Cow::Owned(format!("\"{schema}\""))] };
     Ok(Migrator {
-        migrations: MIGRATOR.migrations.clone(),
+        migrations: MIGRATIONS.clone().into(),
         create_schemas: create_schemas.into(),
         // Those of a later version, which `compare` judges.
         ignore_missing: true,
@@ -159,10 +167,10 @@ fn failed(schema: &str, error: MigrateError) -> Error {
 }
 
 /// Adds the address to an error, and the settings that it comes from.
-fn named(options: &PgConnectOptions, config: &Config, error: Error) -> Error {
+fn named(options: &PgConnectOptions, config: &PostgresConfig, error: Error) -> Error {
     let setting = match config.server {
-        Server::Url(_) => "STORE_URL",
-        Server::Parts { .. } => "DB_HOST and so on",
+        PostgresServer::Url(_) => "STORE_URL",
+        PostgresServer::Parts { .. } => "DB_HOST and so on",
     };
     let (host, port, user) = (options.get_host(), options.get_port(), options.get_username());
     let database = options.get_database().unwrap_or(user);

@@ -12,8 +12,7 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::error::refusal;
-use super::{Config, Server};
-use crate::store::Error;
+use crate::store::{Error, PostgresConfig, PostgresServer};
 
 const APPLICATION: &str = "event-gateway";
 /// The most bytes of a schema's name: PostgreSQL cuts longer names, so that two could become one.
@@ -47,7 +46,7 @@ const PARAMETERS: [&str; 13] = [
 pub(super) struct Durable(pub(super) String);
 
 /// Returns the options with which to connect.
-pub(super) fn of(config: &Config) -> Result<PgConnectOptions, Error> {
+pub(super) fn of(config: &PostgresConfig) -> Result<PgConnectOptions, Error> {
     if config.schema.len() > SCHEMA_BYTES_MAX {
         let schema = &config.schema;
         return Err(Error::Refused(format!(
@@ -72,7 +71,7 @@ pub(super) type Setting = (&'static str, String);
 
 /// Returns the settings of the session that creates the tables. Notices that something exists
 /// already are left out.
-pub(super) fn of_migration(config: &Config) -> Vec<Setting> {
+pub(super) fn of_migration(config: &PostgresConfig) -> Vec<Setting> {
     vec![
         search_path(config),
         ("client_min_messages", "warning".to_owned()),
@@ -85,7 +84,7 @@ pub(super) fn of_migration(config: &Config) -> Vec<Setting> {
 /// planning takes longer than most statements take to run. A plan that was made when a table or a
 /// tenant was small is kept until the table is analyzed again, so no plan may read a table from end
 /// to end, or sort rows that an index returns in order.
-pub(super) fn of_sessions(config: &Config, durable: &Durable) -> Vec<Setting> {
+pub(super) fn of_sessions(config: &PostgresConfig, durable: &Durable) -> Vec<Setting> {
     vec![
         search_path(config),
         ("synchronous_commit", durable.0.clone()),
@@ -101,7 +100,7 @@ pub(super) fn of_sessions(config: &Config, durable: &Durable) -> Vec<Setting> {
 }
 
 /// Sets the schema alone as the search path, so that a table is never found in another schema.
-fn search_path(config: &Config) -> Setting {
+fn search_path(config: &PostgresConfig) -> Setting {
     ("search_path", format!("\"{}\"", config.schema.replace('"', "\"\"")))
 }
 
@@ -110,7 +109,7 @@ fn ms(duration: Duration) -> String {
 }
 
 /// Returns the server, the database and the schema, for messages.
-pub(in crate::store) fn place(config: &Config) -> String {
+pub(in crate::store) fn place(config: &PostgresConfig) -> String {
     let Ok(options) = server(&config.server) else {
         return "a server whose URL is not understood".to_owned();
     };
@@ -123,10 +122,10 @@ pub(in crate::store) fn place(config: &Config) -> String {
     format!("{host}:{}, database {database}, schema {}", options.get_port(), config.schema)
 }
 
-fn server(server: &Server) -> Result<PgConnectOptions, Error> {
+fn server(server: &PostgresServer) -> Result<PgConnectOptions, Error> {
     match server {
-        Server::Url(url) => parse(url.expose_secret()),
-        Server::Parts { host, port, username, password, database } => {
+        PostgresServer::Url(url) => parse(url.expose_secret()),
+        PostgresServer::Parts { host, port, username, password, database } => {
             Ok(PgConnectOptions::new_without_pgpass()
                 .host(host)
                 .port(*port)
