@@ -28,6 +28,7 @@ mod list;
 mod man;
 mod openapi;
 mod output;
+mod parked;
 mod post;
 mod progress;
 mod publish_pending;

@@ -12,8 +12,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::usage::{self, Usage};
 use super::{
-    audit, backup, check, descriptor, erasures, help, lanes, man, openapi, post, publish_pending,
-    replays, republish, restore, serve, sinks, subscriptions, tail, tenants, topics, trail,
+    audit, backup, check, descriptor, erasures, help, lanes, man, openapi, parked, post,
+    publish_pending, replays, republish, restore, serve, sinks, subscriptions, tail, tenants,
+    topics, trail,
 };
 use crate::clock::{Clock, System};
 use crate::config::{self, Given, LogsOptions};
@@ -75,6 +76,9 @@ enum Command {
     /// Shows or changes the lanes.
     #[command(subcommand)]
     Lanes(lanes::Command),
+    /// Shows what the sinks refuse, and releases or discards it.
+    #[command(subcommand)]
+    Parked(parked::Command),
     /// Starts replays, shows them, and pauses, resumes or cancels them.
     #[command(subcommand)]
     Replays(replays::Command),
@@ -179,6 +183,7 @@ impl Cli {
             Command::Topics(command) => command.run(clock).await,
             Command::Subscriptions(command) => command.run(clock).await,
             Command::Lanes(command) => command.run(clock).await,
+            Command::Parked(command) => command.run(clock).await,
             Command::Replays(command) => command.run(clock).await,
             Command::Erasures(command) => command.run(clock).await,
             Command::Republish(options) => republish::run(&options, clock).await,

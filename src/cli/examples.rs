@@ -11,10 +11,11 @@ const REPLAY: &str = "`tenant`, `id`, `status`, `messagesPublished`, `skipped`, 
 const ERASURE: &str = "`tenant`, `id`, `status`, `producer`, `name` (of the entity, or of the \
                        process event), `key`, `reason`, `submittedDate`, `completedDate`, \
                        `events`, `position`";
+const PARKED: &str = "the scope, as the HTTP API shows it, with `tenant`";
 const GROUP: &str = "the subscription, as the HTTP API shows it, with `tenant`, `group`, `position`, \
                      `gapsTo`, `generation`, `reader`, `readerUntil`, `wentBackFrom`";
 
-const EXAMPLES: [Example; 43] = [
+const EXAMPLES: [Example; 46] = [
     ("serve", ["event-gateway serve", "event-gateway serve --http-port 0 --broker none"], ""),
     (
         "check",
@@ -114,6 +115,25 @@ const EXAMPLES: [Example; 43] = [
         "`lane`, `term`, `tenants`, `replica`; the last line has `replicas`",
     ),
     ("lanes resize", ["event-gateway lanes resize 16", ""], "`lanes`, `before`, `moved`"),
+    (
+        "parked list",
+        ["event-gateway parked list --open", "event-gateway parked list --tenant diku -o json"],
+        PARKED,
+    ),
+    (
+        "parked release",
+        ["event-gateway parked release --tenant diku 5bf370e0-8cca-4d9c-82e4-5170ab2a0a39", ""],
+        PARKED,
+    ),
+    (
+        "parked discard",
+        [
+            "event-gateway parked discard --tenant diku 5bf370e0-8cca-4d9c-82e4-5170ab2a0a39 --reason \
+             duplicate",
+            "",
+        ],
+        PARKED,
+    ),
     (
         "replays start",
         [

@@ -15,6 +15,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     (
         "Act",
         &[
+            "parked",
             "replays",
             "republish",
             "publish-pending",

@@ -1,6 +1,7 @@
 //! Records that a real Kafka refuses, from the POST to the release: they are shown over HTTP, and
 //! published in the end.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use crash::serve::{Serve, Setup, get, get_until};
@@ -148,6 +149,68 @@ async fn what_is_discarded_is_never_published_and_says_why() {
     story::published(&serve.url, "diku", 2).await;
     assert_eq!(published(&serve).await, [false, true]);
     assert_eq!(records(&topic, 1), ["2"]);
+}
+
+/// Runs `parked` with these arguments; returns its status, and what it printed on both.
+fn parked(setup: &Setup, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = setup.command(&[&["parked"][..], arguments].concat());
+    let output = command.stderr(Stdio::piped()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_shows_what_is_parked_and_releases_or_discards_it() {
+    let (setup, serve, topic) = narrow().await;
+    for key in ["a", "b"] {
+        posted(&serve, "item", key, 4_000).await;
+    }
+    get_until(&format!("{}/parked", serve.url), |told| told["parked"][1]["state"] == "parked")
+        .await;
+    let shown = get(&format!("{}/parked", serve.url), "diku").await["parked"].clone();
+    let (status, listed, _) = parked(&setup, &["list", "--open", "--output", "json"]);
+    let lines = listed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let without_tenant = lines.map(|mut line| {
+        assert_eq!(line.as_object_mut().unwrap().remove("tenant"), Some(json!("diku")));
+        line
+    });
+    assert_eq!((status, Value::Array(without_tenant.collect())), (Some(0), shown.clone()));
+    let ids = [0, 1].map(|index| shown[index]["id"].as_str().unwrap().to_owned());
+
+    let diku = ["--tenant", "diku"];
+    for (arguments, expected, told) in [
+        (&["release", NOBODY][..], 1, "no scope is parked under that id"),
+        (&["release", &ids[0], "--sink", "hexkit"], 1, "no scope is parked under that id"),
+        (&["release", "x"], 2, "<ID> is `x`"),
+        (&["discard", &ids[0]], 2, "reason"),
+        (&["discard", &ids[0], "--reason", ""], 2, "reason"),
+    ] {
+        let (status, _, stderr) = parked(&setup, &[arguments, &diku].concat());
+        assert_eq!(status, Some(expected), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(told), "{arguments:?}: {stderr}");
+    }
+    let discard = ["discard", &ids[1], "--reason", "test data"];
+    let (status, told, _) = parked(&setup, &[&discard[..], &diku].concat());
+    assert_eq!(status, Some(0));
+    assert!(told.starts_with(&format!("diku: {}: discard requested; ", ids[1])), "{told}");
+    kafka::set(&kafka::address(), &topic, "max.message.bytes", "1048588").await;
+    assert_eq!(parked(&setup, &[&["release", &ids[0]][..], &diku].concat()).0, Some(0));
+    state(&serve, "resolved").await;
+    let over = |told: &Value| told["parked"][1]["state"] == "discarded";
+    let over = get_until(&format!("{}/parked", serve.url), over).await;
+    assert_eq!(over["parked"][1]["reason"], "test data", "{over}");
+    assert_eq!(published(&serve).await, [true, false]);
+    assert_eq!(parked(&setup, &["list", "--open", "--output", "json"]).1, "");
+    assert_eq!(parked(&setup, &["list", "--output", "json"]).1.lines().count(), 2);
+    let (status, _, stderr) = parked(&setup, &[&["release", &ids[0]][..], &diku].concat());
+    assert!(status == Some(1) && stderr.contains("its state is resolved"), "{stderr}");
+
+    let acts = setup.command(&["trail", "list", "--output", "json"]).output().unwrap().stdout;
+    let acts = String::from_utf8(acts).unwrap();
+    for (act, id) in [("parked-discard", &ids[1]), ("parked-release", &ids[0])] {
+        let is = |line: &&str| line.contains(act) && line.contains(&format!("{id} of relay"));
+        assert_eq!(acts.lines().filter(is).count(), 1, "{acts}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
