@@ -146,7 +146,6 @@ fn print(audited: &Audit) -> std::io::Result<()> {
     writeln!(out, "{tenant}: positions {from} to {to}: {defects}")?;
     for TopicAudit { topic, counts, defects, findings, .. } in topics {
         let numbers = [
-            ("records", counts.records),
             ("unpublished", counts.unpublished),
             ("expired", counts.expired),
             ("compacted", counts.compacted),
@@ -156,6 +155,7 @@ fn print(audited: &Audit) -> std::io::Result<()> {
             ("former", counts.former),
         ];
         let mut parts = vec![super::counted(counts.events, "event")];
+        parts.extend((counts.records > 0).then(|| super::counted(counts.records, "record")));
         parts.extend(numbers.iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} {name}")));
         parts.extend(defects.iter().map(|(defect, n)| format!("{n} {}", defect.as_str())));
         writeln!(out, "  {topic}: {}", parts.join(", "))?;

@@ -8,11 +8,12 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::deps;
 use super::output::{Output, OutputOptions, say, stdout};
+use super::{counted, deps};
 use crate::clock::Clock;
 use crate::config::PartsOptions;
 use crate::domain::cursor::Cursor;
+use crate::domain::follower::Follower;
 use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
@@ -135,7 +136,7 @@ async fn look_at_other(
     say(deps.form, lines.join("\n"), &object)?;
     if accept {
         let by = format!("restore {}", deps.clock.new_id());
-        note(deps, tenant, name).await?;
+        note(deps, tenant, sink.follower()).await?;
         other_sinks::accept(deps.store, sink, enabled, &by).await?;
         let accepted = json!({ "tenant": tenant.as_str(), "sink": name, "accepted": true });
         say(deps.form, "  accepted: it gets the whole log again", &accepted)?;
@@ -163,7 +164,7 @@ async fn look(
         }
     }
     if accept {
-        note(deps, &enabled.tenant, kafka.names().sink).await?;
+        note(deps, &enabled.tenant, kafka.follower()).await?;
         let new = LogId::new(deps.clock.new_id());
         let others: Vec<_> = other_sinks::others(deps.sinks).map(|sink| &**sink).collect();
         let form = deps.form;
@@ -183,7 +184,7 @@ async fn look(
 }
 
 /// Writes to the trail that a difference was accepted, before that begins.
-async fn note(deps: &Deps<'_>, tenant: &TenantId, sink: &str) -> anyhow::Result<()> {
+async fn note(deps: &Deps<'_>, tenant: &TenantId, sink: &Follower) -> anyhow::Result<()> {
     Ok(deps.store.add_trail(&super::act(Act::Restore, tenant).on(sink)).await?)
 }
 
@@ -253,20 +254,22 @@ fn print(difference: &Difference) -> std::io::Result<()> {
     writeln!(out, "  the relay stands at     {}", place(kafka))?;
     writeln!(out, "  the log ends at         position {}", enabled.head)?;
     writeln!(out, "  both are the same up to {}", place(common))?;
-    writeln!(out, "  only in the log         {pending} events, which will be published")?;
-    writeln!(out, "  in both after that      {again} events, to be published again")?;
+    let (pending, again) = (counted(*pending, "event"), counted(*again, "event"));
+    writeln!(out, "  only in the log         {pending}, to be published")?;
+    writeln!(out, "  in both after that      {again}, to be published again")?;
     if let Some(parking) = parking {
         writeln!(out, "  lost from parking       {parking}")?;
     }
     if !ended.is_empty() {
-        let scopes = ended.len();
+        let scopes = counted(ended.len() as u64, "scope");
         writeln!(
             out,
-            "  ended since             {scopes} scopes that the store still has as parked; \
-             accepting ends them"
+            "  ended since             {scopes}, which the store still has as parked; accepting \
+             ends them"
         )?;
     }
-    writeln!(out, "  only in Kafka           {} events, which stay there", only_in_kafka.len())?;
+    let records = counted(only_in_kafka.len() as u64, "record");
+    writeln!(out, "  only in Kafka           {records}, which will stay there")?;
     if !only_in_kafka.is_empty() {
         writeln!(
             out,

@@ -220,9 +220,9 @@ diku: Kafka and log 0b96a642-5e7f-452d-9cae-9cee66c9a892 differ
   the relay stands at     position 9, event e of 2026-01-31T12:00:00Z
   the log ends at         position 8
   both are the same up to position 5, event d of 2026-01-31T12:00:00Z
-  only in the log         2 events, which will be published
+  only in the log         2 events, to be published
   in both after that      3 events, to be published again
-  only in Kafka           2 events, which stay there
+  only in Kafka           2 records, which will stay there
     PARTITION    OFFSET  POSITION  EVENT_ID, TIME, TOPIC, KEY
             2        17         9  e 2026-01-31T12:00:00Z crash.diku.inventory.item k
             1        18        10  f 2026-01-31T12:00:00Z crash.diku.inventory.item k (erased: accepting erases it again)
