@@ -8,12 +8,12 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-/// Prints its arguments, and makes a gateway that does the same.
+/// Prints its arguments and CFLAGS, and makes a gateway that does the same with ENV.
 const CARGO: &str = r#"#!/bin/sh
-echo "cargo $*"
-mkdir -p "$CARGO_TARGET_DIR/quick"
-printf '#!/bin/sh\necho "ENV=$ENV gateway $*"\n' > "$CARGO_TARGET_DIR/quick/event-gateway"
-chmod +x "$CARGO_TARGET_DIR/quick/event-gateway"
+echo "cargo $* CFLAGS=$CFLAGS"
+mkdir -p "$CARGO_TARGET_DIR/$3"
+printf '#!/bin/sh\necho "ENV=$ENV gateway $*"\n' > "$CARGO_TARGET_DIR/$3/event-gateway"
+chmod +x "$CARGO_TARGET_DIR/$3/event-gateway"
 "#;
 
 /// A machine on which nothing is built yet.
@@ -32,9 +32,10 @@ impl Machine {
         let path = format!("{}:{}", self.0.path().display(), std::env::var("PATH").unwrap());
         let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("run"));
         command.args(arguments).env("PATH", path).env("CARGO_TARGET_DIR", self.0.path());
-        for variable in ["ENV", "STORE_URL", "DB_HOST", "HEXKIT_MONGODB_URL"] {
+        for variable in ["ENV", "STORE_URL", "DB_HOST", "HEXKIT_MONGODB_URL", "PROFILE"] {
             command.env_remove(variable);
         }
+        command.env_remove("CFLAGS");
         let output = command.envs(variables.iter().copied()).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         output
@@ -44,8 +45,9 @@ impl Machine {
     fn features(&self, variables: &[(&str, &str)], arguments: &[&str]) -> String {
         let stdout = String::from_utf8(self.run(variables, arguments).stdout).unwrap();
         let built = stdout.lines().next().unwrap();
-        let features =
-            built.strip_prefix("cargo build --profile quick --no-default-features --features ");
+        let features = built
+            .strip_prefix("cargo build --profile quick --no-default-features --features ")
+            .and_then(|rest| rest.strip_suffix(" CFLAGS=-O0"));
         features.unwrap_or_else(|| panic!("{built}")).to_owned()
     }
 }
@@ -91,8 +93,21 @@ fn every_argument_is_handed_on_and_a_verb_is_not_needed() {
 #[test]
 fn only_the_first_build_is_announced() {
     let machine = Machine::new();
-    let told = |machine: &Machine| String::from_utf8(machine.run(&[], &[]).stderr).unwrap();
-    let first = told(&machine);
-    assert!(first.contains("building event-gateway, with SQLite: about "), "{first}");
-    assert_eq!(told(&machine), "");
+    let told = |variables| String::from_utf8(machine.run(variables, &[]).stderr).unwrap();
+    let release = [("PROFILE", "release"), ("DB_HOST", "pg")];
+    for (variables, what) in
+        [(&[][..], "profile quick, SQLite"), (&release, "profile release, SQLite postgres")]
+    {
+        let first = told(variables);
+        assert!(first.contains(&format!("building event-gateway ({what}): about ")), "{first}");
+        assert_eq!(told(variables), "");
+    }
+}
+
+#[test]
+fn a_release_is_built_with_the_optimizations_that_it_asks_for() {
+    let release = Machine::new().run(&[("PROFILE", "release")], &["check"]);
+    let stdout = String::from_utf8(release.stdout).unwrap();
+    let built = "cargo build --profile release --no-default-features --features  CFLAGS=";
+    assert_eq!(stdout, format!("{built}\nENV=folio gateway check\n"));
 }
