@@ -43,8 +43,8 @@ const EXAMPLES: [Example; 46] = [
     (
         "tenants list",
         ["event-gateway tenants list", "event-gateway tenants list --output json"],
-        "`tenant`, `logId`, `lane`, `head`, `published` (both null where there is none), `state` \
-         (`enabled`, `disabled` or `being purged`)",
+        "`tenant`, `logId`, `lane`, `head`, `published` (both null where there is none), `parked` \
+         (keys and topics), `state` (`enabled`, `disabled` or `being purged`)",
     ),
     ("tenants enable", ["event-gateway tenants enable diku", ""], "`tenant`, `state`"),
     ("tenants disable", ["event-gateway tenants disable diku", ""], "`tenant`, `state`"),

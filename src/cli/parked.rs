@@ -129,24 +129,29 @@ async fn list(
 ) -> anyhow::Result<()> {
     let logs = super::logs(store, tenant).await?;
     let mut rows = Rows::begin(form, &COLUMNS)?;
-    for tenant in logs.into_iter().map(|log| log.tenant) {
-        let mut all = Vec::new();
-        for sink in sinks(store, &tenant).await? {
-            let parked = store.parked(&tenant, &sink).await?;
-            let shown = parked.into_iter().filter(|parked| !is_open || parked.is_open());
-            all.extend(shown.map(|parked| (sink.clone(), parked)));
-        }
-        all.sort_by_key(|(_, parked)| parked.position);
-        all.iter().try_for_each(|(sink, parked)| rows.row(&as_json(sink, parked)))?;
+    for log in &logs {
+        let mut scopes = scopes(store, &log.tenant).await?;
+        scopes.retain(|(_, parked)| !is_open || parked.is_open());
+        scopes.iter().try_for_each(|(sink, parked)| rows.row(&as_json(sink, parked)))?;
     }
     Ok(())
 }
 
-/// Returns the sinks that may have parked something of a tenant: the broker, and those that the
-/// store knows.
-async fn sinks(store: &dyn Store, tenant: &TenantId) -> anyhow::Result<BTreeSet<Follower>> {
+/// Returns what the sinks refuse or have refused of a tenant, by position. The sinks are the broker
+/// and those that the store knows.
+pub(super) async fn scopes(
+    store: &dyn Store,
+    tenant: &TenantId,
+) -> anyhow::Result<Vec<(Follower, Parked)>> {
     let known = store.stands(tenant).await?.into_iter().map(|(sink, _)| sink);
-    Ok(known.chain([Follower::relay()]).collect())
+    let sinks: BTreeSet<_> = known.chain([Follower::relay()]).collect();
+    let mut scopes = Vec::new();
+    for sink in sinks {
+        let parked = store.parked(tenant, &sink).await?;
+        scopes.extend(parked.into_iter().map(|parked| (sink.clone(), parked)));
+    }
+    scopes.sort_by_key(|(_, parked)| parked.position);
+    Ok(scopes)
 }
 
 /// Writes a request about a parked scope, which the tenant's lane takes.

@@ -24,6 +24,8 @@ use crate::store::{Store, TenantLog};
 
 /// The interval at which the logs are counted.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The time without any progress after which a warning asks why.
+const STALLED_AFTER: Duration = Duration::from_secs(10);
 
 /// Options of `publish-pending`.
 #[derive(Debug, Clone, Args)]
@@ -61,26 +63,63 @@ impl Unpublished {
         self.pending + self.releasing
     }
 
-    /// Returns what is waited for, and why it may last.
+    /// Returns what is waited for.
     fn told(self) -> String {
         let pending = super::counted(self.pending, "event");
         let releasing = match self.releasing {
             0 => String::new(),
             events => format!(", {events} to be released"),
         };
+        format!("at most {pending} pending{releasing}")
+    }
+
+    /// Returns what is waited for, and why it may last for ever.
+    fn doubt(self) -> String {
         let why = match self.has_published {
             true => "does a gateway run, and reach Kafka?",
             false => "none was ever published from this store: does a gateway run with KAFKA_HOST?",
         };
-        format!("at most {pending} pending{releasing}: {why}")
+        format!("{}: {why}", self.told())
     }
 
-    /// Logs what is waited for, where that may last for ever, or the bar is not shown.
+    /// Logs what is waited for, where the bar does not show it, or where it may last for ever.
     fn log(self, progress: &Progress) {
         match (self.has_published, progress.is_hidden()) {
-            (false, _) => progress.suspend(|| tracing::warn!("{}", self.told())),
+            (false, _) => progress.suspend(|| tracing::warn!("{}", self.doubt())),
             (true, true) => tracing::info!("{}", self.told()),
             (true, false) => {}
+        }
+    }
+}
+
+/// The progress so far.
+struct Waited {
+    began: Instant,
+    /// The most and the least that was waited for.
+    most: u64,
+    least: u64,
+    /// When the least was first seen; `None` once its age was told.
+    stands_since: Option<Instant>,
+}
+
+impl Waited {
+    fn begin() -> Self {
+        Self { began: Instant::now(), most: 0, least: u64::MAX, stands_since: None }
+    }
+
+    /// Takes note of what is left, and logs it the first time, and once nothing goes on.
+    fn sees(&mut self, left: Unpublished, progress: &Progress) {
+        let waits_for = left.waits_for();
+        if self.most == 0 && waits_for > 0 {
+            left.log(progress);
+        }
+        self.most = self.most.max(waits_for);
+        if waits_for < self.least {
+            (self.least, self.stands_since) = (waits_for, Some(Instant::now()));
+        }
+        if waits_for > 0 && self.stands_since.is_some_and(|at| at.elapsed() >= STALLED_AFTER) {
+            self.stands_since = None;
+            progress.suspend(|| tracing::warn!("{}", left.doubt()));
         }
     }
 }
@@ -98,24 +137,21 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
         }
     }
     let progress = Progress::begin("{eta} left")?;
-    let (began, mut most) = (Instant::now(), 0);
+    let mut waited = Waited::begin();
     loop {
         let left = count(store, tenant).await?;
         let waits_for = left.waits_for();
-        if most == 0 && waits_for > 0 {
-            left.log(&progress);
-        }
-        most = most.max(waits_for);
+        waited.sees(left, &progress);
         let told = format!("{} pending, {} parked", left.pending, left.parked);
-        progress.show(told, most - waits_for, most);
+        progress.show(told, waited.most - waits_for, waited.most);
         if waits_for == 0 {
             progress.end();
             let done = format!("0 events are pending, {} parked", left.parked);
             return Ok(say(form, done, &json!({ "pending": 0, "parked": left.parked }))?);
         }
-        if wait.is_some_and(|wait| began.elapsed() >= wait) {
+        if wait.is_some_and(|wait| waited.began.elapsed() >= wait) {
             progress.end();
-            bail!("{}", left.told());
+            bail!("{}", left.doubt());
         }
         sleep(LOOK_EVERY).await;
     }

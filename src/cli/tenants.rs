@@ -26,12 +26,13 @@ use crate::store::{Access, Store};
 /// The interval at which a purge that is followed is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 7] = [
     ("TENANT", "tenant", -31, "-"),
     ("LOG_ID", "logId", -36, "-"),
     ("LANE", "lane", 5, "-"),
     ("HEAD", "head", 11, "-"),
     ("PUBLISHED", "published", 11, "-"),
+    ("PARKED", "parked", 7, "-"),
     ("STATE", "state", -1, "-"),
 ];
 
@@ -204,12 +205,15 @@ async fn list(store: &dyn Store, form: Output) -> anyhow::Result<()> {
     for enabled in store.list().await? {
         let cursor = store.load(&enabled.tenant, &Follower::relay()).await?;
         let published = cursor.filter(|c| c.log_id == enabled.log_id);
+        let scopes = super::parked::scopes(store, &enabled.tenant).await?;
+        let parked = scopes.iter().filter(|(_, parked)| parked.is_open()).count();
         rows.row(&json!({
             "tenant": enabled.tenant.as_str(),
             "logId": enabled.log_id.to_string(),
             "lane": enabled.lane.number(),
             "head": enabled.head.number(),
             "published": published.map(|cursor| cursor.position.number()),
+            "parked": parked,
             "state": if enabled.is_enabled { "enabled" } else { "disabled" },
         }))?;
     }
@@ -220,6 +224,7 @@ async fn list(store: &dyn Store, form: Output) -> anyhow::Result<()> {
             "lane": purge.lane.number(),
             "head": null,
             "published": null,
+            "parked": null,
             "state": "being purged",
         }))?;
     }

@@ -159,6 +159,11 @@ fn parked(setup: &Setup, arguments: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
+fn tenants(setup: &Setup) -> String {
+    let list = setup.command(&["tenants", "list", "--output", "json"]).output().unwrap();
+    String::from_utf8(list.stdout).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_shows_what_is_parked_and_releases_or_discards_it() {
     let (setup, serve, topic) = narrow().await;
@@ -175,6 +180,7 @@ async fn the_command_line_shows_what_is_parked_and_releases_or_discards_it() {
         line
     });
     assert_eq!((status, Value::Array(without_tenant.collect())), (Some(0), shown.clone()));
+    assert!(tenants(&setup).contains(r#""parked":2,"#), "{}", tenants(&setup));
     let ids = [0, 1].map(|index| shown[index]["id"].as_str().unwrap().to_owned());
 
     let diku = ["--tenant", "diku"];
@@ -202,6 +208,7 @@ async fn the_command_line_shows_what_is_parked_and_releases_or_discards_it() {
     assert_eq!(published(&serve).await, [true, false]);
     assert_eq!(parked(&setup, &["list", "--open", "--output", "json"]).1, "");
     assert_eq!(parked(&setup, &["list", "--output", "json"]).1.lines().count(), 2);
+    assert!(tenants(&setup).contains(r#""parked":0,"#), "{}", tenants(&setup));
     let (status, _, stderr) = parked(&setup, &[&["release", &ids[0]][..], &diku].concat());
     assert!(status == Some(1) && stderr.contains("its state is resolved"), "{stderr}");
 
