@@ -32,10 +32,9 @@ impl Machine {
         let path = format!("{}:{}", self.0.path().display(), std::env::var("PATH").unwrap());
         let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("run"));
         command.args(arguments).env("PATH", path).env("CARGO_TARGET_DIR", self.0.path());
-        for variable in ["ENV", "STORE_URL", "DB_HOST", "HEXKIT_MONGODB_URL", "PROFILE"] {
+        for variable in ["ENV", "STORE_URL", "DB_HOST", "HEXKIT_MONGODB_URL", "PROFILE", "CFLAGS"] {
             command.env_remove(variable);
         }
-        command.env_remove("CFLAGS");
         let output = command.envs(variables.iter().copied()).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         output
