@@ -16,12 +16,15 @@ fn every_sql_file_is_used_and_holds_one_statement() {
                 .collect::<Vec<_>>()
         })
         .collect();
-    let statements: Vec<_> =
-        files("sql", ".sql").into_iter().filter(|p| !name(p).contains("/migrations/")).collect();
-    assert!(!statements.is_empty());
-    for path in statements {
+    let all = files("sql", ".sql");
+    assert!(!all.is_empty());
+    for path in all {
         let short = name(&path).trim_start_matches("sql/").to_owned();
         assert!(used.contains(&short), "sql/{short} is used nowhere");
+        // A migration is a script.
+        if short.contains("/migrations/") {
+            continue;
+        }
         let text = fs::read_to_string(&path).unwrap();
         let code: Vec<_> =
             text.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
