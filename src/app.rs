@@ -29,6 +29,7 @@ use crate::follow::{self, Followers, Wakeups};
 use crate::health::Health;
 use crate::http;
 use crate::intake::{Intake, IntakeDeps, Wake, Writers};
+use crate::listen::{ListenDeps, Listener};
 use crate::metrics::Metrics;
 use crate::quota::Quotas;
 use crate::sink::{self, Sinks};
@@ -54,6 +55,7 @@ pub struct App {
     sinks: Sinks,
     writers: Writers,
     subscriptions: SubscribeTasks,
+    listener: Option<Listener>,
     closing: CancellationToken,
     banner: Banner,
 }
@@ -84,6 +86,16 @@ pub async fn build(
     let (intake, writers) = Intake::start(&config.intake, deps, &wake);
     let (pages, ticks) = watch::channel(());
     let relayed = sinks.broker().map(|_| ticks);
+    let instance = clock.new_id().to_string();
+    let listen = ListenDeps {
+        store: store.clone(),
+        settings: config.settings.clone(),
+        subscribe: subscribe.clone(),
+        clock: clock.clone(),
+        instance: instance.clone(),
+        closing: closing.clone(),
+    };
+    let listener = kafka_listener(config, listen).await?;
     let http = http::HttpDeps {
         config: config.http.clone(),
         settings: config.settings.clone(),
@@ -103,8 +115,9 @@ pub async fn build(
         closing: closing.clone(),
     };
     let replica = config.replica.clone().unwrap_or_else(|| clock.new_id().to_string());
-    let banner = banner(config, &*store, &sinks, &replica).await?;
-    let (settings, instance) = (config.settings.clone(), clock.new_id().to_string());
+    let kafka = listener.as_ref().map(Listener::address);
+    let banner = banner(config, &*store, &sinks, kafka.as_deref(), &replica).await?;
+    let settings = config.settings.clone();
     let follow = follow::FollowDeps {
         store,
         settings,
@@ -121,18 +134,27 @@ pub async fn build(
         replay_keep: config.replay_keep,
         removal: config.removal,
     };
-    Ok(App { http, follow, sinks, writers, subscriptions, closing, banner })
+    Ok(App { http, follow, sinks, writers, subscriptions, listener, closing, banner })
+}
+
+/// Binds the listener for Kafka's clients, if there is to be one.
+async fn kafka_listener(config: &Config, deps: ListenDeps) -> anyhow::Result<Option<Listener>> {
+    let Some(listen) = &config.kafka_listen else { return Ok(None) };
+    let bound = Listener::bind(listen, deps).await;
+    let bound = bound.with_context(|| format!("failed to listen on {}", listen.address))?;
+    Ok(Some(bound))
 }
 
 async fn banner(
     config: &Config,
     store: &dyn Store,
     sinks: &Sinks,
+    kafka: Option<&str>,
     replica: &str,
 ) -> anyhow::Result<Banner> {
     Ok(Banner {
         store: format!("{} at {}", store.name(), config.store.place()),
-        broker: banner::broker(sinks),
+        broker: banner::broker(sinks, kafka),
         env: config.settings.naming().env().map(str::to_owned),
         tenants: store.count().await?,
         lanes: config.lanes,
@@ -204,9 +226,9 @@ fn submit_deps(
 }
 
 impl App {
-    /// Returns the embedded broker's `host:port`, if there is one.
-    pub fn embedded_broker(&self) -> Option<&str> {
-        self.sinks.preview.as_ref().map(|preview| preview.address())
+    /// Returns the `host:port` that Kafka's clients connect to, if they may.
+    pub fn kafka_address(&self) -> Option<String> {
+        self.listener.as_ref().map(Listener::address)
     }
 
     /// Serves on a listener until `shutdown`; then answers open requests, appends accepted changes,
@@ -228,6 +250,9 @@ impl App {
         let files = files::watch(tenants, self.closing.clone());
         serving.spawn("tenants' files", files);
         serving.spawn("listener's certificate", certificate);
+        if let Some(listener) = self.listener {
+            serving.spawn("Kafka listener", listener.run());
+        }
         serving.spawn("count of replicas", counting.run(self.closing.clone()));
         serving
             .spawn("HTTP server", async { server.await.expect("a server that listens goes on") });

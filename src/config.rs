@@ -10,6 +10,7 @@ mod environment;
 mod hexkit;
 mod hosts;
 mod kafka;
+mod listen;
 mod options;
 mod store;
 mod store_url;
@@ -72,6 +73,8 @@ pub struct Config {
     pub store: crate::store::Config,
     /// The sinks.
     pub sinks: Vec<sink::Config>,
+    /// How Kafka's clients read the logs; `None` if they don't.
+    pub kafka_listen: Option<crate::listen::Config>,
     /// Where traces are sent; `None` if they are not.
     pub traces: Option<crate::traces::Config>,
 }
@@ -80,7 +83,7 @@ impl Config {
     /// Checks the options, reads the tenants' files, and adds what the environment has under
     /// `KAFKA_CONFIG_…` and `KAFKA_…_TOPIC_NUM_PARTITIONS`.
     pub fn new(options: &ServeOptions, given: &Given) -> anyhow::Result<Self> {
-        let ServeOptions { listener, auth, parts, replica, limits } = options;
+        let ServeOptions { listener, auth, parts, listen, replica, limits } = options;
         let TopicsOptions { store, tenants, kafka } = &parts.topics;
         let settings = Arc::new(settings(tenants, store)?);
         let config = Self {
@@ -111,6 +114,7 @@ impl Config {
             },
             store: store_config(store)?,
             sinks: all_sinks(parts, &settings, replica.lanes)?,
+            kafka_listen: listen::listen(listen, auth.auth_mode, parts, &settings)?,
             traces: traces::traces(&environment::variables()?, replica.replica.as_deref())?,
         };
         auth::warn_of_plain_text(&config.http.auth, listener.http_host, config.http.tls.is_some());
@@ -124,7 +128,7 @@ impl Config {
 /// Warns of each entity and process event whose events nobody can read, since the log keeps them
 /// only until every sink has them, and there is no sink.
 fn warn_of_not_stored(sinks: &[sink::Config], settings: &Settings) {
-    if sinks.iter().any(|sink| !matches!(sink, sink::Config::Embedded)) {
+    if !sinks.is_empty() {
         return;
     }
     for name in settings.not_stored() {

@@ -25,6 +25,7 @@ pub mod lane;
 pub mod ledger;
 mod object_reader;
 pub mod parked;
+pub mod partition;
 pub mod position;
 pub mod process_event;
 pub mod producer;

@@ -19,7 +19,6 @@ mod lease;
 mod newest;
 mod own;
 pub mod parking;
-mod preview;
 pub mod published;
 mod purge;
 mod relay;
@@ -63,7 +62,6 @@ use erasure::ErasureTask;
 use expansion::ExpansionTask;
 use interruptible::UntilStop;
 use lane_manager::LaneManager;
-use preview::Preview;
 use removal::RemovalTask;
 use retention_check::RetentionCheck;
 use sink_keeper::{Reachability, SinkKeeper};
@@ -121,18 +119,10 @@ pub struct Followers {
 impl Followers {
     /// Starts the tasks that these sinks need: the lane manager if there is any sink, a keeper for
     /// each sink, a retention check for each sink with topics, an audit, the erasure, the tenant
-    /// jobs, the removal, the end of the trail, the expansion of DELETE_ALLs, and a task that
-    /// feeds the embedded preview.
+    /// jobs, the removal, the end of the trail, and the expansion of DELETE_ALLs.
     pub fn start(deps: &FollowDeps, sinks: &Sinks) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         let worker = Worker::new(deps.health.clone(), deps.metrics.clone(), stop.clone());
-        if let Some(broker) = &sinks.preview {
-            worker.spawn(&mut tasks, Preview::new(deps.clone(), broker.clone()));
-            let (broker, stop) = (broker.clone(), stop.clone());
-            tasks.spawn("embedded broker", async move {
-                stop.run_until_cancelled(broker.ended()).await;
-            });
-        }
         if let (Some(kafka), Some(every)) = (&sinks.repair, deps.audit_every) {
             let audit = AuditTask::new(deps.clone(), kafka.clone(), every);
             worker.spawn(&mut tasks, UntilStop::new(audit, stop.clone()));

@@ -25,8 +25,6 @@ pub enum Component {
     Lanes,
     /// The name of this replica, which another replica may use too.
     Replica,
-    /// The embedded broker.
-    EmbeddedBroker,
 }
 
 /// A part of the work for one sink that can be degraded by itself.
@@ -76,7 +74,6 @@ impl Display for Component {
             Self::Lease(lane) => write!(f, "lease of {lane}"),
             Self::Lanes => f.write_str("lanes"),
             Self::Replica => f.write_str("replica"),
-            Self::EmbeddedBroker => f.write_str("embedded broker"),
         }
     }
 }

@@ -40,6 +40,8 @@ pub mod sink;
 
 pub mod subscribe;
 
+pub mod listen;
+
 pub mod config;
 
 pub mod app;

@@ -79,7 +79,6 @@
 //! 7. **Run the contract** in `tests/it` on it: it is the same for all sinks.
 
 mod config;
-mod embedded;
 mod error;
 #[cfg(feature = "mongodb")]
 mod hexkit;
@@ -96,7 +95,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::domain::envelope::Envelope;
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::position::LogId;
@@ -218,23 +216,6 @@ pub trait Publisher: Send {
     fn should_recycle(&mut self) -> bool;
 }
 
-/// The embedded preview: shows the newest records in memory, for trying the gateway out and for
-/// tests. It is no sink: it owns no cursor, and never makes an event count as published.
-#[async_trait]
-pub trait Preview: Send + Sync {
-    /// Returns `host:port` for Kafka clients.
-    fn address(&self) -> &str;
-
-    /// Creates the topics that are missing.
-    async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error>;
-
-    /// Sends records in order, and returns once the preview has them.
-    async fn send(&self, events: Vec<Envelope>) -> Result<(), Error>;
-
-    /// Waits until the preview has ended, which it does not without being asked to.
-    async fn ended(&self);
-}
-
 /// All sinks that the configuration asks for, opened.
 #[derive(Clone, Default)]
 pub struct Sinks {
@@ -242,8 +223,6 @@ pub struct Sinks {
     pub sinks: Vec<Arc<dyn Sink>>,
     /// The repair of Kafka, if that is a sink.
     pub repair: Option<Arc<dyn Repair>>,
-    /// The embedded preview, running.
-    pub preview: Option<Arc<dyn Preview>>,
 }
 
 impl Sinks {
@@ -258,13 +237,6 @@ impl Sinks {
     #[must_use]
     pub fn with(mut self, sink: Arc<dyn Sink>) -> Self {
         self.sinks.push(sink);
-        self
-    }
-
-    /// Adds the embedded preview.
-    #[must_use]
-    pub fn with_preview(mut self, preview: Arc<dyn Preview>) -> Self {
-        self.preview = Some(preview);
         self
     }
 
@@ -283,7 +255,6 @@ impl Sinks {
 /// Checks the settings of a sink without it: nothing is connected to or started.
 pub fn check_settings(config: &Config) -> Result<(), Error> {
     match config {
-        Config::Embedded => Ok(()),
         #[cfg(feature = "mongodb")]
         Config::Hexkit(hexkit) => hexkit::Hexkit::new(hexkit.clone()).map(drop),
         #[cfg(not(feature = "mongodb"))]
@@ -297,7 +268,6 @@ pub fn check_settings(config: &Config) -> Result<(), Error> {
 pub fn open(configs: &[Config]) -> Result<Sinks, Error> {
     configs.iter().try_fold(Sinks::default(), |sinks, config| {
         Ok(match config {
-            Config::Embedded => sinks.with_preview(Arc::new(embedded::Embedded::start()?)),
             #[cfg(feature = "mongodb")]
             Config::Hexkit(hexkit) => sinks.with(Arc::new(hexkit::Hexkit::new(hexkit.clone())?)),
             #[cfg(not(feature = "mongodb"))]

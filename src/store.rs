@@ -62,6 +62,7 @@ mod error;
 mod event_counts;
 mod expansions;
 mod leases;
+mod listening;
 mod log;
 #[cfg(feature = "mongodb")]
 mod mongodb;
@@ -99,6 +100,7 @@ pub use error::Error;
 pub use event_counts::EventCounts;
 pub use expansions::{ExpansionStep, Expansions};
 pub use leases::{LaneLease, Lease, LeaseCheck, Leases, Members};
+pub use listening::{KafkaGroup, Listening};
 pub use log::{Batch, ChangeToken, Changed, Head, Log, Outcome, Receipt, Scan, Slice, Start};
 pub use parking::{LogLedger, Parking};
 pub use purges::{Purge, PurgeStart, Purges, Unpublished};
@@ -116,7 +118,7 @@ pub use watch::{Growth, Watch};
 pub trait Store:
     Log + Cursors + Tenants + Leases + Parking + Replays + Removal + Subscriptions + Watch
 where
-    Self: Expansions + Erasures + TenantJobs + Purges + Trail,
+    Self: Expansions + Erasures + TenantJobs + Purges + Trail + Listening,
 {
     /// Returns the store's name, for messages.
     fn name(&self) -> &'static str;

@@ -6,6 +6,7 @@
 //! (`watcher`). A group gets each event that matches at least once and in order.
 
 mod change;
+mod log_reader;
 mod reading;
 mod renewals;
 mod start;
@@ -31,8 +32,10 @@ use crate::metrics::Metrics;
 use crate::store::{self, FoundSubscription, Lag, Store, SubscriptionChange};
 use crate::tasks::{Ended, Tasks};
 
+pub use log_reader::LogReader;
 pub use reading::{Delivery, Opening, Reading};
 use renewals::Renewals;
+pub use tail::Part;
 use waiters::Waiters;
 pub use watcher::Grown;
 

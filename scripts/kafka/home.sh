@@ -2,7 +2,7 @@
 # Sourced by scripts/services and scripts/kafka/broker: where the Kafka jars lie.
 
 # Shared by all clones. A changed pom.xml needs another folder name here.
-KAFKA_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/event-gateway/kafka-4.1.0
+KAFKA_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/event-gateway/kafka-4.1.0-tools-1
 
 # Downloads the jars unless they are there. An interrupted download leaves no libs folder.
 fetch_kafka() (

@@ -32,12 +32,11 @@ impl Banner {
     }
 }
 
-/// Names the broker and all other sinks, and says that an embedded broker keeps records in memory
-/// only.
-pub(super) fn broker(sinks: &Sinks) -> String {
+/// Names the broker and all other sinks; `kafka` is the address at which Kafka's clients read the
+/// logs.
+pub(super) fn broker(sinks: &Sinks, kafka: Option<&str>) -> String {
     let each = sinks.sinks.iter().map(|sink| format!("{} at {}", sink.names().sink, sink.place()));
-    let preview =
-        sinks.preview.iter().map(|it| format!("embedded at {}, memory only", it.address()));
-    let all: Vec<_> = each.chain(preview).collect();
+    let own = kafka.map(|address| format!("the gateway itself at {address}"));
+    let all: Vec<_> = each.chain(own).collect();
     if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }

@@ -11,7 +11,7 @@ use super::output::{Column, Output, OutputOptions, Rows, say};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{self, Given, ServeOptions, Wrong};
-use crate::sink::Sink;
+use crate::sink::{self, Sink};
 use crate::store::Error;
 
 const COLUMNS: [Column; 2] = [("SOURCE", "source", -24, "-"), ("ERROR", "error", -1, "-")];
@@ -101,7 +101,7 @@ async fn connect_sinks(options: &Options) -> Vec<Wrong> {
     };
     let lanes = options.serve.replica.lanes;
     let sinks = config::all_sinks(parts, &Arc::new(settings), lanes);
-    let Ok(sinks) = sinks.and_then(deps::open_outside) else { return Vec::new() };
+    let Ok(sinks) = sinks.and_then(|sinks| Ok(sink::open(&sinks)?)) else { return Vec::new() };
     let mut wrong = Vec::new();
     for sink in &sinks.sinks {
         let sink: &dyn Sink = &**sink;

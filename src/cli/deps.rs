@@ -91,13 +91,6 @@ pub async fn attached(
     Ok(store::open(&config::store_config(options)?, Access::Attach, clock).await?)
 }
 
-/// Opens the sinks that are outside of this process. An embedded broker is left out, since it would
-/// not be that of a running `serve`.
-pub fn open_outside(mut sinks: Vec<sink::Config>) -> anyhow::Result<Sinks> {
-    sinks.retain(|sink| !matches!(sink, sink::Config::Embedded));
-    Ok(sink::open(&sinks)?)
-}
-
 /// Opens the store, and these sinks for as many lanes as the store has, but at least `lanes_min`.
 async fn open(
     topics: &TopicsOptions,
@@ -110,6 +103,6 @@ async fn open(
     let store = store::open(&config::store_config(&topics.store)?, access, clock).await?;
     foreign_settings::refuse(&*store, &settings).await?;
     let lanes = u16::try_from(store.members().await?.lanes.len())?.max(lanes_min);
-    let sinks = open_outside(sinks(&settings, lanes)?)?;
+    let sinks = sink::open(&sinks(&settings, lanes)?)?;
     Ok(Deps { store, settings, sinks })
 }

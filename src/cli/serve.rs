@@ -1,8 +1,8 @@
 //! `serve`: runs the gateway until SIGTERM or SIGINT; SIGHUP is ignored.
 //!
-//! Prints the gateway's address on the first line of stdout, and the embedded broker's on the
-//! second, once both accept connections. If stdout can't be written, that is logged, and the
-//! gateway goes on.
+//! Prints the gateway's address on the first line of stdout, and that of the listener for Kafka's
+//! clients on the second, once both accept connections. If stdout can't be written, that is
+//! logged, and the gateway goes on.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -34,8 +34,8 @@ pub async fn run(
         TcpListener::bind(listen).with_context(|| format!("failed to listen on {listen}"))?;
     let shutdown = CancellationToken::new();
     let signals = Signals::new()?;
-    let broker = app.embedded_broker().map(|address| format!("{address}\n")).unwrap_or_default();
-    print(format!("http://{}\n{broker}", listener.local_addr()?));
+    let kafka = app.kafka_address().map(|address| format!("{address}\n")).unwrap_or_default();
+    print(format!("http://{}\n{kafka}", listener.local_addr()?));
     tokio::select! {
         ended = app.run(listener, shutdown.clone()) => ended,
         never = signals.obey(&shutdown) => match never {},

@@ -59,8 +59,7 @@ pub(super) fn broker(
     environment: &[(String, String)],
 ) -> anyhow::Result<Option<Config>> {
     Ok(match choice(options) {
-        BrokerChoice::Embedded => Some(Config::Embedded),
-        BrokerChoice::None => None,
+        BrokerChoice::Embedded | BrokerChoice::None => None,
         BrokerChoice::Kafka => Some(Config::Kafka(KafkaConfig {
             bootstrap: bootstrap(options)?,
             settings: settings(options, environment)?,

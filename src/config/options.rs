@@ -6,11 +6,13 @@
 mod auth;
 mod hexkit;
 mod kafka;
+mod listen;
 mod secrets;
 mod serve;
 mod store;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
@@ -21,6 +23,7 @@ use super::environment::Unset;
 pub use auth::{AuthMode, AuthOptions, MetricsAccess};
 pub use hexkit::HexkitOptions;
 pub use kafka::{BrokerChoice, KafkaOptions};
+pub use listen::ListenOptions;
 pub use serve::{BODY_BYTES, LANES_MAX, LimitsOptions, ListenerOptions, ServeOptions};
 pub use store::{PostgresOptions, StoreOptions, TenantsOptions};
 
@@ -80,6 +83,15 @@ pub struct LogsOptions {
     /// info,event_gateway=debug.
     #[arg(long, env, default_value = "info", global = true)]
     pub log_level: String,
+}
+
+/// Parses an address to listen on: an IP address, in brackets or not, or `localhost`.
+fn address(text: &str) -> Result<IpAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    match bare {
+        "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
+        address => address.parse().map_err(|_| "it must be an IP address, or localhost".to_owned()),
+    }
 }
 
 /// Returns the variables that `serve` reads, in the order of its help, and those of all subcommands

@@ -1,5 +1,5 @@
-//! Subscriptions: a consumer group of a tenant that reads the log over HTTP and commits its own
-//! position.
+//! Subscriptions: a consumer group of a tenant that reads the log over HTTP, or as a Kafka client,
+//! and commits its own position.
 //!
 //! `http` and the subcommands make them, the store keeps one row of each, and `subscribe` moves
 //! them. Every change of a row is decided here, on the row as it was read and by the store's clock,
@@ -14,14 +14,19 @@
 
 mod form;
 mod group;
+mod parts;
 mod start;
+
+use std::collections::BTreeSet;
 
 use super::floors::{AcceptedGaps, Floors, Gap};
 use super::position::Position;
 use super::time::Time;
+use super::topic::Topic;
 
 pub use form::{COMMIT_MEMBERS, Form, parse_commit};
 pub use group::Group;
+pub use parts::{Part, PartCommit, Parts};
 pub use start::{Gaps, Start};
 
 /// The time by which a lease may seem to have been given in the future: longer than a statement
@@ -68,6 +73,9 @@ pub struct Subscription {
     /// The position at which the group stood before a restore moved it back, until it commits
     /// again.
     pub went_back_from: Option<Position>,
+    /// The cursors of the partitions, while Kafka clients read: `position` is the least of them,
+    /// and none lies beyond `scanned`. `None` while the group reads over HTTP.
+    pub parts: Option<Parts>,
 }
 
 /// The reason why a subscription is not changed.
@@ -106,7 +114,17 @@ impl Subscription {
             generation: 0,
             lease: None,
             went_back_from: None,
+            parts: None,
         }
+    }
+
+    /// Makes a subscription of the topics that a Kafka client commits first.
+    pub fn of_kafka(commits: &[PartCommit]) -> Self {
+        let topics: BTreeSet<_> = commits.iter().map(|commit| &commit.topic).collect();
+        let mut new = Self::new(Form::of_topics(topics), Position::START, AcceptedGaps::default());
+        new.parts = Some(Parts::default());
+        new.take_parts(commits);
+        new
     }
 
     /// Returns the lease of the present reader.
@@ -135,6 +153,7 @@ impl Subscription {
         if let Some(other) = self.holder(now).filter(|lease| lease.reader != reader) {
             return Err(Refusal::Held(other.clone()));
         }
+        self.read_whole();
         let after = self.take_received(received);
         if let Some(gap) = self.gap(after, floors) {
             return Ok(Some(gap));
@@ -213,7 +232,7 @@ impl Subscription {
     ) -> Result<(), Refusal> {
         self.nobody_reads(now)?;
         (self.position, self.delivered, self.scanned) = (after, after, after);
-        self.gaps_to = gaps_to;
+        (self.gaps_to, self.parts) = (gaps_to, None);
         self.generation += 1;
         (self.lease, self.went_back_from) = (None, None);
         Ok(())
@@ -224,6 +243,7 @@ impl Subscription {
     pub fn reform(&mut self, form: &Form, now: Time) -> Result<(), Refusal> {
         if form.filter != self.form.filter {
             self.nobody_reads(now)?;
+            self.read_whole();
             self.generation += 1;
             (self.delivered, self.scanned) = (self.position, self.position);
             self.gaps_to.keep_after(self.position, &form.filter);
@@ -242,8 +262,79 @@ impl Subscription {
         self.position = self.position.min(at);
         self.delivered = self.delivered.min(at);
         self.scanned = self.scanned.min(at);
+        if let Some(parts) = &mut self.parts {
+            parts.go_back(at);
+        }
         self.generation += 1;
         self.lease = None;
+    }
+
+    /// Commits what Kafka clients have read. The first commit of a group that reads over HTTP is
+    /// refused while somebody does; then each partition of `topics`, which are those of the log
+    /// that the filter matches, stands where the group stood.
+    pub fn commit_parts(
+        &mut self,
+        commits: &[PartCommit],
+        topics: &[(Topic, usize)],
+        now: Time,
+    ) -> Result<(), Refusal> {
+        if self.parts.is_none() {
+            self.nobody_reads(now)?;
+            self.generation += 1;
+            self.parts = Some(Parts::at(self.position, topics));
+        }
+        self.take_parts(commits);
+        Ok(())
+    }
+
+    /// Returns where a Kafka client goes on in a partition; `None` if the group has not been there.
+    pub fn part(&self, topic: &Topic, partition: usize) -> Option<Part> {
+        match &self.parts {
+            Some(parts) => parts.of(topic, partition).cloned(),
+            None => self
+                .form
+                .filter
+                .has_topic(topic)
+                .then(|| Part { cursor: self.position, metadata: String::new() }),
+        }
+    }
+
+    /// Forgets where Kafka clients stand in a partition.
+    pub fn forget_part(&mut self, topic: &Topic, partition: usize) {
+        if let Some(parts) = &mut self.parts {
+            parts.forget(topic, partition);
+        }
+        self.take_parts(&[]);
+    }
+
+    /// Notes that a group's Kafka clients hold it for another while, or (without a time) no longer.
+    pub fn hold_parts(&mut self, reader: &str, ttl_ms: Option<i64>, now: Time) {
+        if self.parts.is_some() {
+            self.lease = ttl_ms.map(|ttl_ms| ReaderLease {
+                reader: reader.to_owned(),
+                expires: now.after(ttl_ms),
+                ttl_ms,
+            });
+        }
+    }
+
+    /// Moves the cursors of partitions, and what the row says of all of them.
+    fn take_parts(&mut self, commits: &[PartCommit]) {
+        let Some(parts) = &mut self.parts else { return };
+        commits.iter().for_each(|commit| parts.commit(commit.clone()));
+        (self.position, self.scanned) = (parts.least(), parts.greatest());
+        self.delivered = self.scanned;
+        self.went_back_from = None;
+        self.form.add_topics(parts.topics());
+        self.gaps_to.keep_after(self.position, &self.form.filter);
+    }
+
+    /// Has the group read over HTTP, from the least cursor of its partitions on: some events are
+    /// delivered again, and none is left out.
+    fn read_whole(&mut self) {
+        if self.parts.take().is_some() {
+            (self.delivered, self.scanned) = (self.position, self.position);
+        }
     }
 
     fn nobody_reads(&self, now: Time) -> Result<(), Refusal> {

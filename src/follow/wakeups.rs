@@ -17,7 +17,6 @@ pub struct Wakeups {
     lanes: Arc<[watch::Sender<()>]>,
     /// How many times each lane was asked to be taken over again.
     take_overs: Arc<[AtomicU64]>,
-    any: Arc<watch::Sender<()>>,
 }
 
 impl Wakeups {
@@ -25,7 +24,7 @@ impl Wakeups {
     pub fn new(lanes: u16) -> Self {
         let take_overs = (0..lanes).map(|_| AtomicU64::default()).collect();
         let lanes = (0..lanes).map(|_| watch::Sender::new(())).collect();
-        Self { lanes, take_overs, any: Arc::new(watch::Sender::new(())) }
+        Self { lanes, take_overs }
     }
 
     /// Wakes the tasks that wait for a lane, since one of its logs has new events.
@@ -33,7 +32,6 @@ impl Wakeups {
         if let Some(woken) = self.lanes.get(usize::from(lane.number())) {
             woken.send_replace(());
         }
-        self.any.send_replace(());
     }
 
     /// Asks the workers of a lane to take it over again, since the store has something new that
@@ -58,11 +56,6 @@ impl Wakeups {
     /// Returns the wake-ups of one lane, from now on.
     pub(super) fn lane(&self, lane: Lane) -> Wakeup {
         Wakeup::of(&self.lanes[usize::from(lane.number())])
-    }
-
-    /// Returns the wake-ups of all lanes, from now on.
-    pub(super) fn any(&self) -> Wakeup {
-        Wakeup::of(&self.any)
     }
 }
 

@@ -258,7 +258,7 @@ mod tests {
 
         fn schedule(&self) -> Schedule {
             let backoff = Backoff::new(FIRST, LONGEST);
-            Schedule { wakeup: self.wakeups.any(), period: PERIOD, backoff }
+            Schedule { wakeup: self.wakeups.lane(Lane::new(0)), period: PERIOD, backoff }
         }
 
         async fn tick(&mut self) -> Outcome {

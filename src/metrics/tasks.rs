@@ -15,7 +15,6 @@ const KINDS: &[&str] = &[
     "lanes",
     "topics",
     "retention_check",
-    "preview",
     "audit",
     "removal",
     "expansion",

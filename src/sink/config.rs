@@ -10,11 +10,9 @@ use secrecy::SecretString;
 use super::KafkaConfig;
 use crate::domain::settings::Settings;
 
-/// A sink or preview that the settings ask for. Without any, events are read over HTTP alone.
+/// A sink that the settings ask for. Without any, events are read over HTTP alone.
 #[derive(Debug, Clone)]
 pub enum Config {
-    /// The embedded preview.
-    Embedded,
     /// A real Kafka.
     Kafka(KafkaConfig),
     /// hexkit's collection.

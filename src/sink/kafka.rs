@@ -41,6 +41,7 @@ use super::{
 };
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
+use crate::domain::partition;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::{Naming, Topic, TopicSpec};
@@ -262,11 +263,9 @@ impl Repair for Kafka {
         Ok(Some(TopicReading { partitions, records }))
     }
 
-    /// Java's default partitioner, as `partitioner=murmur2_random` chooses it: a number without its
-    /// sign, from a hash with a fixed seed.
+    /// Java's default partitioner, as `partitioner=murmur2_random` chooses it.
     fn partition(&self, key: &[u8], partitions: usize) -> usize {
-        let hash = murmur2::murmur2(key, murmur2::KAFKA_SEED) & 0x7fff_ffff;
-        (hash as usize).checked_rem(partitions).unwrap_or_default()
+        partition::of_key(key, partitions)
     }
 
     #[instrument(level = "debug", skip_all, fields(lanes = lanes))]

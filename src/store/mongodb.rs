@@ -18,6 +18,7 @@ mod event_counts;
 mod expansions;
 mod expiry;
 mod leases;
+mod listening;
 mod log;
 mod open_transactions;
 mod parking;

@@ -11,6 +11,7 @@ mod erasures;
 mod error;
 mod expansions;
 mod leases;
+mod listening;
 mod log;
 mod migrate;
 mod options;

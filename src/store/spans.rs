@@ -13,6 +13,7 @@ macro_rules! timed {
 
 mod erasures;
 mod expansions;
+mod listening;
 mod positions;
 mod purges;
 mod removal;

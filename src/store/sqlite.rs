@@ -16,6 +16,7 @@ mod error;
 mod expansions;
 mod files;
 mod leases;
+mod listening;
 mod log;
 mod parking;
 mod place;

@@ -1,4 +1,5 @@
-//! The port's `Subscriptions`: the groups that read a tenant's log over HTTP.
+//! The port's `Subscriptions`: the groups that read a tenant's log over HTTP or as Kafka
+//! clients.
 //!
 //! `subscribe` and the subcommands change them, and removal reads what they hold back. A change is
 //! decided outside the store (`domain::subscription`), on a row as it was found and by the store's
@@ -6,11 +7,11 @@
 
 use async_trait::async_trait;
 
-use super::columns::Columns;
+use super::columns::{Columns, unreadable};
 use super::{Error, Lag};
 use crate::domain::floors::AcceptedGaps;
 use crate::domain::position::Position;
-use crate::domain::subscription::{Form, Group, ReaderLease, Subscription};
+use crate::domain::subscription::{Form, Group, Parts, ReaderLease, Subscription};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::trail::TrailEntry;
@@ -89,14 +90,24 @@ pub(super) fn found(row: &(impl Columns + ?Sized), now: Time) -> Result<FoundSub
         generation: row.count("generation")?,
         lease: lease.transpose()?,
         went_back_from: row.integer_if_any("went_back_from")?.map(Position::from_column),
+        parts: parts(row)?,
     };
     Ok(FoundSubscription {
         tenant: row.tenant()?,
-        group: row.noun("name", Group::parse)?,
+        group: row.noun("name", Group::of_kafka)?,
         version: row.count("version")?,
         subscription,
         now,
     })
+}
+
+/// Returns the cursors of a row's partitions. A restore moves `scanned` alone, and none lies
+/// beyond.
+fn parts(row: &(impl Columns + ?Sized)) -> Result<Option<Parts>, Error> {
+    let Some(text) = row.text_if_any("parts")? else { return Ok(None) };
+    let mut parts = Parts::from_column(text).map_err(|error| unreadable("parts", error))?;
+    parts.go_back(Position::from_column(row.integer("scanned")?));
+    Ok(Some(parts))
 }
 
 /// The columns of a subscription's row, besides its name and version.
@@ -111,6 +122,7 @@ pub(super) struct Row {
     pub(super) expires_ms: i64,
     pub(super) ttl_ms: i64,
     pub(super) went_back_from: Option<i64>,
+    pub(super) parts: Option<String>,
 }
 
 impl From<&Subscription> for Row {
@@ -127,6 +139,7 @@ impl From<&Subscription> for Row {
             expires_ms: lease.map_or(0, |lease| lease.expires.as_ms()),
             ttl_ms: lease.map_or(0, |lease| lease.ttl_ms),
             went_back_from: subscription.went_back_from.map(Position::as_column),
+            parts: subscription.parts.as_ref().map(Parts::as_column),
         }
     }
 }

@@ -40,15 +40,15 @@ struct TailPage {
 }
 
 /// The part of a log that one reader gets.
-pub(super) struct Part {
+pub struct Part {
     /// The events that match.
-    pub(super) events: Vec<Arc<Envelope>>,
+    pub events: Vec<Arc<Envelope>>,
     /// The position up to which the log was looked at.
-    pub(super) scanned: Position,
+    pub scanned: Position,
     /// Whether there is more to look at.
-    pub(super) more: bool,
+    pub more: bool,
     /// The floors of the log after the events were read.
-    pub(super) floors: Arc<Floors>,
+    pub floors: Arc<Floors>,
 }
 
 impl Tail {

@@ -6,6 +6,7 @@
 mod follow;
 mod http;
 mod intake;
+mod listen;
 mod process;
 mod sink;
 mod store;

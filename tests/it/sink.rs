@@ -2,7 +2,6 @@
 //! is the same for every sink.
 
 mod contract;
-mod embedded;
 #[cfg(feature = "services")]
 mod hexkit;
 #[cfg(feature = "services")]

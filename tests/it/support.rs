@@ -18,6 +18,7 @@ pub mod helm;
 #[cfg(feature = "services")]
 pub mod hexkit;
 pub mod ids;
+pub mod kafka_clients;
 pub mod keycloak;
 pub mod malformed;
 #[cfg(feature = "services")]

@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms that each room may name: arrows point one way.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("domain", &[]),
     ("health", &["domain"]),
     ("clock", &["domain"]),
@@ -31,6 +31,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("traces", &["domain", "metrics"]),
     ("follow", &["domain", "clock", "store", "sink", "health", "metrics", "traces", "tasks"]),
     ("subscribe", &["domain", "store", "metrics", "tasks"]),
+    ("listen", &["domain", "clock", "store", "subscribe"]),
     (
         "http",
         &[
@@ -47,7 +48,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "traces",
         ],
     ),
-    ("config", &["domain", "store", "sink", "intake", "http", "traces"]),
+    ("config", &["domain", "store", "sink", "intake", "http", "listen", "traces"]),
     (
         "app",
         &[
@@ -63,6 +64,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "quota",
             "tasks",
             "subscribe",
+            "listen",
             "http",
             "config",
         ],
@@ -86,7 +88,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
 ];
 
 /// The one place where each foreign crate is used.
-const SPOKEN: [(&str, &[&str]); 28] = [
+const SPOKEN: [(&str, &[&str]); 32] = [
     ("sqlx::", &["store/postgres"]),
     ("rusqlite", &["store/sqlite"]),
     ("rdkafka::", &["sink/"]),
@@ -111,14 +113,25 @@ const SPOKEN: [(&str, &[&str]); 28] = [
     ("clap_complete::", &["cli/man"]),
     ("clap_mangen::", &["cli/man"]),
     ("regex::", &["http/token/issuers"]),
+    ("kafka_protocol::", &["listen"]),
+    ("crc32c::", &["listen/batch"]),
+    ("murmur2::", &["domain/partition"]),
+    ("base64::", &["listen/group/saved"]),
     // A task that runs as long as the gateway is missed when it ends; a request's task ends with
-    // the request.
-    ("JoinSet", &["tasks"]),
+    // the request, a connection's with the connection, a log's and a group's with those.
+    ("JoinSet", &["tasks", "listen"]),
     (
         "tokio::spawn",
-        &["http/submit", "http/subscriptions/sse", "http/token/jwks", "http/token/tenants"],
+        &[
+            "http/submit",
+            "http/subscriptions/sse",
+            "http/token/jwks",
+            "http/token/tenants",
+            "listen/logs",
+            "listen/coordinator",
+        ],
     ),
-    ("thread::Builder", &["sink/embedded", "store/sqlite/copier", "telemetry/queue"]),
+    ("thread::Builder", &["store/sqlite/copier", "telemetry/queue"]),
     ("thread::spawn", &[]),
 ];
 

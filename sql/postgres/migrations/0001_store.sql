@@ -293,7 +293,7 @@ CREATE INDEX replays_open ON replays (tenant) WHERE ended_ms IS NULL;
 -- The subscriptions: how each group reads a tenant's log, and how far it has come. `version` rises
 -- with every change of a row, which is written only upon the version that it was decided on.
 -- `gaps_to` is a JSON object: of topics, the position up to which removed events are accepted as
--- missing.
+-- missing. `parts` is one too, while Kafka clients read: of topics, the cursor of each partition.
 CREATE TABLE subscriptions (
     tenant         text COLLATE "C" NOT NULL,
     name           text COLLATE "C" NOT NULL,
@@ -308,8 +308,29 @@ CREATE TABLE subscriptions (
     expires_ms     bigint NOT NULL,
     ttl_ms         bigint NOT NULL,
     went_back_from bigint,
+    parts          text,
     PRIMARY KEY (tenant, name)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+-- The groups of Kafka clients. `scope` is a tenant's id, or `*` for a group over all tenants; `holder`
+-- is the run of the replica that coordinates the group, and `state` its members as JSON. `version`
+-- rises with every change.
+CREATE TABLE kafka_groups (
+    scope   text COLLATE "C" NOT NULL,
+    name    text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    holder  text   NOT NULL,
+    state   text   NOT NULL,
+    PRIMARY KEY (scope, name)
+) WITH (fillfactor = 50);
+
+-- Into how many partitions the listener divides a topic, since a client first asked for it.
+CREATE TABLE topic_partitions (
+    tenant     text COLLATE "C" NOT NULL,
+    topic      text COLLATE "C" NOT NULL,
+    partitions bigint NOT NULL,
+    PRIMARY KEY (tenant, topic)
+);
 
 -- One row per lane, all made at once when the store is new; their count is the number of lanes.
 CREATE TABLE leases (

@@ -263,7 +263,7 @@ CREATE INDEX replays_open ON replays (tenant) WHERE ended_ms IS NULL;
 -- The subscriptions: how each group reads a tenant's log, and how far it has come. `version` rises
 -- with every change of a row, which is written only upon the version that it was decided on.
 -- `gaps_to` is a JSON object: of topics, the position up to which removed events are accepted as
--- missing.
+-- missing. `parts` is one too, while Kafka clients read: of topics, the cursor of each partition.
 CREATE TABLE subscriptions (
     tenant         TEXT NOT NULL,
     name           TEXT NOT NULL,
@@ -278,7 +278,28 @@ CREATE TABLE subscriptions (
     expires_ms     INTEGER NOT NULL,
     ttl_ms         INTEGER NOT NULL,
     went_back_from INTEGER,
+    parts          TEXT,
     PRIMARY KEY (tenant, name)
+) STRICT, WITHOUT ROWID;
+
+-- The groups of Kafka clients. `scope` is a tenant's id, or `*` for a group over all tenants; `holder`
+-- is the run of the replica that coordinates the group, and `state` its members as JSON. `version`
+-- rises with every change.
+CREATE TABLE kafka_groups (
+    scope   TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    holder  TEXT NOT NULL,
+    state   TEXT NOT NULL,
+    PRIMARY KEY (scope, name)
+) STRICT, WITHOUT ROWID;
+
+-- Into how many partitions the listener divides a topic, since a client first asked for it.
+CREATE TABLE topic_partitions (
+    tenant     TEXT NOT NULL,
+    topic      TEXT NOT NULL,
+    partitions INTEGER NOT NULL,
+    PRIMARY KEY (tenant, topic)
 ) STRICT, WITHOUT ROWID;
 
 -- One row per lane, all made at once when the store is new; their count is the number of lanes.

@@ -12,6 +12,7 @@ use crate::config::{self, TopicsOptions};
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::follow::topics::acl::{self, Acl, AclSet, Names, Resource};
+use crate::sink;
 
 /// Options of `topics acl`.
 #[derive(Debug, Clone, Args)]
@@ -53,7 +54,7 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
     };
     let user = group.as_ref().map_or("event-gateway".to_owned(), ToString::to_string);
     let principal = principal.clone().unwrap_or_else(|| format!("User:{user}"));
-    let sinks = deps::open_outside(config::sinks(&topics.kafka, &topics.store, 1)?)?;
+    let sinks = sink::open(&config::sinks(&topics.kafka, &topics.store, 1)?)?;
     let broker = sinks.broker().map_or_else(|| "HOST:PORT".to_owned(), |kafka| kafka.place());
     let all = match (group, &*tenants) {
         (Some(group), [tenant]) => acl::of_consumer(&settings, tenant, group),

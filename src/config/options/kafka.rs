@@ -8,9 +8,9 @@ use super::whole;
 /// The broker that records go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BrokerChoice {
-    /// A broker in the gateway's own process, in memory only, for trying the gateway out.
+    /// No other process: Kafka's clients read the logs from the gateway itself.
     Embedded,
-    /// No broker: events are read over HTTP alone.
+    /// No broker: events are read over HTTP, and by Kafka's clients if KAFKA_LISTEN_PORT is set.
     None,
     /// A real Kafka.
     Kafka,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{AuthOptions, PartsOptions, whole};
+use super::{AuthOptions, ListenOptions, PartsOptions, address, whole};
 use crate::domain::quota::{BURST_SECONDS_MAX, PER_SECOND_MAX};
 
 /// Options of `serve`.
@@ -20,6 +20,9 @@ pub struct ServeOptions {
     /// The log, the topics and the sinks.
     #[command(flatten)]
     pub parts: PartsOptions,
+    /// The listener for Kafka's clients.
+    #[command(flatten)]
+    pub listen: ListenOptions,
     /// Lanes and replicas.
     #[command(flatten)]
     pub replica: ReplicaOptions,
@@ -140,14 +143,6 @@ pub const BODY_BYTES: usize = 16 << 20;
 const BYTES_MAX: u64 = 1 << 44;
 /// The lowest limit of all bodies together, which has room for one.
 const BODY_BYTES_MIN: u64 = BODY_BYTES as u64;
-
-fn address(text: &str) -> Result<IpAddr, String> {
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    match bare {
-        "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
-        address => address.parse().map_err(|_| "it must be an IP address, or localhost".to_owned()),
-    }
-}
 
 fn replica(text: &str) -> Result<String, String> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);

@@ -15,6 +15,7 @@ use crate::domain::json::{Name, Raw, Shape, segment};
 use crate::domain::key::Key;
 use crate::domain::object_reader::ObjectReader;
 use crate::domain::position::Position;
+use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
 
 /// The lease of a reader, if none is given.
@@ -85,6 +86,31 @@ impl Form {
         };
         let start = Start::read(&mut object, "start").unwrap_or_default();
         object.finish(Some((form, start)))
+    }
+
+    /// Returns the form of a group whose Kafka clients read these topics.
+    pub fn of_topics<'a>(topics: impl IntoIterator<Item = &'a Topic>) -> Self {
+        let mut form = Self::default();
+        form.filter.topics = topics.into_iter().map(TopicPattern::exact).collect();
+        form.bounded()
+    }
+
+    /// Adds the topics that the filter does not match yet.
+    pub fn add_topics<'a>(&mut self, topics: impl IntoIterator<Item = &'a Topic>) {
+        for topic in topics {
+            if !self.filter.has_topic(topic) {
+                self.filter.topics.push(TopicPattern::exact(topic));
+            }
+        }
+        *self = std::mem::take(self).bounded();
+    }
+
+    /// Has the filter match any topic if it would have too many of them.
+    fn bounded(mut self) -> Self {
+        if self.filter.topics.len() > Self::ITEMS_MAX {
+            self.filter.topics.clear();
+        }
+        self
     }
 
     /// Checks a form that was made otherwise than by `parse`, which could not be read back from the

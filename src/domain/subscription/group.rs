@@ -1,10 +1,14 @@
 //! The name of a group, as it stands in paths, on the command line and in the store.
+//!
+//! A group that is made over HTTP is named for a module; Kafka clients give any name.
 
 use std::fmt;
 
 use crate::domain::Invalid;
+use crate::domain::topic::Topic;
 
-/// The name of a group: `cg.` and a module's name, such as `cg.search`.
+/// The name of a group: `cg.` and a module's name, such as `cg.search`, or what a Kafka client
+/// calls its group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Group(String);
 
@@ -32,6 +36,15 @@ impl Group {
                 Err(Invalid::new("group", text, rule))
             }
         }
+    }
+
+    /// Parses the name of a Kafka client's group, which is any text.
+    pub fn of_kafka(text: &str) -> Result<Self, Invalid> {
+        if text.is_empty() || text.len() > Topic::BYTES_MAX || text.contains(char::is_control) {
+            let rule = "must have 1 to 249 bytes and no control characters";
+            return Err(Invalid::new("group", text, rule));
+        }
+        Ok(Self(text.to_owned()))
     }
 
     /// Returns the text.

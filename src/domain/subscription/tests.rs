@@ -1,7 +1,8 @@
 //! The promises of a subscription's changes: nothing is skipped, and nobody else moves a group.
 
 use super::{
-    AcceptedGaps, Floors, Form, Gap, Group, Position, Progress, Refusal, Subscription, Time,
+    AcceptedGaps, Floors, Form, Gap, Group, Part, PartCommit, Position, Progress, Refusal,
+    Subscription, Time,
 };
 use crate::domain::filter::{Filter, TopicPattern};
 use crate::domain::floors::Floor;
@@ -232,4 +233,48 @@ fn gaps_that_are_accepted_are_not_told_again_and_others_are() {
     assert_eq!(subscription.gaps_to, AcceptedGaps::default(), "no topic of the filter has one");
     subscription.seek(at(2), AcceptedGaps::default(), NOW).unwrap();
     assert_eq!(subscription.acquire("one", None, &removed(12, 17), NOW), gap("a.item", 3, 12));
+}
+
+fn commit(topic: &str, partition: usize, cursor: i64) -> PartCommit {
+    let part = Part { cursor: at(cursor), metadata: String::new() };
+    PartCommit { topic: Topic::parse(topic).unwrap(), partition, partitions: 2, part }
+}
+
+#[test]
+fn a_group_that_changes_to_http_reads_on_after_its_least_cursor() {
+    let commits = [commit("a.item", 0, 7), commit("a.item", 1, 5), commit("a.loan", 1, 9)];
+    let mut group = Subscription::of_kafka(&commits[..2]);
+    assert_eq!((group.position, group.scanned), (at(5), at(7)));
+    group.commit_parts(&commits[2..], &[], NOW).unwrap();
+    assert_eq!(group.position, at(0), "nobody has read the loans' first partition");
+    group.commit_parts(&[commit("a.loan", 0, 6)], &[], NOW).unwrap();
+    assert_eq!(group.position, at(5));
+    assert_eq!(acquire(&mut group, "one", None, NOW), Ok(()));
+    assert_eq!((group.position, group.scanned, group.parts), (at(5), at(5), None));
+}
+
+#[test]
+fn a_group_that_changes_to_kafka_goes_on_in_each_topic_where_it_stood() {
+    let mut group = Subscription::new(Form::default(), at(10), AcceptedGaps::default());
+    let [item, loan] = ["a.item", "a.loan"].map(|it| Topic::parse(it).unwrap());
+    assert_eq!(group.part(&item, 1).map(|part| part.cursor), Some(at(10)));
+    let topics = [(item.clone(), 2), (loan.clone(), 2)];
+    group.commit_parts(&[commit("a.item", 0, 14)], &topics, NOW).unwrap();
+    let cursor = |topic, partition| group.part(topic, partition).map(|part| part.cursor);
+    assert_eq!((cursor(&item, 0), cursor(&item, 1)), (Some(at(14)), Some(at(10))));
+    assert_eq!(cursor(&loan, 1), Some(at(10)), "it has not been read since");
+    assert_eq!(group.position, at(10));
+}
+
+#[test]
+fn kafka_clients_and_a_reader_over_http_keep_each_other_away() {
+    let mut group = read();
+    let refused = group.commit_parts(&[commit("a.item", 0, 14)], &[], NOW);
+    assert!(matches!(refused, Err(Refusal::Held(_))), "{refused:?}");
+    group.commit_parts(&[commit("a.item", 0, 14)], &[], later(60)).unwrap();
+    group.hold_parts("Kafka clients", Some(5_000), later(60));
+    let refused = acquire(&mut group, "two", None, later(61));
+    assert!(matches!(refused, Err(Refusal::Held(_))), "{refused:?}");
+    group.hold_parts("Kafka clients", None, later(62));
+    assert_eq!(acquire(&mut group, "two", None, later(63)), Ok(()));
 }

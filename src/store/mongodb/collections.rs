@@ -50,16 +50,19 @@
 //! | `replicas`     | replica                      | instance, expires, ttl_ms                  |
 //! | `subscriptions` | {tenant, name}              | version, form, position, delivered,        |
 //! |                |                              | scanned, gaps_to, generation, reader,      |
-//! |                |                              | expires_ms, ttl_ms, went_back_from         |
+//! |                |                              | expires_ms, ttl_ms, went_back_from, parts  |
+//! | `kafka_groups` | {scope, name}                | version, holder, state                     |
+//! | `topic_partitions` | {tenant, topic}          | partitions                                 |
 //! | `transactions` | session                      | begun, time, open                          |
 //! | `checks`       | 1                            | time                                       |
 //! | `versions`     | version (of all of this)     | version, compatible_with, release          |
 //!
 //! A tenant's log id, lane and `disabled_ms` stand in its head too, and change together with it.
-//! Rows that are written one by one (`cursors`, `leases`, `replays`, `subscriptions`, `replicas`,
-//! `checks`) are never changed by a transaction, which would hold such writes up for as long as it
-//! lasts. The exceptions are the resize of lanes, when no replica runs, the rotation of a log's id,
-//! when its lane rests, and acts, which are few: the trail has them in the same transaction.
+//! Rows that are written one by one (`cursors`, `leases`, `replays`, `subscriptions`,
+//! `kafka_groups`, `replicas`, `checks`) are never changed by a transaction, which would hold such
+//! writes up for as long as it lasts. The exceptions are the resize of lanes, when no replica runs,
+//! the rotation of a log's id, when its lane rests, and acts, which are few: the trail has them in
+//! the same transaction.
 
 use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::{Hint, IndexOptions};
@@ -108,6 +111,8 @@ pub(super) struct Collections {
     pub(super) replays: Rows,
     pub(super) replicas: Rows,
     pub(super) subscriptions: Rows,
+    pub(super) kafka_groups: Rows,
+    pub(super) topic_partitions: Rows,
     pub(super) open_transactions: OpenTransactions,
     pub(super) checks: Rows,
     pub(super) versions: Rows,
@@ -140,6 +145,8 @@ impl Collections {
             replays: rows("replays"),
             replicas: rows("replicas"),
             subscriptions: rows("subscriptions"),
+            kafka_groups: rows("kafka_groups"),
+            topic_partitions: rows("topic_partitions"),
             open_transactions: OpenTransactions::new(rows("transactions")),
             checks: rows("checks"),
             versions: rows("versions"),
@@ -227,6 +234,8 @@ impl Collections {
             &self.idempotency,
             &self.delete_alls,
             &self.removed_ids,
+            &self.kafka_groups,
+            &self.topic_partitions,
             &self.lanes,
             &self.leases,
             &self.replicas,

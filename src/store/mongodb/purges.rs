@@ -251,8 +251,9 @@ async fn remove_all(
     transaction: &mut Transaction<'_>,
 ) -> Result<(), TransactionError> {
     let Collections { cursors, delete_alls, floors, expansions, .. } = collections;
-    let Collections { subject_topics, incarnations, .. } = collections;
-    let rest = [cursors, delete_alls, floors, expansions, subject_topics, incarnations];
+    let Collections { subject_topics, topic_partitions, incarnations, .. } = collections;
+    let topics = [delete_alls, floors, expansions, subject_topics, topic_partitions];
+    let rest = [cursors, incarnations].into_iter().chain(topics);
     for rows in in_steps(collections).into_iter().chain(rest) {
         rows.delete_many(of_tenant(tenant)).session(&mut *transaction).await?;
     }

@@ -182,5 +182,6 @@ fn fields(subscription: &Subscription, version: i64) -> Document {
         "expires_ms": row.expires_ms,
         "ttl_ms": row.ttl_ms,
         "went_back_from": row.went_back_from,
+        "parts": row.parts,
     }
 }

@@ -28,12 +28,13 @@ const STEPS: [&str; 7] = [
     sql!("postgres/purge_subscription_remove.sql"),
 ];
 /// The statements that remove the few rows of the other tables.
-const REST: [&str; 7] = [
+const REST: [&str; 8] = [
     sql!("postgres/purge_cursor_remove.sql"),
     sql!("postgres/purge_delete_all_remove.sql"),
     sql!("postgres/purge_floor_remove.sql"),
     sql!("postgres/purge_expansion_remove.sql"),
     sql!("postgres/purge_subject_topic_remove.sql"),
+    sql!("postgres/purge_topic_partition_remove.sql"),
     sql!("postgres/purge_incarnation_remove.sql"),
     sql!("postgres/purge_pass_remove.sql"),
 ];

@@ -58,7 +58,8 @@ impl Subscriptions for Postgres {
         let mut session = self.sessions.acquire().await?;
         let updated = session.write_rows(update(&updates)).await?;
         session.put_back();
-        let name = |row: &PgRow| Ok::<_, Error>((row.tenant()?, row.noun("name", Group::parse)?));
+        let name =
+            |row: &PgRow| Ok::<_, Error>((row.tenant()?, row.noun("name", Group::of_kafka)?));
         let updated: Result<BTreeSet<_>, _> = updated.iter().map(name).collect();
         let updated = updated.map_err(committed)?;
         for (written, change) in written.iter_mut().zip(changes) {
@@ -106,6 +107,7 @@ fn insert(change: &SubscriptionChange, row: Row) -> Statement {
         .bind(row.expires_ms)
         .bind(row.ttl_ms)
         .bind(row.went_back_from)
+        .bind(row.parts)
 }
 
 fn remove(change: &SubscriptionChange) -> Statement {
@@ -132,4 +134,5 @@ fn update(updates: &[(&SubscriptionChange, Row)]) -> Statement {
         .bind(rows().map(|row| row.ttl_ms).collect::<Vec<_>>())
         .bind(rows().map(|row| row.went_back_from).collect::<Vec<_>>())
         .bind(changes().map(|change| change.version.cast_signed()).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.parts.clone()).collect::<Vec<_>>())
 }

@@ -26,12 +26,13 @@ const STEPS: [&str; 7] = [
     sql!("sqlite/purge_subscription_remove.sql"),
 ];
 /// The statements that remove the few rows of the other tables.
-const REST: [&str; 7] = [
+const REST: [&str; 8] = [
     sql!("sqlite/purge_cursor_remove.sql"),
     sql!("sqlite/purge_delete_all_remove.sql"),
     sql!("sqlite/purge_floor_remove.sql"),
     sql!("sqlite/purge_expansion_remove.sql"),
     sql!("sqlite/purge_subject_topic_remove.sql"),
+    sql!("sqlite/purge_topic_partition_remove.sql"),
     sql!("sqlite/purge_incarnation_remove.sql"),
     sql!("sqlite/purge_pass_remove.sql"),
 ];

@@ -91,6 +91,7 @@ fn change(writing: &Connection, change: &SubscriptionChange) -> Result<bool, Err
                 row.expires_ms,
                 row.ttl_ms,
                 row.went_back_from,
+                row.parts,
             ];
             rows::change(writing, insert, new)?
         }
@@ -110,6 +111,7 @@ fn change(writing: &Connection, change: &SubscriptionChange) -> Result<bool, Err
                 row.ttl_ms,
                 row.went_back_from,
                 version,
+                row.parts,
             ];
             rows::change(writing, update, new)?
         }

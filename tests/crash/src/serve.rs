@@ -2,9 +2,10 @@
 //!
 //! Its folder, with its log and perhaps its store, outlives the process.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -123,9 +124,8 @@ impl Setup {
         let mut child = change(&mut self.command(&["serve"])).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let Some(Ok(url)) = lines.next() else { panic!("serve did not start: {}", self.log()) };
-        let embedded = self.env.iter().all(|(name, _)| name != "KAFKA_HOST" && name != "BROKER");
-        let broker = embedded.then(|| lines.next().unwrap().unwrap());
-        Serve { child, url, broker }
+        let lines = Mutex::new(lines);
+        Serve { child, url, lines, broker: OnceLock::new() }
     }
 }
 
@@ -134,11 +134,20 @@ pub struct Serve {
     child: Child,
     /// The first line that it printed.
     pub url: String,
-    /// The second line: the embedded broker's address.
-    pub broker: Option<String>,
+    lines: Mutex<Lines<BufReader<ChildStdout>>>,
+    broker: OnceLock<String>,
 }
 
 impl Serve {
+    /// Returns the second line that it printed: the address for Kafka's clients, which it must
+    /// have.
+    pub fn broker(&self) -> &str {
+        self.broker.get_or_init(|| {
+            let line = self.lines.lock().unwrap().next();
+            line.expect("it has no such address").unwrap()
+        })
+    }
+
     /// The id of its process.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -62,7 +62,7 @@ async fn goes_on(serve: &Serve) {
     let ready: Value =
         serde_json::from_str(&text(&client, &format!("{}/readyz", serve.url)).await).unwrap();
     assert_eq!(ready["status"], "ready");
-    let broker = serve.broker.clone().unwrap();
+    let broker = serve.broker().to_owned();
     let records = thread::spawn(move || {
         crate::support::services::kafka::consume_at_least(&broker, TOPIC, posted)
     });

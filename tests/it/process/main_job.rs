@@ -64,9 +64,9 @@ async fn the_embedded_broker_shows_records_to_any_client_and_is_refilled_at_star
     refused(&setup);
     serve.terminate();
     let serve = setup.serve();
-    let broker = serve.broker.clone().unwrap();
+    let broker = serve.broker();
     let records =
-        crate::support::services::kafka::consume_at_least(&broker, "folio.diku.inventory.item", 1);
+        crate::support::services::kafka::consume_at_least(broker, "folio.diku.inventory.item", 1);
     assert_eq!(records[0].key, b"0b96a642-5e7f-452d-9cae-9cee66c9a892");
     assert!(
         String::from_utf8_lossy(&records[0].value)

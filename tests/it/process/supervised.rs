@@ -5,15 +5,10 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use crash::PATIENCE;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{AddedFiles, Config};
-use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::quota::Quota;
-use event_gateway::domain::topic::TopicSpec;
-use event_gateway::follow::Followers;
-use event_gateway::sink::{self, Error, Preview, Sinks};
 use event_gateway::store::{self, Access, open};
 use event_gateway::{app, intake};
 use tokio::time::timeout;
@@ -23,9 +18,8 @@ use crate::support::faulty_store::{Call, FaultyStore, Mode};
 use crate::support::gateway::{Setup, settings};
 use crate::support::harness::{Harness, drafts, tenants};
 
-/// How a gateway with these ways out ends, after a post, when calls of that kind to its store
-/// panic.
-async fn end(sinks: Vec<sink::Config>, panicking: Call) -> anyhow::Result<()> {
+/// How a gateway ends, after a post, when calls of that kind to its store panic.
+async fn end(panicking: Call) -> anyhow::Result<()> {
     let folder = tempfile::tempdir().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(System);
     let store = store::Config::Sqlite { path: folder.path().join("store.db") };
@@ -48,7 +42,8 @@ async fn end(sinks: Vec<sink::Config>, panicking: Call) -> anyhow::Result<()> {
         quota: Quota::NONE,
         intake: intake::Config::default(),
         store,
-        sinks,
+        sinks: Vec::new(),
+        kafka_listen: None,
         traces: None,
     };
     let app = app::build(&config, faulty.clone(), clock, Arc::default()).await.unwrap();
@@ -65,13 +60,13 @@ async fn end(sinks: Vec<sink::Config>, panicking: Call) -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_panic_of_a_task_ends_the_gateway_with_its_name() {
-    let followers = ["embedded preview", "erasure", "tenant-jobs"];
+    let followers = ["erasure", "expansion", "tenant-jobs"];
     let cases = [
-        (vec![], Call::Append, &["intake writer 0"][..], "a panic of Append"),
-        (vec![sink::Config::Embedded], Call::Other, &followers, "a panic of Other"),
+        (Call::Append, &["intake writer 0"][..], "a panic of Append"),
+        (Call::Other, &followers, "a panic of Other"),
     ];
-    for (sinks, panicking, names, said) in cases {
-        let error = end(sinks, panicking).await.unwrap_err().to_string();
+    for (panicking, names, said) in cases {
+        let error = end(panicking).await.unwrap_err().to_string();
         let is_named = names.iter().any(|name| error.contains(&format!("`{name}`")));
         assert!(is_named && error.contains(said), "{error}");
     }
@@ -92,33 +87,4 @@ async fn the_panic_of_a_lane_is_that_of_all_followers() {
         let ended = timeout(PATIENCE, followers.ended()).await.expect("it is missed").to_string();
         assert!(names.iter().all(|name| ended.contains(name)), "{ended}");
     }
-}
-
-/// A broker whose thread has ended.
-struct Gone;
-
-#[async_trait]
-impl Preview for Gone {
-    fn address(&self) -> &str {
-        "nowhere"
-    }
-
-    async fn ensure(&self, _topics: &[TopicSpec]) -> Result<(), Error> {
-        Err(Error::retry("gone"))
-    }
-
-    async fn send(&self, _events: Vec<Envelope>) -> Result<(), Error> {
-        Err(Error::retry("gone"))
-    }
-
-    async fn ended(&self) {}
-}
-
-#[tokio::test]
-async fn an_embedded_broker_that_ends_is_missed() {
-    let harness = Harness::new(1, &tenants(1)).await;
-    let mut followers =
-        Followers::start(&harness.parts, &Sinks::default().with_preview(Arc::new(Gone)));
-    let ended = timeout(PATIENCE, followers.ended()).await.expect("it is missed");
-    assert_eq!(ended.to_string(), "the task `embedded broker` ended by itself");
 }

@@ -15,6 +15,7 @@ mod fast;
 mod follow;
 mod idempotency;
 mod leases;
+mod listening;
 #[cfg(feature = "services")]
 mod mongodb;
 mod parking;
@@ -187,6 +188,9 @@ macro_rules! contract {
                 a_group_s_lag_is_what_it_has_not_committed
                 a_lease_goes_by_the_store_s_clock
                 a_restored_log_takes_its_groups_along;
+            listening:
+                partitions_stay_as_they_were_fixed_first
+                a_group_of_kafka_clients_is_changed_only_upon_what_was_found;
             leases:
                 a_held_lane_is_acquired_by_nobody_else
                 a_lease_that_ran_out_is_acquired

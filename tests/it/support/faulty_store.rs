@@ -4,6 +4,7 @@
 //! The stories about full queues, failing stores and single failed calls use it.
 
 mod erasures;
+mod listening;
 mod purges;
 mod removal;
 mod replays;

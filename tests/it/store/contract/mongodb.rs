@@ -99,11 +99,13 @@ impl Versions for OwnDatabase {
 }
 
 impl Tables for OwnDatabase {
-    /// Collections have no columns: those that belong to lanes and replicas are left out by name.
+    /// Collections have no columns: those that belong to lanes, replicas and groups of all
+    /// tenants are left out by name.
     async fn tables(&self) -> BTreeSet<String> {
         let database = client(&self.url).await.database(&self.database);
         let names = database.list_collection_names().await.unwrap().into_iter();
-        let shared = ["lanes", "leases", "replicas", "transactions", "checks", "versions"];
+        let shared =
+            ["lanes", "leases", "replicas", "kafka_groups", "transactions", "checks", "versions"];
         names.filter(|name| !shared.contains(&name.as_str())).collect()
     }
 

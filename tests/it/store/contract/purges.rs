@@ -237,6 +237,7 @@ async fn fill<B: StoreFixture>(opened: &OpenStore<B>) -> Lease {
     store.expand(&expand).await.unwrap();
     let subject = Subject::new("inventory", "item");
     store.note_topics(&diku(), &[(subject, topic(ITEM))]).await.unwrap();
+    store.fix_partitions(&[(diku(), topic(ITEM), 2)]).await.unwrap();
     assert!(store.add_erasure(&erasure(&diku(), 1, &[ITEM], "k"), None).await.unwrap());
     assert!(store.add_replay(&replay(), None).await.unwrap());
     assert_eq!(store.change_subscriptions(&[subscribe()]).await.unwrap(), [true]);

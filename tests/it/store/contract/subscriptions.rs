@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use event_gateway::domain::floors::{AcceptedGaps, Floors};
 use event_gateway::domain::position::Position;
-use event_gateway::domain::subscription::{Form, Group, Progress, ReaderLease, Subscription};
+use event_gateway::domain::subscription::{
+    Form, Group, Parts, Progress, ReaderLease, Subscription,
+};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
+use event_gateway::domain::topic::Topic;
 use event_gateway::store::{FoundSubscription, Store, SubscriptionChange};
 
 use crate::support::drafts::create;
@@ -31,6 +34,7 @@ fn beginning(form: Form, after: Position, gaps_to: &str) -> Subscription {
 fn full(at: u64) -> Subscription {
     let raw = r#"{"topics":["folio.*.inventory.*"],"headers":{"x":"é"},"autoCommit":true}"#;
     let form = Form::from_column(raw).unwrap();
+    let item = Topic::parse("folio.diku.inventory.item").unwrap();
     let lease =
         ReaderLease { reader: "pod-1 \"é\"".to_owned(), expires: Time::from_ms(5), ttl_ms: 9 };
     Subscription {
@@ -39,6 +43,7 @@ fn full(at: u64) -> Subscription {
         generation: 7,
         lease: Some(lease),
         went_back_from: Some(position(at + 4)),
+        parts: Some(Parts::at(position(at + 1), &[(item, 2)])),
         ..beginning(form, position(at), r#"{"folio.diku.inventory.item":77,"loan":9}"#)
     }
 }
@@ -167,16 +172,19 @@ pub async fn a_restored_log_takes_its_groups_along<B: StoreFixture>() {
     let progress = Progress { delivered: Some(position(3)), scanned: position(4) };
     read.renew(1, progress, Time::from_ms(0)).unwrap();
     let ahead = beginning(Form::default(), position(4), r#"{"loan":9}"#);
+    let kafka = full(1);
     for (tenant, name, row) in [
         (diku(), "cg.ahead", &ahead),
         (diku(), "cg.behind", &read),
+        (diku(), "cg.kafka", &kafka),
         (college(), "cg.ahead", &ahead),
     ] {
         assert!(change(store, (tenant, group(name)), 0, Some(row.clone())).await);
     }
     let before = found(store, (diku(), group("cg.behind"))).await.unwrap();
     assert!(store.rotate_log_id(&diku(), log_id(1), log_id(5), position(2)).await.unwrap());
-    for (name, mut expected) in [("cg.ahead", ahead.clone()), ("cg.behind", read)] {
+    let moved = [("cg.ahead", ahead.clone()), ("cg.behind", read), ("cg.kafka", kafka)];
+    for (name, mut expected) in moved {
         let row = found(store, (diku(), group(name))).await.unwrap();
         expected.go_back(position(2));
         assert_eq!(row.subscription, expected, "{name}");

@@ -1,0 +1,5 @@
+-- Changes the row of a group of Kafka clients, unless it has changed since it was found: scope, group,
+-- version, holder, state.
+UPDATE kafka_groups
+SET version = version + 1, holder = ?4, state = ?5
+WHERE scope = ?1 AND name = ?2 AND version = ?3

@@ -1,0 +1,66 @@
+//! How Kafka's clients read the logs, as the options say it.
+
+use std::net::SocketAddr;
+
+use anyhow::bail;
+
+use super::kafka;
+use super::options::{AuthMode, BrokerChoice, ListenOptions, PartsOptions};
+use crate::domain::settings::Settings;
+use crate::listen;
+
+/// The most bytes of a request: what a client says about thousands of partitions has room.
+const REQUEST_BYTES_MAX: usize = 4 << 20;
+/// The most bytes of all requests under way.
+const REQUESTS_BYTES_MAX: usize = 32 << 20;
+/// The bytes of records that are kept in memory.
+const CACHE_BYTES_MAX: usize = 32 << 20;
+
+/// Returns how Kafka's clients read the logs; `None` if nobody has asked for it.
+pub(super) fn listen(
+    options: &ListenOptions,
+    auth: Option<AuthMode>,
+    parts: &PartsOptions,
+    settings: &Settings,
+) -> anyhow::Result<Option<listen::Config>> {
+    let is_embedded = kafka::choice(&parts.topics.kafka) == BrokerChoice::Embedded;
+    let Some(port) = options.kafka_listen_port.or_else(|| is_embedded.then_some(0)) else {
+        return Ok(None);
+    };
+    let host = options.kafka_listen_host;
+    match auth {
+        Some(AuthMode::Okapi | AuthMode::Keycloak) if options.kafka_listen_port.is_none() => {
+            tracing::warn!(
+                "Kafka's clients can't read the logs: the listener checks no tokens, and AUTH_MODE \
+                 says that callers need them"
+            );
+            return Ok(None);
+        }
+        Some(AuthMode::Okapi | AuthMode::Keycloak) => bail!(
+            "KAFKA_LISTEN_PORT is set, but the listener checks no tokens, and AUTH_MODE says that \
+             callers need them"
+        ),
+        None if !host.to_canonical().is_loopback() => bail!(
+            "KAFKA_LISTEN_HOST is {host}, which is not a loopback address, and the listener checks \
+             no tokens: set AUTH_MODE=perimeter if nobody but trusted clients can reach it"
+        ),
+        Some(AuthMode::Perimeter) | None => {}
+    }
+    if settings.naming().is_shared() {
+        let why = "each of the listener's topics is in one tenant's log, and with \
+                   KAFKA_PRODUCER_TENANT_COLLECTION all tenants share theirs";
+        match options.kafka_listen_port {
+            Some(_) => bail!("KAFKA_LISTEN_PORT is set, but {why}"),
+            None => tracing::warn!("Kafka's clients can't read the logs: {why}"),
+        }
+        return Ok(None);
+    }
+    Ok(Some(listen::Config {
+        address: SocketAddr::new(host, port),
+        advertised: options.kafka_listen_advertised.clone(),
+        connections_max: options.kafka_listen_connections_max,
+        request_bytes_max: REQUEST_BYTES_MAX,
+        requests_bytes_max: REQUESTS_BYTES_MAX,
+        cache_bytes_max: CACHE_BYTES_MAX,
+    }))
+}

@@ -1,0 +1,218 @@
+//! Out: the Kafka protocol, spoken on the logs, so that Kafka's clients follow them in durable
+//! groups without a Kafka.
+//!
+//! `app` runs it. A topic's partitions are computed from its log (`feed`): an event's offset is its
+//! position, and its partition the one where Java would put its key. Groups are as Kafka's classic
+//! protocol has them (`group`); where they stand is in their subscriptions (`places`). Records
+//! can't be written here.
+
+mod answer;
+mod batch;
+mod cache;
+mod commits;
+mod connection;
+mod coordinator;
+mod feed;
+mod fetch;
+#[cfg(test)]
+mod fixture;
+mod group;
+mod logs;
+mod members;
+mod metadata;
+mod offsets;
+mod places;
+mod requests;
+mod shapes;
+mod topics;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::domain::settings::Settings;
+use crate::domain::tenant::TenantId;
+use crate::store::Store;
+use crate::subscribe::Subscribe;
+use coordinator::Coordinator;
+use feed::Feed;
+use logs::Logs;
+use topics::{Served, Topics};
+
+/// The scope of groups that read the topics of all tenants.
+const ALL_TENANTS: &str = "*";
+
+/// How the listener listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The address of the socket; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// The host and port that clients are told to connect to; those of the socket if there are
+    /// none.
+    pub advertised: Option<(String, u16)>,
+    /// The most connections at once.
+    pub connections_max: usize,
+    /// The most bytes of a request.
+    pub request_bytes_max: usize,
+    /// The most bytes of all requests that are under way.
+    pub requests_bytes_max: usize,
+    /// The bytes of records that are kept in memory.
+    pub cache_bytes_max: usize,
+}
+
+/// The parts that the listener needs.
+#[derive(Clone)]
+pub struct ListenDeps {
+    /// The logs and the groups.
+    pub store: Arc<dyn Store>,
+    /// The tenants' settings.
+    pub settings: Arc<Settings>,
+    /// The readers of the logs.
+    pub subscribe: Arc<Subscribe>,
+    /// The times, and new ids.
+    pub clock: Arc<dyn Clock>,
+    /// The run of this replica.
+    pub instance: String,
+    /// Cancelled once the gateway stops.
+    pub closing: CancellationToken,
+}
+
+/// The parts that all connections share.
+struct Server {
+    store: Arc<dyn Store>,
+    settings: Arc<Settings>,
+    topics: Topics,
+    logs: Logs,
+    coordinator: Coordinator,
+    /// The host and port that clients are told.
+    advertised: (String, i32),
+    /// The name of the cluster.
+    cluster: String,
+    request_bytes_max: usize,
+    requests: Arc<Semaphore>,
+    closing: CancellationToken,
+    epochs: Mutex<HashMap<TenantId, i32>>,
+}
+
+/// A client, as long as it is connected.
+#[derive(Debug)]
+struct Session {
+    peer: SocketAddr,
+    /// The name that the client gives itself.
+    client_id: String,
+    /// Whether it has tried to write.
+    has_produced: bool,
+}
+
+/// The listener, once it has a socket.
+pub struct Listener {
+    socket: TcpListener,
+    server: Arc<Server>,
+    connections_max: usize,
+}
+
+impl Listener {
+    /// Binds the socket.
+    pub async fn bind(config: &Config, deps: ListenDeps) -> std::io::Result<Self> {
+        let socket = TcpListener::bind(config.address).await?;
+        let bound = socket.local_addr()?;
+        let advertised = config.advertised.clone();
+        let (host, port) = advertised.unwrap_or_else(|| (bound.ip().to_string(), bound.port()));
+        let ListenDeps { store, settings, subscribe, clock, instance, closing } = deps;
+        let topics = Topics::new(store.clone(), settings.clone());
+        let logs = Logs::new(subscribe, store.clone(), config.cache_bytes_max, closing.clone());
+        let coordinator = Coordinator::new(store.clone(), clock, instance, closing.clone());
+        let cluster = settings.naming().own("log");
+        let server = Server {
+            store,
+            settings,
+            topics,
+            logs,
+            coordinator,
+            advertised: (host, port.into()),
+            cluster,
+            request_bytes_max: config.request_bytes_max,
+            requests: Arc::new(Semaphore::new(config.requests_bytes_max)),
+            closing,
+            epochs: Mutex::default(),
+        };
+        Ok(Self { socket, server: Arc::new(server), connections_max: config.connections_max })
+    }
+
+    /// Returns the address that clients connect to.
+    pub fn address(&self) -> String {
+        let (host, port) = &self.server.advertised;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+
+    /// Serves clients until the gateway stops.
+    pub async fn run(self) {
+        let (mut clients, server) = (JoinSet::new(), self.server);
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                Some(_) = clients.join_next() => continue,
+                () = server.closing.cancelled() => break,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::debug!(%error, "failed to accept a Kafka client");
+                    continue;
+                }
+            };
+            if clients.len() >= self.connections_max {
+                tracing::warn!(%peer, "turned a Kafka client away: there are as many as may be");
+                continue;
+            }
+            let server = server.clone();
+            clients.spawn(async move {
+                let session = Session { peer, client_id: String::new(), has_produced: false };
+                if let Err(error) = connection::serve(&server, stream, session).await {
+                    tracing::debug!(%peer, %error, "a Kafka client's connection has ended");
+                }
+            });
+        }
+        while clients.join_next().await.is_some() {}
+    }
+}
+
+impl Server {
+    /// Returns the scope of the groups that a client may join.
+    fn scope(&self) -> String {
+        ALL_TENANTS.to_owned()
+    }
+
+    /// Returns the feed of a topic.
+    async fn feed(&self, served: &Served) -> Result<Arc<Feed>, crate::subscribe::Error> {
+        let feed = self.logs.feed(&served.tenant, &served.topic, served.partitions).await?;
+        let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        epochs.insert(served.tenant.clone(), feed.epoch());
+        Ok(feed)
+    }
+
+    /// Returns the number of a log's incarnation, by which its partitions' epochs are told.
+    async fn epoch(&self, tenant: &TenantId) -> i32 {
+        let known = self.epochs.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).copied();
+        match known {
+            Some(epoch) => epoch,
+            None => match self.store.incarnations(tenant).await {
+                Ok(all) => i32::try_from(all.iter().count()).unwrap_or(i32::MAX),
+                Err(_) => -1,
+            },
+        }
+    }
+}
+
+impl Session {
+    /// Returns the client's address as Kafka's tools show it.
+    fn host(&self) -> String {
+        format!("/{}", self.peer.ip())
+    }
+}

@@ -1,0 +1,84 @@
+//! Answers: how a message becomes a frame, and which of Kafka's errors says what.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::{ApiKey, ResponseHeader};
+use kafka_protocol::protocol::{Encodable, StrBytes};
+
+use super::group::Refusal;
+use super::places::Kept;
+use crate::store;
+use crate::subscribe;
+
+/// A request as its head says it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    pub(super) key: ApiKey,
+    pub(super) version: i16,
+    pub(super) correlation: i32,
+}
+
+/// Returns the frame of an answer: its length, its head and the message.
+pub(super) fn frame(head: Head, message: &impl Encodable) -> Result<Bytes, String> {
+    let mut frame = BytesMut::new();
+    frame.put_i32(0);
+    let header = ResponseHeader::default().with_correlation_id(head.correlation);
+    let version = head.key.response_header_version(head.version);
+    header.encode(&mut frame, version).map_err(|why| why.to_string())?;
+    message.encode(&mut frame, head.version).map_err(|why| why.to_string())?;
+    let length = i32::try_from(frame.len() - 4).map_err(|why| why.to_string())?;
+    (&mut frame[..4]).put_i32(length);
+    Ok(frame.freeze())
+}
+
+/// Returns a text as the protocol's crate has it.
+pub(super) fn text(text: impl Into<String>) -> StrBytes {
+    StrBytes::from_string(text.into())
+}
+
+/// Returns the number of an error; 0 is none.
+pub(super) fn code<T>(done: &Result<T, ResponseError>) -> i16 {
+    done.as_ref().err().map_or(0, ResponseError::code)
+}
+
+/// Returns Kafka's name for the reason of a group's refusal.
+pub(super) fn refused(refusal: Refusal) -> ResponseError {
+    match refusal {
+        Refusal::IllegalGeneration => ResponseError::IllegalGeneration,
+        Refusal::InconsistentProtocol => ResponseError::InconsistentGroupProtocol,
+        Refusal::UnknownMember => ResponseError::UnknownMemberId,
+        Refusal::InvalidSession => ResponseError::InvalidSessionTimeout,
+        Refusal::Rebalancing => ResponseError::RebalanceInProgress,
+        Refusal::MemberIdRequired => ResponseError::MemberIdRequired,
+        Refusal::Full => ResponseError::GroupMaxSizeReached,
+        Refusal::Fenced => ResponseError::FencedInstanceId,
+        Refusal::Unavailable => ResponseError::NotCoordinator,
+    }
+}
+
+/// Returns the error of a read of a topic that failed; a client reads again.
+pub(super) fn unread(error: &subscribe::Error) -> ResponseError {
+    match error {
+        subscribe::Error::NotEnabled => ResponseError::UnknownTopicOrPartition,
+        _ => ResponseError::KafkaStorageError,
+    }
+}
+
+/// Returns the error of a call of the store that failed; a client tries again.
+pub(super) fn unavailable(error: &store::Error) -> ResponseError {
+    tracing::debug!(%error, "the store failed a Kafka client's request");
+    ResponseError::CoordinatorNotAvailable
+}
+
+/// Returns the error of places that were neither read nor moved.
+pub(super) fn kept(kept: &Kept) -> ResponseError {
+    match kept {
+        Kept::Store(error) => unavailable(error),
+        Kept::Refused(why) => {
+            // The client tries again until nobody reads over HTTP.
+            tracing::debug!(?why, "a Kafka client's group reads over HTTP");
+            ResponseError::CoordinatorLoadInProgress
+        }
+        Kept::NotEnabled => ResponseError::UnknownTopicOrPartition,
+    }
+}

@@ -1,0 +1,127 @@
+//! The chunks of all feeds that are kept in memory: so many bytes, the most recently used ones.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, Weak};
+
+use crate::domain::position::Position;
+
+/// The bytes that a chunk takes besides its batches, about.
+const CHUNK_BYTES: usize = 512;
+
+/// When a chunk was used last, for the cache alone.
+#[derive(Debug, Default)]
+pub(super) struct Used(AtomicU64);
+
+/// The chunks in the order of use, and how many bytes they have.
+pub(super) struct Cache {
+    bytes_max: usize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Rises with every use.
+    uses: u64,
+    bytes: usize,
+    chunks: BTreeMap<u64, (usize, Place)>,
+}
+
+/// Whoever has chunks that the cache counts.
+pub(super) trait Holder: Send + Sync {
+    /// Drops the chunk that goes up to a position: the cache has no room for it.
+    fn drop_chunk(&self, scanned: Position);
+}
+
+/// The holder of a chunk, and the position up to which the chunk goes.
+type Place = (Weak<dyn Holder>, Position);
+
+impl Cache {
+    /// Makes a cache of so many bytes.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, kept: Mutex::default() }
+    }
+
+    /// Keeps a chunk, and has the least recently used ones dropped that there is no room for.
+    pub(super) fn keep(&self, used: &Used, bytes: usize, place: Place) {
+        let mut dropped = Vec::new();
+        let mut kept = self.lock();
+        let bytes = bytes + CHUNK_BYTES;
+        kept.uses += 1;
+        used.0.store(kept.uses, Ordering::Relaxed);
+        let at = kept.uses;
+        kept.chunks.insert(at, (bytes, place));
+        kept.bytes += bytes;
+        while kept.bytes > self.bytes_max && kept.chunks.len() > 1 {
+            let Some((_, (bytes, place))) = kept.chunks.pop_first() else { break };
+            kept.bytes -= bytes;
+            dropped.push(place);
+        }
+        drop(kept);
+        for (holder, scanned) in dropped {
+            if let Some(holder) = holder.upgrade() {
+                holder.drop_chunk(scanned);
+            }
+        }
+    }
+
+    /// Notes that a chunk is used.
+    pub(super) fn used(&self, used: &Used) {
+        let mut kept = self.lock();
+        let Some(chunk) = kept.chunks.remove(&used.0.load(Ordering::Relaxed)) else { return };
+        kept.uses += 1;
+        used.0.store(kept.uses, Ordering::Relaxed);
+        let at = kept.uses;
+        kept.chunks.insert(at, chunk);
+    }
+
+    /// Forgets a chunk that its feed has dropped.
+    pub(super) fn forget(&self, used: &Used) {
+        let mut kept = self.lock();
+        if let Some((bytes, _)) = kept.chunks.remove(&used.0.load(Ordering::Relaxed)) {
+            kept.bytes -= bytes;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().expect("no holder panics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::{CHUNK_BYTES, Cache, Holder, Used};
+    use crate::domain::position::Position;
+
+    struct Nobody;
+
+    impl Holder for Nobody {
+        fn drop_chunk(&self, _: Position) {}
+    }
+
+    fn nobody() -> Weak<dyn Holder> {
+        Weak::<Nobody>::new()
+    }
+
+    #[test]
+    fn the_least_recently_used_chunks_make_room() {
+        let cache = Cache::new(2 * (CHUNK_BYTES + 100));
+        let chunks = [Used::default(), Used::default(), Used::default()];
+        let kept = |cache: &Cache| {
+            let kept = cache.lock();
+            (kept.chunks.values().map(|(_, (_, at))| at.number()).collect::<Vec<_>>(), kept.bytes)
+        };
+        for (at, chunk) in (1..).zip(&chunks[..2]) {
+            cache.keep(chunk, 100, (nobody(), Position::new(at).unwrap()));
+        }
+        cache.used(&chunks[0]);
+        cache.keep(&chunks[2], 100, (nobody(), Position::new(3).unwrap()));
+        assert_eq!(kept(&cache), (vec![1, 3], 2 * (CHUNK_BYTES + 100)));
+        cache.used(&chunks[1]);
+        cache.forget(&chunks[1]);
+        cache.forget(&chunks[0]);
+        assert_eq!(kept(&cache), (vec![3], CHUNK_BYTES + 100));
+    }
+}

@@ -1,0 +1,280 @@
+//! OffsetCommit, OffsetFetch and OffsetDelete: where groups stand in partitions.
+//!
+//! An offset is the position of the next event that a group gets, so it is one more than the
+//! group's cursor.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::offset_commit_request::{
+    OffsetCommitRequest, OffsetCommitRequestPartition,
+};
+use kafka_protocol::messages::offset_commit_response::{
+    OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use kafka_protocol::messages::offset_delete_response::{
+    OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
+};
+use kafka_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponsePartition, OffsetFetchResponseTopic,
+};
+use kafka_protocol::messages::{
+    OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse, TopicName,
+};
+
+use super::Server;
+use super::answer::{code, kept, refused, text, unavailable};
+use super::group::Named;
+use super::members::name;
+use super::offsets::index;
+use super::places::Places;
+use super::topics::{ByName, Served};
+use crate::domain::position::Position;
+use crate::domain::subscription::{Part, PartCommit};
+use crate::domain::tenant::TenantId;
+
+/// The offset that stands for a partition where a group has not been.
+const NONE: i64 = -1;
+/// The most bytes of the text that a client commits with an offset.
+const METADATA_BYTES_MAX: usize = 4096;
+/// The first version of OffsetFetch that asks for all topics, and that has an error of its own.
+const ERROR_SINCE: i16 = 2;
+const EPOCH_SINCE: i16 = 5;
+
+/// Moves a group.
+pub(super) async fn commit(server: &Server, request: OffsetCommitRequest) -> OffsetCommitResponse {
+    let done = try_commit(server, &request).await;
+    let topics = request.topics.iter().enumerate().map(|(at, asked)| {
+        let partitions = asked.partitions.iter().enumerate().map(|(index, part)| {
+            let error = match &done {
+                Ok(errors) => errors.get(&(at, index)).copied(),
+                Err(error) => Some(*error),
+            };
+            OffsetCommitResponsePartition::default()
+                .with_partition_index(part.partition_index)
+                .with_error_code(error.map_or(0, |error| error.code()))
+        });
+        let topic = OffsetCommitResponseTopic::default().with_name(asked.name.clone());
+        topic.with_partitions(partitions.collect())
+    });
+    OffsetCommitResponse::default().with_topics(topics.collect())
+}
+
+/// The errors of partitions, by the places of the topic and the partition in the request.
+type Errors = BTreeMap<(usize, usize), ResponseError>;
+
+async fn try_commit(
+    server: &Server,
+    request: &OffsetCommitRequest,
+) -> Result<Errors, ResponseError> {
+    let names = request.topics.iter().map(|topic| topic.name.as_str());
+    let topics = server.topics.with(names).await.map_err(|error| unavailable(&error))?;
+    let mut errors = Errors::new();
+    let mut commits: BTreeMap<TenantId, Vec<((usize, usize), PartCommit)>> = BTreeMap::new();
+    for (at, asked) in request.topics.iter().enumerate() {
+        let served = topics.get(asked.name.as_str());
+        for (index, part) in asked.partitions.iter().enumerate() {
+            let served = served.ok_or(ResponseError::UnknownTopicOrPartition);
+            match served.and_then(|served| Ok((served, part_commit(served, part)?))) {
+                Ok((served, commit)) => {
+                    let its = commits.entry(served.tenant.clone()).or_default();
+                    its.push(((at, index), commit));
+                }
+                Err(error) => drop(errors.insert((at, index), error)),
+            }
+        }
+    }
+    let name = name(server, &request.group_id)?;
+    let group = server.coordinator.group(&name).await.map_err(|error| unavailable(&error))?;
+    let named = Named {
+        id: request.member_id.as_str(),
+        instance: request.group_instance_id.as_deref(),
+        generation: request.generation_id_or_member_epoch,
+    };
+    let store = &*server.store;
+    let done = group.commit(&named, async |places, held| {
+        for (tenant, commits) in &commits {
+            let parts: Vec<_> = commits.iter().map(|(_, commit)| commit.clone()).collect();
+            if let Err(why) = places.commit(store, tenant, &parts, &topics, held).await {
+                let error = kept(&why);
+                errors.extend(commits.iter().map(|(at, _)| (*at, error)));
+            }
+        }
+        errors
+    });
+    done.await.map_err(refused)
+}
+
+fn part_commit(
+    served: &Served,
+    part: &OffsetCommitRequestPartition,
+) -> Result<PartCommit, ResponseError> {
+    let partition = index(served, part.partition_index)?;
+    let next = u64::try_from(part.committed_offset).ok();
+    let next = next.and_then(|next| Position::new(next).ok());
+    let metadata = part.committed_metadata.as_deref().unwrap_or_default();
+    if metadata.len() > METADATA_BYTES_MAX {
+        return Err(ResponseError::OffsetMetadataTooLarge);
+    }
+    Ok(PartCommit {
+        topic: served.topic.clone(),
+        partition,
+        partitions: served.partitions.into(),
+        part: Part {
+            cursor: next.ok_or(ResponseError::OffsetOutOfRange)?.back(1),
+            metadata: metadata.to_owned(),
+        },
+    })
+}
+
+/// Returns where a group stands.
+pub(super) async fn fetch(
+    server: &Server,
+    version: i16,
+    request: OffsetFetchRequest,
+) -> OffsetFetchResponse {
+    match try_fetch(server, version, &request).await {
+        Ok(topics) => OffsetFetchResponse::default().with_topics(topics),
+        Err(error) if version >= ERROR_SINCE => {
+            OffsetFetchResponse::default().with_error_code(error.code())
+        }
+        Err(error) => {
+            let topics = request.topics.into_iter().flatten().map(|asked| {
+                let all = asked.partition_indexes.iter();
+                let refused = all.map(|index| part(version, *index, &Err(error)));
+                let topic = OffsetFetchResponseTopic::default().with_name(asked.name.clone());
+                topic.with_partitions(refused.collect())
+            });
+            OffsetFetchResponse::default().with_topics(topics.collect())
+        }
+    }
+}
+
+async fn try_fetch(
+    server: &Server,
+    version: i16,
+    request: &OffsetFetchRequest,
+) -> Result<Vec<OffsetFetchResponseTopic>, ResponseError> {
+    let names = request.topics.iter().flatten().map(|topic| topic.name.as_str());
+    let topics = server.topics.with(names).await.map_err(|error| unavailable(&error))?;
+    let name = name(server, &request.group_id)?;
+    let group = server.coordinator.group(&name).await.map_err(|error| unavailable(&error))?;
+    let done = group.places(async |places| {
+        let asked = match &request.topics {
+            Some(asked) => {
+                let asked = asked.iter();
+                asked.map(|it| (it.name.clone(), it.partition_indexes.clone())).collect()
+            }
+            None => everywhere(server, places, &topics).await?,
+        };
+        let mut answered = Vec::with_capacity(asked.len());
+        for (name, partitions) in asked {
+            let topic = OffsetFetchResponseTopic::default().with_name(name.clone());
+            let parts = in_topic(server, places, (version, &topics), &name, &partitions).await;
+            answered.push(topic.with_partitions(parts));
+        }
+        Ok(answered)
+    });
+    done.await.map_err(refused)?
+}
+
+/// Returns the partitions in which a group stands somewhere.
+async fn everywhere(
+    server: &Server,
+    places: &mut Places,
+    topics: &ByName,
+) -> Result<Vec<(TopicName, Vec<i32>)>, ResponseError> {
+    let tenants: BTreeSet<_> = topics.values().map(|it| &it.tenant).collect();
+    let mut all = Vec::new();
+    for tenant in tenants {
+        let its = places.topics(&*server.store, tenant).await.map_err(|why| kept(&why))?;
+        all.extend(its.into_iter().map(|(topic, partitions)| {
+            let numbers = partitions.into_iter().filter_map(|it| i32::try_from(it).ok());
+            (text(topic.to_string()).into(), numbers.collect())
+        }));
+    }
+    Ok(all)
+}
+
+async fn in_topic(
+    server: &Server,
+    places: &mut Places,
+    (version, topics): (i16, &ByName),
+    name: &TopicName,
+    partitions: &[i32],
+) -> Vec<OffsetFetchResponsePartition> {
+    let mut answered = Vec::with_capacity(partitions.len());
+    for number in partitions {
+        let found = match topics.get(name.as_str()).map(|it| Ok((it, index(it, *number)?))) {
+            None => Err(ResponseError::UnknownTopicOrPartition),
+            Some(Err(error)) => Err(error),
+            Some(Ok((served, index))) => {
+                let found = places.of(&*server.store, served, &[index]).await;
+                found.map(|mut parts| parts.pop().flatten()).map_err(|why| kept(&why))
+            }
+        };
+        answered.push(part(version, *number, &found));
+    }
+    answered
+}
+
+fn part(
+    version: i16,
+    number: i32,
+    found: &Result<Option<Part>, ResponseError>,
+) -> OffsetFetchResponsePartition {
+    let (offset, metadata) = match found {
+        Ok(Some(part)) => (part.cursor.next().as_column(), part.metadata.clone()),
+        Ok(None) | Err(_) => (NONE, String::new()),
+    };
+    let answer = OffsetFetchResponsePartition::default()
+        .with_partition_index(number)
+        .with_committed_offset(offset)
+        .with_metadata(Some(text(metadata)))
+        .with_error_code(code(found));
+    if version >= EPOCH_SINCE { answer.with_committed_leader_epoch(-1) } else { answer }
+}
+
+/// Forgets where a group without members stands.
+pub(super) async fn delete(server: &Server, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
+    let done = try_delete(server, &request).await;
+    let error = done.as_ref().err().map_or(0, ResponseError::code);
+    let topics = done.unwrap_or_default();
+    OffsetDeleteResponse::default().with_error_code(error).with_topics(topics)
+}
+
+async fn try_delete(
+    server: &Server,
+    request: &OffsetDeleteRequest,
+) -> Result<Vec<OffsetDeleteResponseTopic>, ResponseError> {
+    let names = request.topics.iter().map(|topic| topic.name.as_str());
+    let topics = server.topics.with(names).await.map_err(|error| unavailable(&error))?;
+    let name = name(server, &request.group_id)?;
+    let group = server.coordinator.group(&name).await.map_err(|error| unavailable(&error))?;
+    let nobody = Named { id: "", instance: None, generation: -1 };
+    let done = group.commit(&nobody, async |places, _| {
+        let mut answered = Vec::with_capacity(request.topics.len());
+        for asked in &request.topics {
+            let mut partitions = Vec::with_capacity(asked.partitions.len());
+            for part in &asked.partitions {
+                let number = part.partition_index;
+                let found = topics.get(asked.name.as_str());
+                let found = found.ok_or(ResponseError::UnknownTopicOrPartition);
+                let done = match found.and_then(|served| Ok((served, index(served, number)?))) {
+                    Ok((served, index)) => {
+                        let forgotten = places.forget(&*server.store, served, &[index]).await;
+                        forgotten.map_err(|why| kept(&why))
+                    }
+                    Err(error) => Err(error),
+                };
+                let answer = OffsetDeleteResponsePartition::default();
+                let answer = answer.with_partition_index(number);
+                partitions.push(answer.with_error_code(code(&done)));
+            }
+            let topic = OffsetDeleteResponseTopic::default().with_name(asked.name.clone());
+            answered.push(topic.with_partitions(partitions));
+        }
+        answered
+    });
+    done.await.map_err(|_| ResponseError::NonEmptyGroup)
+}

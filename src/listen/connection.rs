@@ -1,0 +1,94 @@
+//! A client's connection: frames come in, are answered one after the other, and go out.
+//!
+//! A frame is four bytes of length and then the request. All connections together have so many
+//! bytes of requests under way; one that sends half a frame, or reads no answers, is closed.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{sleep, timeout};
+
+use super::requests::{self, Broken};
+use super::{Server, Session};
+
+/// The time after which a connection is closed on which nothing is asked, as Kafka has it.
+const IDLE_MAX: Duration = Duration::from_mins(10);
+/// The longest time in which the rest of a frame must arrive, and an answer be read.
+const FRAME_WITHIN: Duration = Duration::from_secs(30);
+
+/// The time that a request under way has when the gateway stops.
+const FINISH: Duration = Duration::from_secs(1);
+
+/// The reason why a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(
+        "the rest of a request, or of the reading of an answer, took longer than {FRAME_WITHIN:?}"
+    )]
+    Slow,
+    #[error("a request of {0} bytes is longer than any may be")]
+    Long(i64),
+    #[error(transparent)]
+    Broken(#[from] Broken),
+}
+
+/// Answers a client until it goes, or the gateway stops.
+pub(super) async fn serve(
+    server: &Arc<Server>,
+    mut stream: TcpStream,
+    mut session: Session,
+) -> Result<(), Ended> {
+    stream.set_nodelay(true)?;
+    loop {
+        let closing = server.closing.cancelled();
+        let length = tokio::select! {
+            length = timeout(IDLE_MAX, stream.read_i32()) => match length {
+                Ok(Ok(length)) => length,
+                Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_) => return Ok(()),
+            },
+            () = closing => return Ok(()),
+        };
+        let (request, _permit) = read(server, &mut stream, length).await?;
+        let answered = tokio::select! {
+            answered = requests::answer(server, &mut session, request.freeze()) => answered?,
+            () = stopped(server) => return Ok(()),
+        };
+        if let Some(answer) = answered {
+            let written = timeout(FRAME_WITHIN, stream.write_all(&answer)).await;
+            written.map_err(|_| Ended::Slow)??;
+        }
+    }
+}
+
+/// Waits until the gateway stops, and a moment for the request under way: one that waits for others
+/// is given up, and the client asks the next process.
+async fn stopped(server: &Server) {
+    server.closing.cancelled().await;
+    sleep(FINISH).await;
+}
+
+/// Reads a request of so many bytes, once there is room for it.
+async fn read(
+    server: &Server,
+    stream: &mut TcpStream,
+    length: i32,
+) -> Result<(BytesMut, OwnedSemaphorePermit), Ended> {
+    let bytes = u32::try_from(length).ok().filter(|it| *it as usize <= server.request_bytes_max);
+    let bytes = bytes.ok_or(Ended::Long(length.into()))?;
+    let room = server.requests.clone().acquire_many_owned(bytes);
+    let permit = timeout(FRAME_WITHIN, room).await.map_err(|_| Ended::Slow)?;
+    let permit = permit.expect("it is never closed");
+    let mut request = BytesMut::zeroed(bytes as usize);
+    let read = timeout(FRAME_WITHIN, stream.read_exact(&mut request)).await;
+    read.map_err(|_| Ended::Slow)??;
+    Ok((request, permit))
+}

@@ -1,0 +1,384 @@
+//! The coordinator: the groups of Kafka clients that this replica has, with their members and their
+//! places.
+//!
+//! The handlers call it. A group is taken when somebody first asks for it: its row in the store
+//! says who has it, and what its members were assigned. Whatever a group comes to is saved before
+//! its members are told. If another replica has taken the group meanwhile, this one lets it go.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, OnceCell, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::group::{Answer, Answers, Group, Join, Member, Named, Refusal, Saved};
+use super::places::Places;
+use crate::clock::Clock;
+use crate::domain::subscription;
+use crate::store::{Error, KafkaGroup, Store};
+
+/// How often the places of a group with members are held for another while.
+const HOLD_EVERY: Duration = Duration::from_secs(20);
+/// The time after which a group without members is forgotten, until somebody asks for it again.
+const FORGOTTEN_AFTER: Duration = Duration::from_mins(1);
+/// The longest time for which a request waits for its group, beyond what its members wait for.
+const ANSWER_WITHIN: Duration = Duration::from_mins(40);
+
+/// The scope of a group (a tenant, or all of them), and its name.
+pub(super) type Name = (String, subscription::Group);
+
+/// The groups that this replica has.
+pub(super) struct Coordinator {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    /// The run of this replica.
+    instance: String,
+    groups: Mutex<HashMap<Name, Arc<OnceCell<Arc<Coordinated>>>>>,
+    closing: CancellationToken,
+}
+
+/// A group that this replica has.
+pub(super) struct Coordinated {
+    store: Arc<dyn Store>,
+    inner: tokio::sync::Mutex<Inner>,
+    /// Told when the group has another time to look at.
+    changed: Notify,
+    /// Cancelled once the group is another replica's, or nobody's.
+    gone: CancellationToken,
+}
+
+struct Inner {
+    group: Group<oneshot::Sender<Answer>>,
+    row: KafkaGroup,
+    places: Places,
+    held: Instant,
+    /// Since when it has no members.
+    idle: Instant,
+}
+
+/// A group as it is described.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Described {
+    pub(super) state: &'static str,
+    pub(super) protocol_type: String,
+    pub(super) protocol: String,
+    pub(super) members: Vec<DescribedMember>,
+}
+
+/// A member as it is described.
+#[derive(Debug, Clone)]
+pub(super) struct DescribedMember {
+    pub(super) id: String,
+    pub(super) instance: Option<String>,
+    pub(super) client_id: String,
+    pub(super) host: String,
+    pub(super) said: Bytes,
+    pub(super) assignment: Bytes,
+}
+
+impl Coordinator {
+    /// Makes the coordinator of a run of a replica.
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        instance: String,
+        closing: CancellationToken,
+    ) -> Self {
+        Self { store, clock, instance, groups: Mutex::default(), closing }
+    }
+
+    /// Returns a new id of a member.
+    pub(super) fn member_id(&self, client: &str) -> String {
+        let id: Uuid = self.clock.new_id();
+        let name: String = client.chars().take(64).collect();
+        format!("{name}-{id}")
+    }
+
+    /// Returns a group, which this replica takes if it doesn't have it.
+    pub(super) async fn group(&self, name: &Name) -> Result<Arc<Coordinated>, Error> {
+        let cell = {
+            let mut groups = self.lock();
+            let is_gone = |cell: &OnceCell<Arc<Coordinated>>| {
+                cell.get().is_some_and(|group| group.gone.is_cancelled())
+            };
+            groups.retain(|_, cell| !is_gone(cell));
+            groups.entry(name.clone()).or_default().clone()
+        };
+        let taken = cell.get_or_try_init(async || {
+            let group = self.take(name).await?;
+            let ticking = Coordinated::tick(Arc::downgrade(&group), group.gone.clone());
+            tokio::spawn(self.closing.clone().run_until_cancelled_owned(ticking));
+            Ok::<_, Error>(group)
+        });
+        taken.await.cloned()
+    }
+
+    /// Takes a group from whoever had it.
+    async fn take(&self, (scope, group): &Name) -> Result<Arc<Coordinated>, Error> {
+        loop {
+            let found = self.store.find_kafka_group(scope, group).await?;
+            let mut row = found.unwrap_or_else(|| KafkaGroup {
+                scope: scope.clone(),
+                group: group.clone(),
+                version: 0,
+                holder: String::new(),
+                state: Saved::default().as_column(),
+            });
+            let saved = Saved::from_column(&row.state).unwrap_or_else(|error| {
+                tracing::warn!(%group, error, "failed to read a group's members; they join again");
+                Saved::default()
+            });
+            let state = Group::load(saved, Instant::now()).unwrap_or_default();
+            if row.holder != self.instance {
+                row.holder.clone_from(&self.instance);
+                if row.version > 0 {
+                    if !self.store.write_kafka_group(&row).await? {
+                        continue;
+                    }
+                    row.version += 1;
+                }
+            }
+            let now = Instant::now();
+            let places = Places::new(group.clone());
+            return Ok(Arc::new(Coordinated {
+                store: self.store.clone(),
+                inner: tokio::sync::Mutex::new(Inner {
+                    group: state,
+                    row,
+                    places,
+                    held: now,
+                    idle: now,
+                }),
+                changed: Notify::new(),
+                gone: CancellationToken::new(),
+            }));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Arc<OnceCell<Arc<Coordinated>>>>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Coordinated {
+    /// Lets a member join, and waits until all have.
+    pub(super) async fn join(&self, join: Join, id: &str) -> Answer {
+        let join = |group: &mut Group<_>, request, now| group.join(join, id, request, now);
+        self.ask(join).await
+    }
+
+    /// Asks for a member's assignment, and waits until the leader has given it.
+    pub(super) async fn sync(&self, named: &Named<'_>, all: Vec<(String, Bytes)>) -> Answer {
+        self.ask(|group, request, now| group.sync(named, all, request, now)).await
+    }
+
+    /// Takes a sign of life.
+    pub(super) async fn heartbeat(&self, named: &Named<'_>) -> Result<(), Refusal> {
+        let mut inner = self.inner.lock().await;
+        self.refuse_gone()?;
+        inner.group.heartbeat(named, Instant::now())
+    }
+
+    /// Lets a member go.
+    pub(super) async fn leave(&self, id: &str, instance: Option<&str>) -> Result<(), Refusal> {
+        let mut inner = self.inner.lock().await;
+        self.refuse_gone()?;
+        let answers = inner.group.leave(id, instance, Instant::now())?;
+        self.tell(&mut inner, answers).await;
+        Ok(())
+    }
+
+    /// Lets somebody commit who may: `commit` gets the places, and whether a member commits.
+    pub(super) async fn commit<T>(
+        &self,
+        named: &Named<'_>,
+        commit: impl AsyncFnOnce(&mut Places, bool) -> T,
+    ) -> Result<T, Refusal> {
+        let mut inner = self.inner.lock().await;
+        self.refuse_gone()?;
+        inner.group.may_commit(named, Instant::now())?;
+        if inner.row.version == 0 && !self.save(&mut inner).await {
+            return Err(Refusal::Unavailable);
+        }
+        let has_members = !inner.group.is_empty();
+        Ok(commit(&mut inner.places, has_members).await)
+    }
+
+    /// Lets somebody read where the group stands.
+    pub(super) async fn places<T>(
+        &self,
+        read: impl AsyncFnOnce(&mut Places) -> T,
+    ) -> Result<T, Refusal> {
+        let mut inner = self.inner.lock().await;
+        self.refuse_gone()?;
+        Ok(read(&mut inner.places).await)
+    }
+
+    /// Removes the group, with its places in each tenant's topics, unless it has members. Returns
+    /// whether it had none.
+    pub(super) async fn remove<T>(
+        &self,
+        forget: impl AsyncFnOnce(&mut Places) -> Result<T, Error>,
+    ) -> Result<bool, Error> {
+        let mut inner = self.inner.lock().await;
+        if !inner.group.is_empty() {
+            return Ok(false);
+        }
+        forget(&mut inner.places).await?;
+        if inner.row.version > 0 {
+            self.store.remove_kafka_group(&inner.row).await?;
+        }
+        self.gone.cancel();
+        Ok(true)
+    }
+
+    /// Describes the group.
+    pub(super) async fn describe(&self) -> Described {
+        let inner = self.inner.lock().await;
+        let group = &inner.group;
+        let protocol = group.protocol();
+        let member = |(id, member): (&String, &Member<_>)| DescribedMember {
+            id: id.clone(),
+            instance: member.instance.clone(),
+            client_id: member.client.id.clone(),
+            host: member.client.host.clone(),
+            said: member.says(protocol),
+            assignment: member.assignment.clone(),
+        };
+        Described {
+            state: group.state(),
+            protocol_type: group.protocol_type().to_owned(),
+            protocol: protocol.to_owned(),
+            members: group.members().map(member).collect(),
+        }
+    }
+
+    /// Gives the group a request, and waits for its answer.
+    async fn ask(
+        &self,
+        give: impl FnOnce(
+            &mut Group<oneshot::Sender<Answer>>,
+            oneshot::Sender<Answer>,
+            Instant,
+        ) -> Answers<oneshot::Sender<Answer>>,
+    ) -> Answer {
+        let (request, answered) = oneshot::channel();
+        {
+            let mut inner = self.inner.lock().await;
+            if self.gone.is_cancelled() {
+                return Answer::Refused(Refusal::Unavailable);
+            }
+            let answers = give(&mut inner.group, request, Instant::now());
+            self.tell(&mut inner, answers).await;
+        }
+        let gone = Answer::Refused(Refusal::Unavailable);
+        match timeout(ANSWER_WITHIN, answered).await {
+            Ok(answer) => answer.unwrap_or(gone),
+            Err(_) => gone,
+        }
+    }
+
+    /// Saves what the group has come to, and sends the answers.
+    async fn tell(&self, inner: &mut Inner, mut answers: Answers<oneshot::Sender<Answer>>) {
+        let is_new = inner.row.state != inner.group.save().as_column();
+        if is_new && !self.save(inner).await {
+            refuse(answers);
+            answers = inner.group.begin_again(Instant::now());
+        }
+        if inner.group.is_empty() {
+            inner.idle = Instant::now();
+        }
+        for (request, answer) in answers {
+            // Who asked may be gone; its session ends in time.
+            let _ = request.send(answer);
+        }
+        self.changed.notify_one();
+    }
+
+    /// Saves the group. Returns whether it is saved; if another replica has it now, this one lets
+    /// it go.
+    async fn save(&self, inner: &mut Inner) -> bool {
+        let state = inner.group.save().as_column();
+        let row = KafkaGroup { state, ..inner.row.clone() };
+        match self.store.write_kafka_group(&row).await {
+            Ok(true) => {
+                inner.row = KafkaGroup { version: row.version + 1, ..row };
+                true
+            }
+            Ok(false) => {
+                self.gone.cancel();
+                false
+            }
+            Err(error) => {
+                let group = &inner.row.group;
+                tracing::warn!(%group, %error, "failed to save a group; its members join again");
+                false
+            }
+        }
+    }
+
+    /// Does what is due as time goes on.
+    async fn tick(this: Weak<Self>, gone: CancellationToken) {
+        loop {
+            let Some(group) = this.upgrade() else { return };
+            let wakes = group.due().await;
+            if gone.is_cancelled() {
+                return;
+            }
+            let changed = group.changed.notified();
+            let due = async {
+                match wakes {
+                    Some(at) => sleep_until(at).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                () = changed => {}
+                () = due => {}
+                () = gone.cancelled() => return,
+            }
+        }
+    }
+
+    /// Does what is due; returns when something is due next.
+    async fn due(&self) -> Option<Instant> {
+        let mut inner = self.inner.lock().await;
+        let now = Instant::now();
+        let answers = inner.group.tick(now);
+        if !answers.is_empty() || inner.row.state != inner.group.save().as_column() {
+            self.tell(&mut inner, answers).await;
+        }
+        let has_members = !inner.group.is_empty();
+        if inner.held + HOLD_EVERY <= now {
+            inner.held = now;
+            if let Err(error) = inner.places.hold(&*self.store, has_members).await {
+                let group = &inner.row.group;
+                tracing::debug!(%group, ?error, "failed to hold a group's places");
+            }
+        }
+        if !has_members && inner.idle + FORGOTTEN_AFTER <= now {
+            let _ = inner.places.hold(&*self.store, false).await;
+            self.gone.cancel();
+        }
+        let next = if has_members { inner.held + HOLD_EVERY } else { inner.idle + FORGOTTEN_AFTER };
+        inner.group.wakes().into_iter().chain([next]).min()
+    }
+
+    fn refuse_gone(&self) -> Result<(), Refusal> {
+        if self.gone.is_cancelled() { Err(Refusal::Unavailable) } else { Ok(()) }
+    }
+}
+
+fn refuse(answers: Answers<oneshot::Sender<Answer>>) {
+    for (request, _) in answers {
+        let _ = request.send(Answer::Refused(Refusal::Unavailable));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! The promises of the coordinator: nothing is told that is not saved, and a group has one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Coordinator, Name};
+use crate::clock::System;
+use crate::domain::subscription::Group;
+use crate::listen::fixture::Bed;
+use crate::listen::group::{Answer, Client, Join, Named, Refusal};
+use crate::store::KafkaGroup;
+
+fn name() -> Name {
+    ("*".to_owned(), Group::of_kafka("cg.search").unwrap())
+}
+
+fn coordinator(bed: &Bed, instance: &str) -> Coordinator {
+    let closing = CancellationToken::new();
+    Coordinator::new(bed.store.clone(), Arc::new(System), instance.to_owned(), closing)
+}
+
+fn join() -> Join {
+    Join {
+        member_id: String::new(),
+        instance: None,
+        client: Client::default(),
+        session: Duration::from_secs(10),
+        rebalance: Duration::from_secs(10),
+        protocol_type: "consumer".to_owned(),
+        protocols: vec![("range".to_owned(), "says".into())],
+        needs_known_id: false,
+    }
+}
+
+/// Has one member join and be assigned something; returns its id and the answer.
+async fn assigned(coordinator: &Coordinator) -> (String, Answer) {
+    let group = coordinator.group(&name()).await.unwrap();
+    let Answer::Joined(joined) = group.join(join(), "m").await else { panic!() };
+    let named = Named { id: &joined.member_id, instance: None, generation: joined.generation };
+    let answer = group.sync(&named, vec![("m".to_owned(), "all".into())]).await;
+    (joined.member_id.clone(), answer)
+}
+
+#[tokio::test]
+async fn a_group_is_taken_over_with_its_members_and_its_former_coordinator_lets_it_go() {
+    let bed = Bed::new().await;
+    let [one, two] = ["one", "two"].map(|instance| coordinator(&bed, instance));
+    let (id, answer) = assigned(&one).await;
+    assert!(matches!(answer, Answer::Assigned(..)), "{answer:?}");
+    let named = Named { id: &id, instance: None, generation: 1 };
+    let taken = two.group(&name()).await.unwrap();
+    assert_eq!(taken.heartbeat(&named).await, Ok(()), "it goes on as if nothing had happened");
+    let former = one.group(&name()).await.unwrap();
+    assert!(former.leave(&id, None).await.is_ok());
+    assert_eq!(former.heartbeat(&named).await, Err(Refusal::Unavailable));
+    assert_eq!(taken.heartbeat(&named).await, Ok(()), "what the former one did is not saved");
+}
+
+#[tokio::test]
+async fn what_could_not_be_saved_is_told_to_nobody() {
+    let bed = Bed::new().await;
+    let coordinator = coordinator(&bed, "one");
+    let group = coordinator.group(&name()).await.unwrap();
+    let Answer::Joined(joined) = group.join(join(), "m").await else { panic!() };
+    // Somebody else has the group by now.
+    let (scope, group_name) = name();
+    let row = KafkaGroup {
+        scope,
+        group: group_name,
+        version: 0,
+        holder: "two".to_owned(),
+        state: "{}".to_owned(),
+    };
+    let found = bed.store.find_kafka_group(&row.scope, &row.group).await.unwrap();
+    let version = found.map_or(0, |found| found.version);
+    assert!(bed.store.write_kafka_group(&KafkaGroup { version, ..row }).await.unwrap());
+    let named = Named { id: &joined.member_id, instance: None, generation: joined.generation };
+    let answer = group.sync(&named, vec![("m".to_owned(), "all".into())]).await;
+    assert_eq!(answer, Answer::Refused(Refusal::Unavailable));
+}

@@ -1,0 +1,351 @@
+//! The feed of a topic: its partitions as Kafka clients read them, made once for all of them.
+//!
+//! `logs` opens one for each topic that somebody reads, and adds what is appended. A stretch of the
+//! log that was read is a chunk, with one batch for each partition that has events there; a few
+//! chunks are kept. Older stretches are read when somebody asks, one at a time. Always true:
+//! between the batches that a reader gets of a partition no event of it is left out, and an end
+//! that is told is one past the partition's last event.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::batch::{self, Batch, BatchBuilder};
+use super::cache::{Cache, Holder, Used};
+use crate::domain::envelope::Envelope;
+use crate::domain::filter::{Filter, TopicPattern};
+use crate::domain::partition;
+use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::domain::topic::Topic;
+use crate::store::Scan;
+use crate::subscribe::{Error, Part, Subscribe};
+
+/// The most events and bytes of a stretch that is read at once.
+const EVENTS_MAX: usize = 2_000;
+const BYTES_MAX: usize = 1 << 20;
+/// The most stretches that one request has read of a partition without finding an event.
+const READS_MAX: usize = 4;
+
+/// A topic that somebody reads.
+pub(super) struct Feed {
+    tenant: TenantId,
+    topic: Topic,
+    /// The number of the log's incarnation, from 1 on.
+    epoch: i32,
+    partitions: usize,
+    state: Mutex<State>,
+    /// Rises as events are added.
+    grown: watch::Sender<u64>,
+    /// Held while a stretch is read, so that it is read once for all who wait for it.
+    reads: tokio::sync::Mutex<()>,
+    cache: Arc<Cache>,
+    this: Weak<Feed>,
+}
+
+struct State {
+    /// The last event of each partition; [`Position::START`] if there is none.
+    last: Vec<Position>,
+    /// The position up to which `last` is known.
+    known_to: Position,
+    /// The position below which events may have been removed.
+    floor: Position,
+    /// The chunks that are kept, by the position up to which each was looked at.
+    chunks: BTreeMap<Position, Arc<Chunk>>,
+}
+
+/// A stretch of the log as batches.
+pub(super) struct Chunk {
+    after: Position,
+    scanned: Position,
+    /// Each partition's last event before a stretch of the newest events, which may lie far before
+    /// it. Nothing of the partition stands in between.
+    before: Option<Vec<Position>>,
+    batches: BTreeMap<usize, Batch>,
+    /// When the chunk was used last.
+    used: Used,
+}
+
+/// A part of a partition, for one request.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    /// The batches, one after the other.
+    pub(super) batches: Vec<Bytes>,
+    /// Their bytes.
+    pub(super) bytes: usize,
+}
+
+/// Where a partition begins and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// The first offset that may be read.
+    pub(super) start: i64,
+    /// One past the last event's offset.
+    pub(super) end: i64,
+    /// The greatest offset at which a reader may stand.
+    pub(super) most: i64,
+}
+
+impl Feed {
+    /// Makes the feed of a topic, of which nothing is known yet.
+    pub(super) fn new(
+        (tenant, topic): (&TenantId, &Topic),
+        epoch: i32,
+        partitions: usize,
+        cache: Arc<Cache>,
+    ) -> Arc<Self> {
+        let state = State {
+            last: vec![Position::START; partitions],
+            known_to: Position::START,
+            floor: Position::START,
+            chunks: BTreeMap::new(),
+        };
+        Arc::new_cyclic(|this| Self {
+            tenant: tenant.clone(),
+            topic: topic.clone(),
+            epoch,
+            partitions,
+            state: Mutex::new(state),
+            grown: watch::Sender::new(0),
+            reads: tokio::sync::Mutex::default(),
+            cache,
+            this: this.clone(),
+        })
+    }
+
+    /// Returns the number of the log's incarnation.
+    pub(super) fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
+    /// Returns the number of partitions.
+    pub(super) fn partitions(&self) -> usize {
+        self.partitions
+    }
+
+    /// Returns what changes whenever events are added.
+    pub(super) fn grown(&self) -> watch::Receiver<u64> {
+        self.grown.subscribe()
+    }
+
+    /// Returns the position up to which the ends of the partitions are known.
+    pub(super) fn known_to(&self) -> Position {
+        self.lock().known_to
+    }
+
+    /// Returns the bounds of a partition.
+    pub(super) fn bounds(&self, partition: usize) -> Bounds {
+        let state = self.lock();
+        let last = state.last.get(partition).filter(|last| **last > Position::START);
+        let end = last.map_or(0, |last| last.next().as_column());
+        let start = state.floor.as_column();
+        let most = state.known_to.next().as_column();
+        Bounds { start, end: end.max(start), most: most.max(end).max(start) }
+    }
+
+    /// Reads on until the ends of all partitions are known up to the head.
+    pub(super) async fn learn(&self, subscribe: &Subscribe) -> Result<(), Error> {
+        loop {
+            let part = subscribe.read(&self.tenant, self.known_to(), self.scan()).await?;
+            let mut state = self.lock();
+            for event in part.events.iter().filter(|event| event.has_content()) {
+                let last = &mut state.last[self.partition(event)];
+                *last = (*last).max(event.position);
+            }
+            state.known_to = state.known_to.max(part.scanned);
+            state.floor = part.floors.of(&self.topic).floor;
+            if !part.more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Adds the events after a position that are of this topic, if they are new, and wakes whoever
+    /// waits for them. Nothing of the topic is left out between `after` and the part's end.
+    pub(super) fn add(&self, after: Position, part: &Part) {
+        let mut state = self.lock();
+        state.floor = part.floors.of(&self.topic).floor;
+        let known_to = state.known_to;
+        let new = |event: &&Arc<Envelope>| event.topic == self.topic && event.position > known_to;
+        let events: Vec<_> = part.events.iter().filter(new).collect();
+        state.known_to = known_to.max(part.scanned);
+        if events.is_empty() {
+            return;
+        }
+        let before = state.last.clone();
+        let chunk = self.chunk(after.max(known_to), part.scanned, Some(before), &events);
+        for (partition, batch) in &chunk.batches {
+            state.last[*partition] = batch.last;
+        }
+        drop(state);
+        self.keep(Arc::new(chunk));
+        self.grown.send_modify(|grown| *grown += 1);
+    }
+
+    /// Returns the batches of a partition from an offset on, at most so many bytes, but at least
+    /// one batch. Where nothing was found in what was looked at, it is an empty batch that leads
+    /// over it. There are none at the end.
+    pub(super) async fn read(
+        &self,
+        subscribe: &Subscribe,
+        partition: usize,
+        from: Position,
+        bytes_max: usize,
+    ) -> Result<Records, Error> {
+        let (mut records, mut reads) = (Records::default(), 0);
+        let mut after = from.back(1);
+        loop {
+            let last = self.lock().last[partition];
+            if after >= last {
+                break;
+            }
+            let chunk = match self.kept(partition, after) {
+                Some(chunk) => chunk,
+                None if records.bytes > 0 || reads == READS_MAX => break,
+                None => {
+                    reads += 1;
+                    self.read_chunk(subscribe, partition, after).await?
+                }
+            };
+            if let Some(batch) = chunk.batches.get(&partition).filter(|it| it.last > after) {
+                if records.bytes > 0 && records.bytes + batch.bytes.len() > bytes_max {
+                    break;
+                }
+                records.bytes += batch.bytes.len();
+                records.batches.push(batch.bytes.clone());
+            }
+            after = chunk.scanned;
+        }
+        if records.batches.is_empty() && after >= from {
+            let last = after.min(self.lock().last[partition]);
+            records.batches.extend((last >= from).then(|| batch::empty(from, last, self.epoch)));
+        }
+        Ok(records)
+    }
+
+    /// Returns the place and time of a partition's first event that is no older than a time.
+    pub(super) async fn since(
+        &self,
+        subscribe: &Subscribe,
+        partition: usize,
+        time: Time,
+    ) -> Result<Option<(Position, Time)>, Error> {
+        let mut after = Position::START;
+        loop {
+            let scan = Scan { from: Some(time), ..self.scan() };
+            let part = subscribe.read(&self.tenant, after, scan).await?;
+            let mut its = part.events.iter().filter(|event| self.partition(event) == partition);
+            if let Some(first) = its.find(|event| event.time >= time) {
+                return Ok(Some((first.position, first.time)));
+            }
+            if !part.more || part.scanned >= self.lock().last[partition] {
+                return Ok(None);
+            }
+            after = part.scanned;
+        }
+    }
+
+    /// Returns the number of chunks that are kept.
+    #[cfg(test)]
+    pub(super) fn chunks(&self) -> usize {
+        self.lock().chunks.len()
+    }
+
+    /// Drops what is kept: an event of it was erased.
+    pub(super) fn forget(&self) {
+        let chunks = std::mem::take(&mut self.lock().chunks);
+        chunks.values().for_each(|chunk| self.cache.forget(&chunk.used));
+    }
+
+    /// Reads the stretch after a position, unless it was read while this waited.
+    async fn read_chunk(
+        &self,
+        subscribe: &Subscribe,
+        partition: usize,
+        after: Position,
+    ) -> Result<Arc<Chunk>, Error> {
+        let _reads = self.reads.lock().await;
+        if let Some(chunk) = self.kept(partition, after) {
+            return Ok(chunk);
+        }
+        let part = subscribe.read(&self.tenant, after, self.scan()).await?;
+        self.lock().floor = part.floors.of(&self.topic).floor;
+        let events: Vec<_> = part.events.iter().collect();
+        let chunk = Arc::new(self.chunk(after, part.scanned, None, &events));
+        if !events.is_empty() {
+            self.keep(chunk.clone());
+        }
+        Ok(chunk)
+    }
+
+    /// Returns the chunk that has a partition's next events after a position, if one is kept.
+    fn kept(&self, partition: usize, after: Position) -> Option<Arc<Chunk>> {
+        let state = self.lock();
+        let (_, chunk) = state.chunks.range(after.next()..).next()?;
+        let from = chunk.before.as_ref().map_or(chunk.after, |all| all[partition].min(chunk.after));
+        let chunk = (from <= after).then(|| chunk.clone())?;
+        drop(state);
+        self.cache.used(&chunk.used);
+        Some(chunk)
+    }
+
+    fn keep(&self, chunk: Arc<Chunk>) {
+        let former = self.lock().chunks.insert(chunk.scanned, chunk.clone());
+        former.iter().for_each(|former| self.cache.forget(&former.used));
+        let bytes = chunk.batches.values().map(|batch| batch.bytes.len()).sum();
+        self.cache.keep(&chunk.used, bytes, (self.this.clone(), chunk.scanned));
+    }
+
+    fn chunk(
+        &self,
+        after: Position,
+        scanned: Position,
+        before: Option<Vec<Position>>,
+        events: &[&Arc<Envelope>],
+    ) -> Chunk {
+        let mut builders: BTreeMap<usize, BatchBuilder> = BTreeMap::new();
+        for event in events.iter().filter(|event| event.has_content()) {
+            let partition = self.partition(event);
+            match builders.get_mut(&partition) {
+                Some(builder) => builder.push(event),
+                None => drop(builders.insert(partition, BatchBuilder::new(event))),
+            }
+        }
+        let finish =
+            |(partition, builder): (usize, BatchBuilder)| (partition, builder.finish(self.epoch));
+        let batches = builders.into_iter().map(finish).collect();
+        Chunk { after, scanned, before, batches, used: Used::default() }
+    }
+
+    fn partition(&self, event: &Envelope) -> usize {
+        partition::of_key(event.key.as_str().as_bytes(), self.partitions)
+    }
+
+    fn scan(&self) -> Scan {
+        let topics = vec![TopicPattern::exact(&self.topic)];
+        let filter = Filter { topics, ..Filter::default() };
+        Scan { bytes_max: BYTES_MAX, ..Scan::page_of_enabled(filter, EVENTS_MAX) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder panics")
+    }
+}
+
+impl Holder for Feed {
+    fn drop_chunk(&self, scanned: Position) {
+        self.lock().chunks.remove(&scanned);
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! The promises of a feed: no event is left out, however the chunks lie.
+
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use kafka_protocol::records::RecordBatchDecoder;
+
+use super::{Bounds, Feed};
+use crate::domain::partition;
+use crate::domain::position::Position;
+use crate::listen::cache::Cache;
+use crate::listen::fixture::{Bed, diku, item};
+
+const PARTITIONS: usize = 3;
+
+fn at(number: u64) -> Position {
+    Position::new(number).unwrap()
+}
+
+/// Reads a partition from an offset on as a client does, so many bytes at a time; returns the
+/// offsets of its records.
+async fn read_all(bed: &Bed, feed: &Feed, partition: usize, bytes_max: usize) -> Vec<i64> {
+    let (mut offsets, mut from) = (Vec::new(), 0);
+    loop {
+        let asked = at(u64::try_from(from.max(1)).unwrap());
+        let records = feed.read(&bed.subscribe, partition, asked, bytes_max).await.unwrap();
+        if records.batches.is_empty() {
+            return offsets;
+        }
+        for batch in records.batches {
+            if !is_empty(&batch) {
+                let records = RecordBatchDecoder::decode(&mut batch.clone()).unwrap().records;
+                let new = records.iter().map(|record| record.offset);
+                offsets.extend(new.filter(|offset| *offset >= from));
+            }
+            from = last_of(&batch) + 1;
+        }
+    }
+}
+
+fn last_of(batch: &Bytes) -> i64 {
+    let mut batch = batch.clone();
+    let base = batch.get_i64();
+    batch.advance(15);
+    base + i64::from(batch.get_i32())
+}
+
+fn is_empty(batch: &Bytes) -> bool {
+    (&batch[57..61]).get_i32() == 0
+}
+
+fn keys(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("key-{}", number % 17)).collect()
+}
+
+async fn append(bed: &mut Bed, keys: &[String]) {
+    bed.append(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
+#[tokio::test]
+async fn a_reader_gets_each_event_of_its_partition_once_however_the_chunks_lie() {
+    let mut bed = Bed::new().await;
+    let all = keys(500);
+    append(&mut bed, &all[..300]).await;
+    let feed = bed.logs.feed(&diku(), &item(), PARTITIONS as u16).await.unwrap();
+    // Somebody who begins within leaves chunks that lie across those of others.
+    for from in [120, 7, 300, 250] {
+        feed.read(&bed.subscribe, 1, at(from), 1).await.unwrap();
+    }
+    let mut grown = feed.grown();
+    for part in all[300..].chunks(40) {
+        append(&mut bed, part).await;
+        grown.changed().await.unwrap();
+    }
+    for bytes_max in [1, 1 << 12, 1 << 20] {
+        for partition in 0..PARTITIONS {
+            let its = |key: &String| partition::of_key(key.as_bytes(), PARTITIONS) == partition;
+            let wanted = (1..).zip(&all).filter(|(_, key)| its(key)).map(|(offset, _)| offset);
+            let wanted: Vec<i64> = wanted.collect();
+            assert_eq!(read_all(&bed, &feed, partition, bytes_max).await, wanted);
+            let end = wanted.last().unwrap() + 1;
+            assert_eq!(feed.bounds(partition), Bounds { start: 0, end, most: 501 });
+        }
+        feed.forget();
+    }
+}
+
+#[tokio::test]
+async fn a_chunk_of_the_newest_events_does_not_stand_for_older_ones() {
+    let mut bed = Bed::new().await;
+    append(&mut bed, &keys(60)).await;
+    let feed = bed.logs.feed(&diku(), &item(), 1).await.unwrap();
+    let mut grown = feed.grown();
+    append(&mut bed, &keys(5)).await;
+    grown.changed().await.unwrap();
+    let wanted: Vec<i64> = (1..=65).collect();
+    assert_eq!(read_all(&bed, &feed, 0, 1).await, wanted, "only the newest were kept");
+}
+
+#[tokio::test]
+async fn a_feed_of_another_room_is_bounded_by_its_cache() {
+    let mut bed = Bed::new().await;
+    append(&mut bed, &keys(400)).await;
+    let feed = Feed::new((&diku(), &item()), 1, 1, Arc::new(Cache::new(1)));
+    feed.learn(&bed.subscribe).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(read_all(&bed, &feed, 0, 1).await.len(), 400);
+    }
+    assert!(feed.chunks() <= 1);
+}

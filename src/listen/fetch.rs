@@ -1,0 +1,199 @@
+//! Fetch: the records of partitions from given offsets on, as soon as there are any.
+//!
+//! `requests` calls it. A request that finds too little waits until one of its topics grows;
+//! nothing is looked for meanwhile.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::select_all;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest};
+use kafka_protocol::messages::fetch_response::{
+    FetchResponse, FetchableTopicResponse, PartitionData,
+};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::Server;
+use super::answer::unread;
+use super::feed::{Feed, Records};
+use super::topics::ByName;
+use crate::domain::position::Position;
+
+/// The longest time for which a request waits, whatever it says.
+const WAIT_MAX: Duration = Duration::from_mins(5);
+/// The most bytes of one answer, unless its first batch has more.
+const BYTES_MAX: usize = 16 << 20;
+
+/// A topic's feed, or the reason why there is none.
+type Opened = Result<Arc<Feed>, ResponseError>;
+
+/// Answers a request.
+pub(super) async fn fetch(server: &Server, request: FetchRequest) -> FetchResponse {
+    if request.session_id != 0 {
+        let error = ResponseError::FetchSessionIdNotFound.code();
+        return FetchResponse::default().with_error_code(error);
+    }
+    let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+    let until = Instant::now() + wait.min(WAIT_MAX);
+    let least = usize::try_from(request.min_bytes).unwrap_or(0);
+    let names = request.topics.iter().map(|topic| topic.topic.as_str());
+    let topics = match server.topics.with(names).await {
+        Ok(topics) => topics,
+        Err(_) => {
+            let error = ResponseError::KafkaStorageError.code();
+            return FetchResponse::default().with_error_code(error);
+        }
+    };
+    loop {
+        let feeds = open(server, &request, &topics).await;
+        // What is added after this ends the wait below.
+        let grown: Vec<_> = feeds.values().flatten().map(|feed| feed.grown()).collect();
+        let gathered = gather(server, &request, &feeds).await;
+        let is_over = Instant::now() >= until || server.closing.is_cancelled();
+        if gathered.bytes >= least.max(1) || gathered.has_error || is_over || grown.is_empty() {
+            return FetchResponse::default().with_responses(gathered.topics);
+        }
+        wait_for(server, grown, until).await;
+    }
+}
+
+async fn open(server: &Server, request: &FetchRequest, topics: &ByName) -> HashMap<String, Opened> {
+    let mut feeds = HashMap::with_capacity(request.topics.len());
+    for asked in &request.topics {
+        let opened = match topics.get(asked.topic.as_str()) {
+            None => Err(ResponseError::UnknownTopicOrPartition),
+            Some(served) => server.feed(served).await.map_err(|error| unread(&error)),
+        };
+        feeds.insert(asked.topic.to_string(), opened);
+    }
+    feeds
+}
+
+/// Waits until one of the feeds grows, or until a time.
+async fn wait_for(server: &Server, mut grown: Vec<watch::Receiver<u64>>, until: Instant) {
+    let any = select_all(grown.iter_mut().map(|it| Box::pin(it.changed())));
+    let closing = server.closing.cancelled();
+    tokio::select! {
+        _ = timeout_at(until, any) => {}
+        () = closing => {}
+    }
+}
+
+/// The answer as far as it goes.
+struct Gathered {
+    topics: Vec<FetchableTopicResponse>,
+    bytes: usize,
+    has_error: bool,
+}
+
+async fn gather(
+    server: &Server,
+    request: &FetchRequest,
+    feeds: &HashMap<String, Opened>,
+) -> Gathered {
+    let mut gathered = Gathered { topics: Vec::new(), bytes: 0, has_error: false };
+    let most = usize::try_from(request.max_bytes).unwrap_or(0).min(BYTES_MAX);
+    for asked in &request.topics {
+        let opened = &feeds[asked.topic.as_str()];
+        let mut partitions = Vec::with_capacity(asked.partitions.len());
+        for part in &asked.partitions {
+            let left = most.saturating_sub(gathered.bytes);
+            let is_first = gathered.bytes == 0;
+            let data = match opened {
+                Ok(feed) => partition(server, feed, part, (left, is_first)).await,
+                Err(error) => refused(part, *error),
+            };
+            gathered.has_error |= data.error_code != 0;
+            gathered.bytes += data.records.as_ref().map_or(0, Bytes::len);
+            partitions.push(data);
+        }
+        let answered = FetchableTopicResponse::default().with_topic(asked.topic.clone());
+        gathered.topics.push(answered.with_partitions(partitions));
+    }
+    gathered
+}
+
+/// Returns a partition's part of the answer. The first records of an answer are sent whatever
+/// their size, so that every reader comes on.
+async fn partition(
+    server: &Server,
+    feed: &Feed,
+    asked: &FetchPartition,
+    (left, is_first): (usize, bool),
+) -> PartitionData {
+    let Ok(index) = usize::try_from(asked.partition) else {
+        return refused(asked, ResponseError::UnknownTopicOrPartition);
+    };
+    if index >= feed.partitions() {
+        return refused(asked, ResponseError::UnknownTopicOrPartition);
+    }
+    if let Some(error) = other_epoch(asked.current_leader_epoch, feed.epoch()) {
+        return refused(asked, error);
+    }
+    let most = usize::try_from(asked.partition_max_bytes).unwrap_or(0).min(left);
+    let mut data = within(feed, asked, index);
+    if data.error_code != 0 || most == 0 && !is_first {
+        return data;
+    }
+    let from = Position::from_column(asked.fetch_offset.max(1));
+    match feed.read(server.logs.subscribe(), index, from, most).await {
+        Err(error) => refused(asked, unread(&error)),
+        Ok(records) => {
+            // What was read may have been removed meanwhile, or the end may have moved.
+            data = within(feed, asked, index);
+            if data.error_code == 0 && (is_first || records.bytes <= most) {
+                data.records = Some(joined(records));
+            }
+            data
+        }
+    }
+}
+
+/// Returns a partition's answer without records: its bounds, and an error if the offset is not
+/// within them.
+fn within(feed: &Feed, asked: &FetchPartition, index: usize) -> PartitionData {
+    let bounds = feed.bounds(index);
+    let is_within = (bounds.start..=bounds.most).contains(&asked.fetch_offset);
+    let error = if is_within { 0 } else { ResponseError::OffsetOutOfRange.code() };
+    PartitionData::default()
+        .with_partition_index(asked.partition)
+        .with_error_code(error)
+        .with_high_watermark(bounds.end)
+        .with_last_stable_offset(bounds.end)
+        .with_log_start_offset(bounds.start)
+        .with_aborted_transactions(Some(Vec::new()))
+        .with_records(Some(Bytes::new()))
+}
+
+fn refused(asked: &FetchPartition, error: ResponseError) -> PartitionData {
+    PartitionData::default()
+        .with_partition_index(asked.partition)
+        .with_error_code(error.code())
+        .with_high_watermark(-1)
+        .with_last_stable_offset(-1)
+        .with_log_start_offset(-1)
+        .with_aborted_transactions(Some(Vec::new()))
+        .with_records(Some(Bytes::new()))
+}
+
+/// Returns the error for a client that knows another incarnation of the log.
+pub(super) fn other_epoch(known: i32, present: i32) -> Option<ResponseError> {
+    match known {
+        known if known < 0 || known == present => None,
+        known if known < present => Some(ResponseError::FencedLeaderEpoch),
+        _ => Some(ResponseError::UnknownLeaderEpoch),
+    }
+}
+
+fn joined(mut records: Records) -> Bytes {
+    if records.batches.len() == 1 {
+        return records.batches.remove(0);
+    }
+    let mut joined = BytesMut::with_capacity(records.bytes);
+    records.batches.iter().for_each(|batch| joined.extend_from_slice(batch));
+    joined.freeze()
+}

@@ -1,0 +1,296 @@
+//! The requests of groups' members, and of whoever lists and describes groups.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
+use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
+use kafka_protocol::messages::leave_group_response::MemberResponse;
+use kafka_protocol::messages::list_groups_response::ListedGroup;
+use kafka_protocol::messages::{
+    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
+    GroupId, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse,
+    LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse, SyncGroupRequest,
+    SyncGroupResponse,
+};
+use kafka_protocol::protocol::StrBytes;
+
+use super::answer::{code, refused, text, unavailable};
+use super::coordinator::{Coordinated, Described};
+use super::group::{Answer, Client, Join, Joined, Named, Refusal};
+use super::places::Kept;
+use super::{Server, Session};
+use crate::domain::subscription::Group;
+
+/// The first version of JoinGroup whose new members join twice.
+const KNOWN_IDS_SINCE: i16 = 4;
+/// The rebalance time-out of versions that have none of their own is the session's.
+const REBALANCE_SINCE: i16 = 1;
+/// The first version of LeaveGroup that names several members.
+const SEVERAL_SINCE: i16 = 3;
+/// The first version whose answer has the type of the protocol.
+const TYPES_SINCE: i16 = 7;
+const SYNC_TYPES_SINCE: i16 = 5;
+
+/// Returns the group that a request names.
+async fn group(server: &Server, named: &GroupId) -> Result<Arc<Coordinated>, ResponseError> {
+    let name = name(server, named)?;
+    server.coordinator.group(&name).await.map_err(|error| unavailable(&error))
+}
+
+/// Returns a group's scope and name.
+pub(super) fn name(server: &Server, named: &GroupId) -> Result<(String, Group), ResponseError> {
+    let group = Group::of_kafka(named.as_str()).map_err(|_| ResponseError::InvalidGroupId)?;
+    Ok((server.scope(), group))
+}
+
+/// Lets a member join.
+pub(super) async fn join(
+    server: &Server,
+    session: &Session,
+    version: i16,
+    request: JoinGroupRequest,
+) -> JoinGroupResponse {
+    let group = match group(server, &request.group_id).await {
+        Ok(group) => group,
+        Err(error) => return not_joined(version, error, &request.member_id),
+    };
+    let millis = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    let own = millis(request.session_timeout_ms);
+    let protocols = request.protocols.iter();
+    let join = Join {
+        member_id: request.member_id.to_string(),
+        instance: request.group_instance_id.as_ref().map(StrBytes::to_string),
+        client: Client { id: session.client_id.clone(), host: session.host() },
+        session: own,
+        rebalance: match version {
+            REBALANCE_SINCE.. => millis(request.rebalance_timeout_ms).max(own),
+            _ => own,
+        },
+        protocol_type: request.protocol_type.to_string(),
+        // What a member says may be a small part of a large request.
+        protocols: protocols.map(|it| (it.name.to_string(), it.metadata.to_vec().into())).collect(),
+        needs_known_id: version >= KNOWN_IDS_SINCE,
+    };
+    let id = server.coordinator.member_id(&session.client_id);
+    match group.join(join, &id).await {
+        Answer::Joined(joined) => has_joined(version, *joined),
+        Answer::IdGiven(id) => not_joined(version, refused(Refusal::MemberIdRequired), &text(id)),
+        Answer::Refused(refusal) => not_joined(version, refused(refusal), &request.member_id),
+        Answer::Assigned(..) => not_joined(version, ResponseError::UnknownServerError, &text("")),
+    }
+}
+
+fn has_joined(version: i16, joined: Joined) -> JoinGroupResponse {
+    let members = joined.members.into_iter().map(|(id, instance, said)| {
+        let member = JoinGroupResponseMember::default().with_member_id(text(id));
+        let member = member.with_metadata(said);
+        if version >= 5 { member.with_group_instance_id(instance.map(text)) } else { member }
+    });
+    let answer = JoinGroupResponse::default()
+        .with_generation_id(joined.generation)
+        .with_protocol_name(Some(text(joined.protocol)))
+        .with_leader(text(joined.leader))
+        .with_member_id(text(joined.member_id))
+        .with_members(members.collect());
+    let with_type = || Some(text(joined.protocol_type));
+    if version >= TYPES_SINCE { answer.with_protocol_type(with_type()) } else { answer }
+}
+
+fn not_joined(version: i16, error: ResponseError, member_id: &StrBytes) -> JoinGroupResponse {
+    let answer = JoinGroupResponse::default()
+        .with_error_code(error.code())
+        .with_generation_id(-1)
+        .with_member_id(member_id.clone());
+    if version >= TYPES_SINCE { answer } else { answer.with_protocol_name(Some(text(""))) }
+}
+
+/// Gives a member its assignment.
+pub(super) async fn sync(
+    server: &Server,
+    version: i16,
+    request: SyncGroupRequest,
+) -> SyncGroupResponse {
+    let refuse = |error: ResponseError| SyncGroupResponse::default().with_error_code(error.code());
+    let group = match group(server, &request.group_id).await {
+        Ok(group) => group,
+        Err(error) => return refuse(error),
+    };
+    let named = Named {
+        id: request.member_id.as_str(),
+        instance: request.group_instance_id.as_deref(),
+        generation: request.generation_id,
+    };
+    let all = request.assignments.iter();
+    let all = all.map(|it| (it.member_id.to_string(), it.assignment.clone())).collect();
+    match group.sync(&named, all).await {
+        Answer::Assigned(assignment, protocol_type, protocol) => {
+            let answer = SyncGroupResponse::default().with_assignment(assignment);
+            if version < SYNC_TYPES_SINCE {
+                return answer;
+            }
+            let answer = answer.with_protocol_type(Some(text(protocol_type)));
+            answer.with_protocol_name(Some(text(protocol)))
+        }
+        Answer::Refused(refusal) => refuse(refused(refusal)),
+        Answer::Joined(_) | Answer::IdGiven(_) => refuse(ResponseError::UnknownServerError),
+    }
+}
+
+/// Takes a member's sign of life.
+pub(super) async fn heartbeat(server: &Server, request: HeartbeatRequest) -> HeartbeatResponse {
+    let named = Named {
+        id: request.member_id.as_str(),
+        instance: request.group_instance_id.as_deref(),
+        generation: request.generation_id,
+    };
+    let heard = match group(server, &request.group_id).await {
+        Ok(group) => group.heartbeat(&named).await.map_err(refused),
+        Err(error) => Err(error),
+    };
+    HeartbeatResponse::default().with_error_code(code(&heard))
+}
+
+/// Lets members go.
+pub(super) async fn leave(
+    server: &Server,
+    version: i16,
+    request: LeaveGroupRequest,
+) -> LeaveGroupResponse {
+    let group = match group(server, &request.group_id).await {
+        Ok(group) => group,
+        Err(error) => return LeaveGroupResponse::default().with_error_code(error.code()),
+    };
+    if version < SEVERAL_SINCE {
+        let left = group.leave(request.member_id.as_str(), None).await.map_err(refused);
+        return LeaveGroupResponse::default().with_error_code(code(&left));
+    }
+    let mut members = Vec::with_capacity(request.members.len());
+    for member in request.members {
+        let instance = member.group_instance_id.as_deref();
+        let left = group.leave(member.member_id.as_str(), instance).await.map_err(refused);
+        let answer = MemberResponse::default().with_member_id(member.member_id.clone());
+        let answer = answer.with_group_instance_id(member.group_instance_id.clone());
+        members.push(answer.with_error_code(code(&left)));
+    }
+    LeaveGroupResponse::default().with_members(members)
+}
+
+/// Describes groups; one that nobody knows is described as dead.
+pub(super) async fn describe(
+    server: &Server,
+    version: i16,
+    request: DescribeGroupsRequest,
+) -> DescribeGroupsResponse {
+    let known = server.store.list_kafka_groups().await.map_err(|error| unavailable(&error));
+    let mut groups = Vec::with_capacity(request.groups.len());
+    for asked in request.groups {
+        let is_known = |name: &(String, Group)| match &known {
+            Ok(known) => Ok(known.iter().any(|it| (&it.scope, &it.group) == (&name.0, &name.1))),
+            Err(error) => Err(*error),
+        };
+        let described = match name(server, &asked).and_then(|name| Ok((is_known(&name)?, name))) {
+            Ok((true, name)) => match server.coordinator.group(&name).await {
+                Ok(group) => Ok(group.describe().await),
+                Err(error) => Err(unavailable(&error)),
+            },
+            Ok((false, _)) => Ok(Described { state: "Dead", ..Described::default() }),
+            Err(error) => Err(error),
+        };
+        groups.push(described_group(version, asked, described));
+    }
+    DescribeGroupsResponse::default().with_groups(groups)
+}
+
+fn described_group(
+    version: i16,
+    asked: GroupId,
+    described: Result<Described, ResponseError>,
+) -> DescribedGroup {
+    let answer = DescribedGroup::default()
+        .with_error_code(code(&described))
+        .with_group_id(asked)
+        .with_authorized_operations(i32::MIN);
+    let Ok(described) = described else { return answer };
+    let members = described.members.into_iter().map(|it| {
+        let member = DescribedGroupMember::default()
+            .with_member_id(text(it.id))
+            .with_client_id(text(it.client_id))
+            .with_client_host(text(it.host))
+            .with_member_metadata(it.said)
+            .with_member_assignment(it.assignment);
+        if version >= 4 { member.with_group_instance_id(it.instance.map(text)) } else { member }
+    });
+    answer
+        .with_group_state(text(described.state))
+        .with_protocol_type(text(described.protocol_type))
+        .with_protocol_data(text(described.protocol))
+        .with_members(members.collect())
+}
+
+/// Lists the groups.
+pub(super) async fn list(
+    server: &Server,
+    version: i16,
+    request: ListGroupsRequest,
+) -> ListGroupsResponse {
+    let known = match server.store.list_kafka_groups().await {
+        Ok(known) => known,
+        Err(error) => {
+            return ListGroupsResponse::default().with_error_code(unavailable(&error).code());
+        }
+    };
+    let mut groups = Vec::new();
+    for row in known.into_iter().filter(|row| row.scope == server.scope()) {
+        let name = (row.scope.clone(), row.group.clone());
+        let Ok(group) = server.coordinator.group(&name).await else { continue };
+        let described = group.describe().await;
+        let states = &request.states_filter;
+        if !states.is_empty() && !states.iter().any(|it| it.eq_ignore_ascii_case(described.state)) {
+            continue;
+        }
+        let listed = ListedGroup::default()
+            .with_group_id(text(row.group.to_string()).into())
+            .with_protocol_type(text(described.protocol_type));
+        groups.push(match version {
+            4.. => listed.with_group_state(text(described.state)),
+            _ => listed,
+        });
+    }
+    ListGroupsResponse::default().with_groups(groups)
+}
+
+/// Removes groups that have no members, with the places that they stand at.
+pub(super) async fn delete(server: &Server, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
+    let mut results = Vec::with_capacity(request.groups_names.len());
+    for asked in request.groups_names {
+        let deleted = delete_one(server, &asked).await;
+        let result = DeletableGroupResult::default().with_group_id(asked);
+        results.push(result.with_error_code(code(&deleted)));
+    }
+    DeleteGroupsResponse::default().with_results(results)
+}
+
+async fn delete_one(server: &Server, asked: &GroupId) -> Result<(), ResponseError> {
+    let name = name(server, asked)?;
+    let found = server.store.find_kafka_group(&name.0, &name.1).await;
+    if found.map_err(|error| unavailable(&error))?.is_none() {
+        return Err(ResponseError::GroupIdNotFound);
+    }
+    let group = group(server, asked).await?;
+    let tenants = server.store.list().await.map_err(|error| unavailable(&error))?;
+    let removed = group.remove(async |places| {
+        for log in &tenants {
+            if let Err(Kept::Store(error)) = places.remove(&*server.store, &log.tenant).await {
+                return Err(error);
+            }
+        }
+        Ok(())
+    });
+    match removed.await.map_err(|error| unavailable(&error))? {
+        true => Ok(()),
+        false => Err(ResponseError::NonEmptyGroup),
+    }
+}

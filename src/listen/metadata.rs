@@ -1,0 +1,227 @@
+//! Answers to what clients ask before they read: versions, brokers, topics, coordinators, settings.
+//!
+//! This replica is the one broker that a client sees, under the address that it is to use.
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::api_versions_response::{ApiVersion, ApiVersionsResponse};
+use kafka_protocol::messages::describe_cluster_response::{
+    DescribeClusterBroker, DescribeClusterResponse,
+};
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult,
+};
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use kafka_protocol::messages::produce_response::{
+    PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
+};
+use kafka_protocol::messages::{
+    BrokerId, DescribeClusterRequest, DescribeConfigsRequest, FindCoordinatorRequest,
+    FindCoordinatorResponse, MetadataRequest, ProduceRequest, TopicName,
+};
+
+use super::answer::{text, unavailable};
+use super::shapes::SHAPES;
+use super::topics::{ByName, Served};
+use super::{Server, Session};
+
+/// The number of the one broker.
+const BROKER: BrokerId = BrokerId(1);
+/// The number that stands for rights that nobody has asked for.
+const NO_RIGHTS: i32 = i32::MIN;
+/// The type of a coordinator of groups.
+const OF_GROUPS: i8 = 0;
+/// The type of a topic among the things that have settings, and where its settings come from.
+const OF_TOPIC: i8 = 2;
+const BY_TOPIC: i8 = 1;
+/// The type of a setting that is text.
+const TEXT: i8 = 2;
+
+/// Tells the versions that are spoken.
+pub(super) fn versions(error: i16) -> ApiVersionsResponse {
+    let spoken = SHAPES.iter().map(|shape| {
+        ApiVersion::default()
+            .with_api_key(shape.key as i16)
+            .with_min_version(shape.min)
+            .with_max_version(shape.max)
+    });
+    ApiVersionsResponse::default().with_error_code(error).with_api_keys(spoken.collect())
+}
+
+/// Tells the broker and the topics: those that are named, or all.
+pub(super) async fn metadata(
+    server: &Server,
+    version: i16,
+    request: MetadataRequest,
+) -> MetadataResponse {
+    // In the first version an empty list stands for all topics.
+    let named = request.topics.filter(|topics| version > 0 || !topics.is_empty());
+    let named: Option<Vec<TopicName>> =
+        named.map(|topics| topics.into_iter().filter_map(|topic| topic.name).collect());
+    let found = match &named {
+        Some(named) => server.topics.with(named.iter().map(|name| name.as_str())).await,
+        None => server.topics.all().await,
+    };
+    let found = found.map_err(|error| unavailable(&error));
+    let named = named.unwrap_or_else(|| {
+        let all = found.iter().flat_map(|topics| topics.keys());
+        all.map(|name| text(name.clone()).into()).collect()
+    });
+    let mut topics = Vec::with_capacity(named.len());
+    for name in named {
+        topics.push(described(server, version, name, found.as_deref().ok()).await);
+    }
+    let (host, port) = server.advertised.clone();
+    let broker = MetadataResponseBroker::default().with_node_id(BROKER).with_host(text(host));
+    MetadataResponse::default()
+        .with_brokers(vec![broker.with_port(port)])
+        .with_cluster_id(Some(text(server.cluster.clone())))
+        .with_controller_id(BROKER)
+        .with_topics(topics)
+}
+
+async fn described(
+    server: &Server,
+    version: i16,
+    name: TopicName,
+    found: Option<&ByName>,
+) -> MetadataResponseTopic {
+    let answer = MetadataResponseTopic::default();
+    let Some(found) = found else {
+        let error = ResponseError::LeaderNotAvailable.code();
+        return answer.with_name(Some(name)).with_error_code(error);
+    };
+    let Some(served) = found.get(name.as_str()) else {
+        let error = ResponseError::UnknownTopicOrPartition.code();
+        return answer.with_name(Some(name)).with_error_code(error);
+    };
+    let epoch = server.epoch(&served.tenant).await;
+    let partitions = (0..i32::from(served.partitions)).map(|index| {
+        let partition = MetadataResponsePartition::default()
+            .with_partition_index(index)
+            .with_leader_id(BROKER)
+            .with_replica_nodes(vec![BROKER])
+            .with_isr_nodes(vec![BROKER]);
+        if version >= 7 { partition.with_leader_epoch(epoch) } else { partition }
+    });
+    answer.with_name(Some(name)).with_partitions(partitions.collect())
+}
+
+/// Tells who coordinates a group.
+pub(super) fn coordinator(
+    server: &Server,
+    request: &FindCoordinatorRequest,
+) -> FindCoordinatorResponse {
+    if request.key_type != OF_GROUPS {
+        let error = ResponseError::CoordinatorNotAvailable.code();
+        return FindCoordinatorResponse::default().with_error_code(error);
+    }
+    let (host, port) = server.advertised.clone();
+    FindCoordinatorResponse::default().with_node_id(BROKER).with_host(text(host)).with_port(port)
+}
+
+/// Tells the one broker.
+pub(super) fn cluster(
+    server: &Server,
+    version: i16,
+    request: &DescribeClusterRequest,
+) -> DescribeClusterResponse {
+    let (host, port) = server.advertised.clone();
+    let broker = DescribeClusterBroker::default().with_broker_id(BROKER).with_host(text(host));
+    let answer = DescribeClusterResponse::default()
+        .with_cluster_id(text(server.cluster.clone()))
+        .with_controller_id(BROKER)
+        .with_brokers(vec![broker.with_port(port)])
+        .with_cluster_authorized_operations(NO_RIGHTS);
+    if version >= 1 { answer.with_endpoint_type(request.endpoint_type) } else { answer }
+}
+
+/// Tells the settings of topics that Kafka's tools show. The broker has none.
+pub(super) async fn configs(
+    server: &Server,
+    request: DescribeConfigsRequest,
+) -> DescribeConfigsResponse {
+    let names = request.resources.iter().filter(|it| it.resource_type == OF_TOPIC);
+    let topics = server.topics.with(names.map(|it| it.resource_name.as_str())).await;
+    let results = request.resources.iter().map(|asked| {
+        let answer = DescribeConfigsResult::default()
+            .with_resource_type(asked.resource_type)
+            .with_resource_name(asked.resource_name.clone());
+        if asked.resource_type != OF_TOPIC {
+            return answer;
+        }
+        let error = match &topics {
+            Err(error) => unavailable(error),
+            Ok(topics) => match topics.get(asked.resource_name.as_str()) {
+                Some(served) => return answer.with_configs(settings(server, served, asked)),
+                None => ResponseError::UnknownTopicOrPartition,
+            },
+        };
+        answer.with_error_code(error.code())
+    });
+    DescribeConfigsResponse::default().with_results(results.collect())
+}
+
+fn settings(
+    server: &Server,
+    served: &Served,
+    asked: &DescribeConfigsResource,
+) -> Vec<DescribeConfigsResourceResult> {
+    let spec = server.settings.spec(&served.tenant, &served.topic);
+    let policy = if spec.compacted { "compact" } else { "delete" };
+    let all = [
+        ("cleanup.policy", policy.to_owned()),
+        ("retention.ms", spec.retention_ms.to_string()),
+        ("message.timestamp.type", "LogAppendTime".to_owned()),
+    ];
+    let is_asked = |name: &str| {
+        let keys = asked.configuration_keys.as_ref();
+        keys.is_none_or(|keys| keys.iter().any(|key| key.as_str() == name))
+    };
+    let wanted = all.into_iter().filter(|(name, _)| is_asked(name));
+    let told = wanted.map(|(name, value)| {
+        DescribeConfigsResourceResult::default()
+            .with_name(text(name))
+            .with_value(Some(text(value)))
+            .with_read_only(true)
+            .with_config_source(BY_TOPIC)
+            .with_config_type(TEXT)
+    });
+    told.collect()
+}
+
+/// Refuses to take records: they are posted, so that they are events of a tenant's log.
+pub(super) fn produce(
+    session: &mut Session,
+    version: i16,
+    request: ProduceRequest,
+) -> Option<ProduceResponse> {
+    if !session.has_produced {
+        session.has_produced = true;
+        tracing::warn!(
+            client = session.client_id,
+            "a Kafka client wants to write a record, which nobody can here: modules post their \
+             changes to /domain-events"
+        );
+    }
+    // A client that wants no acknowledgement reads no answer.
+    if request.acks == 0 {
+        return None;
+    }
+    let refused = request.topic_data.into_iter().map(|topic| {
+        let partitions = topic.partition_data.iter().map(|it| {
+            let answer = PartitionProduceResponse::default()
+                .with_index(it.index)
+                .with_error_code(ResponseError::TopicAuthorizationFailed.code())
+                .with_base_offset(-1)
+                .with_log_append_time_ms(-1);
+            let why = "records can't be written here: modules post them to /domain-events";
+            if version >= 8 { answer.with_error_message(Some(text(why))) } else { answer }
+        });
+        let answer = TopicProduceResponse::default().with_name(topic.name.clone());
+        answer.with_partition_responses(partitions.collect())
+    });
+    Some(ProduceResponse::default().with_responses(refused.collect()))
+}

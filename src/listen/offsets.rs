@@ -1,0 +1,156 @@
+//! ListOffsets and OffsetForLeaderEpoch: where partitions begin and end, which offset a time has,
+//! and how far an earlier incarnation of a log went.
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest};
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
+};
+use kafka_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderEpochRequest;
+use kafka_protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderEpochResponse, OffsetForLeaderTopicResult,
+};
+
+use super::Server;
+use super::answer::{unavailable, unread};
+use super::fetch::other_epoch;
+use super::topics::{ByName, Served};
+use crate::domain::time::Time;
+
+/// The times that stand for the end and the start of a partition.
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+
+/// The numbers that stand for no offset, no time and no epoch.
+const NONE: i64 = -1;
+const NO_EPOCH: i32 = -1;
+/// The first version of ListOffsets whose answer has epochs.
+const EPOCHS_SINCE: i16 = 4;
+
+/// Answers a request for offsets by time.
+pub(super) async fn list(
+    server: &Server,
+    version: i16,
+    request: ListOffsetsRequest,
+) -> ListOffsetsResponse {
+    let names = request.topics.iter().map(|topic| topic.name.as_str());
+    let topics = server.topics.with(names).await.map_err(|error| unavailable(&error));
+    let mut answered = Vec::with_capacity(request.topics.len());
+    for asked in &request.topics {
+        let mut partitions = Vec::with_capacity(asked.partitions.len());
+        for part in &asked.partitions {
+            let found = match &topics {
+                Ok(topics) => offset(server, topics, asked.name.as_str(), part).await,
+                Err(error) => Err(*error),
+            };
+            let answer =
+                ListOffsetsPartitionResponse::default().with_partition_index(part.partition_index);
+            partitions.push(match found {
+                Ok((offset, time, epoch)) => {
+                    let answer = answer.with_offset(offset).with_timestamp(time);
+                    if version >= EPOCHS_SINCE { answer.with_leader_epoch(epoch) } else { answer }
+                }
+                Err(error) => answer
+                    .with_error_code(error.code())
+                    .with_offset(NONE)
+                    .with_timestamp(NONE)
+                    .with_leader_epoch(NO_EPOCH),
+            });
+        }
+        let topic = ListOffsetsTopicResponse::default().with_name(asked.name.clone());
+        answered.push(topic.with_partitions(partitions));
+    }
+    ListOffsetsResponse::default().with_topics(answered)
+}
+
+/// Returns an offset with its time and epoch.
+async fn offset(
+    server: &Server,
+    topics: &ByName,
+    name: &str,
+    asked: &ListOffsetsPartition,
+) -> Result<(i64, i64, i32), ResponseError> {
+    let served = topics.get(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
+    let index = index(served, asked.partition_index)?;
+    let feed = server.feed(served).await.map_err(|error| unread(&error))?;
+    if let Some(error) = other_epoch(asked.current_leader_epoch, feed.epoch()) {
+        return Err(error);
+    }
+    let bounds = feed.bounds(index);
+    match asked.timestamp {
+        LATEST => Ok((bounds.end, NONE, feed.epoch())),
+        EARLIEST => Ok((bounds.start, NONE, feed.epoch())),
+        time if time < 0 => Err(ResponseError::UnsupportedVersion),
+        time => {
+            let since = feed.since(server.logs.subscribe(), index, Time::from_ms(time));
+            match since.await.map_err(|error| unread(&error))? {
+                Some((position, time)) => Ok((position.as_column(), time.as_ms(), feed.epoch())),
+                None => Ok((NONE, NONE, NO_EPOCH)),
+            }
+        }
+    }
+}
+
+/// Answers a request for the ends of earlier incarnations.
+pub(super) async fn for_epochs(
+    server: &Server,
+    request: OffsetForLeaderEpochRequest,
+) -> OffsetForLeaderEpochResponse {
+    let names = request.topics.iter().map(|topic| topic.topic.as_str());
+    let topics = server.topics.with(names).await.map_err(|error| unavailable(&error));
+    let mut answered = Vec::with_capacity(request.topics.len());
+    for asked in &request.topics {
+        let mut partitions = Vec::with_capacity(asked.partitions.len());
+        for part in &asked.partitions {
+            let end = match &topics {
+                Ok(topics) => {
+                    let known = (part.current_leader_epoch, part.leader_epoch);
+                    end_of(server, topics, asked.topic.as_str(), part.partition, known).await
+                }
+                Err(error) => Err(*error),
+            };
+            let answer = EpochEndOffset::default().with_partition(part.partition);
+            partitions.push(match end {
+                Ok((epoch, end)) => answer.with_leader_epoch(epoch).with_end_offset(end),
+                Err(error) => answer
+                    .with_error_code(error.code())
+                    .with_leader_epoch(NO_EPOCH)
+                    .with_end_offset(NONE),
+            });
+        }
+        let topic = OffsetForLeaderTopicResult::default().with_topic(asked.topic.clone());
+        answered.push(topic.with_partitions(partitions));
+    }
+    OffsetForLeaderEpochResponse::default().with_topics(answered)
+}
+
+/// Returns the epoch and the offset at which it ended, in a partition.
+async fn end_of(
+    server: &Server,
+    topics: &ByName,
+    name: &str,
+    partition: i32,
+    (current, asked): (i32, i32),
+) -> Result<(i32, i64), ResponseError> {
+    let served = topics.get(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
+    let index = index(served, partition)?;
+    let feed = server.feed(served).await.map_err(|error| unread(&error))?;
+    if let Some(error) = other_epoch(current, feed.epoch()) {
+        return Err(error);
+    }
+    let bounds = feed.bounds(index);
+    if asked == feed.epoch() {
+        return Ok((asked, bounds.end));
+    }
+    let incarnations = server.store.incarnations(&served.tenant).await;
+    let incarnations = incarnations.map_err(|error| unavailable(&error))?;
+    // The epochs are counted from 1, so the one after the asked one has its number as its index.
+    let next = usize::try_from(asked).ok().and_then(|asked| incarnations.iter().nth(asked));
+    Ok(next.map_or((NO_EPOCH, NONE), |next| (asked, next.from.as_column().min(bounds.end))))
+}
+
+/// Returns a partition's index, if the topic has it.
+pub(super) fn index(served: &Served, partition: i32) -> Result<usize, ResponseError> {
+    let index = usize::try_from(partition).ok().filter(|it| *it < usize::from(served.partitions));
+    index.ok_or(ResponseError::UnknownTopicOrPartition)
+}

@@ -1,0 +1,243 @@
+//! Where a group stands in its topics: one subscription of each tenant whose topics it reads.
+//!
+//! `coordinator` keeps them for each group, moves them upon the versions that it knows, and reads
+//! them again if somebody else has moved them. What a group has committed is in the store before
+//! the client is told so.
+
+use std::collections::HashMap;
+
+use tokio::time::Instant;
+
+use super::topics::{ByName, Served};
+use crate::domain::subscription::{Group, Part, PartCommit, Refusal, Subscription};
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::domain::topic::Topic;
+use crate::store::{Error, FoundSubscription, Store, SubscriptionChange};
+
+/// The number of times that a change is decided.
+const TRIES_MAX: u32 = 10;
+/// The time for which a group's Kafka clients keep readers over HTTP away, unless they are heard
+/// of.
+const LEASE_MS: i64 = 60_000;
+
+/// The subscriptions of one group.
+pub(super) struct Places {
+    group: Group,
+    known: HashMap<TenantId, Known>,
+}
+
+struct Known {
+    /// The row; `None` if there is none.
+    row: Option<FoundSubscription>,
+    read: Instant,
+}
+
+/// The reason why places are not moved.
+#[derive(Debug)]
+pub(super) enum Kept {
+    /// The store failed.
+    Store(Error),
+    /// The group reads over HTTP now.
+    Refused(Refusal),
+    /// The tenant has no log.
+    NotEnabled,
+}
+
+impl From<Error> for Kept {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Places {
+    /// Makes the places of a group, of which none is known yet.
+    pub(super) fn new(group: Group) -> Self {
+        Self { group, known: HashMap::new() }
+    }
+
+    /// Returns where the group stands in partitions, each `None` if it has not been there.
+    pub(super) async fn of(
+        &mut self,
+        store: &dyn Store,
+        served: &Served,
+        partitions: &[usize],
+    ) -> Result<Vec<Option<Part>>, Kept> {
+        let now = self.read(store, &served.tenant).await?;
+        let Some(found) = &self.known[&served.tenant].row else {
+            return Ok(vec![None; partitions.len()]);
+        };
+        let subscription = &found.subscription;
+        if subscription.parts.is_none()
+            && let Some(lease) = subscription.holder(now)
+        {
+            return Err(Kept::Refused(Refusal::Held(lease.clone())));
+        }
+        Ok(partitions.iter().map(|it| subscription.part(&served.topic, *it)).collect())
+    }
+
+    /// Returns the topics of a tenant in which the group stands somewhere, with those partitions.
+    pub(super) async fn topics(
+        &mut self,
+        store: &dyn Store,
+        tenant: &TenantId,
+    ) -> Result<Vec<(Topic, Vec<usize>)>, Kept> {
+        self.read(store, tenant).await?;
+        let row = self.known[tenant].row.as_ref();
+        let Some(parts) = row.and_then(|found| found.subscription.parts.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        let some = |(topic, parts): (&Topic, &[Option<Part>])| {
+            let at = parts.iter().enumerate().filter(|(_, part)| part.is_some());
+            (topic.clone(), at.map(|(partition, _)| partition).collect())
+        };
+        Ok(parts.iter().map(some).collect())
+    }
+
+    /// Moves the group in a tenant's topics. `held` says whether its members are heard of by this.
+    pub(super) async fn commit(
+        &mut self,
+        store: &dyn Store,
+        tenant: &TenantId,
+        commits: &[PartCommit],
+        topics: &ByName,
+        held: bool,
+    ) -> Result<(), Kept> {
+        let reader = reader(&self.group);
+        self.change(store, tenant, |row, now| {
+            let Some(subscription) = row else {
+                let mut new = Subscription::of_kafka(commits);
+                new.hold_parts(&reader, held.then_some(LEASE_MS), now);
+                return Ok(Some(new));
+            };
+            let matched = topics.values().filter(|it| it.tenant == *tenant);
+            let matched = matched.filter(|it| subscription.form.filter.has_topic(&it.topic));
+            let matched: Vec<_> =
+                matched.map(|it| (it.topic.clone(), usize::from(it.partitions))).collect();
+            let mut next = subscription.clone();
+            next.commit_parts(commits, &matched, now)?;
+            if held && is_due(&next, now) {
+                next.hold_parts(&reader, Some(LEASE_MS), now);
+            }
+            Ok(Some(next))
+        })
+        .await
+    }
+
+    /// Forgets where the group stands in partitions of a tenant's topic.
+    pub(super) async fn forget(
+        &mut self,
+        store: &dyn Store,
+        served: &Served,
+        partitions: &[usize],
+    ) -> Result<(), Kept> {
+        self.change(store, &served.tenant, |row, _| {
+            let mut next = row.cloned();
+            if let Some(next) = &mut next {
+                partitions.iter().for_each(|it| next.forget_part(&served.topic, *it));
+            }
+            Ok(next)
+        })
+        .await
+    }
+
+    /// Forgets where the group stands with a tenant, if only Kafka clients have read for it.
+    pub(super) async fn remove(
+        &mut self,
+        store: &dyn Store,
+        tenant: &TenantId,
+    ) -> Result<(), Kept> {
+        self.change(store, tenant, |row, _| {
+            Ok(row.filter(|subscription| subscription.parts.is_none()).cloned())
+        })
+        .await
+    }
+
+    /// Keeps readers over HTTP away for another while, or (once no member is left) lets them in.
+    pub(super) async fn hold(&mut self, store: &dyn Store, held: bool) -> Result<(), Kept> {
+        let (reader, tenants) = (reader(&self.group), self.known.keys().cloned());
+        for tenant in tenants.collect::<Vec<_>>() {
+            self.change(store, &tenant, |row, now| {
+                let mut next = row.cloned();
+                if let Some(next) = &mut next
+                    && next.parts.is_some()
+                    && (!held && next.lease.is_some() || held && is_due(next, now))
+                {
+                    next.hold_parts(&reader, held.then_some(LEASE_MS), now);
+                }
+                Ok(next)
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Changes the row of a tenant as `decide` says.
+    async fn change(
+        &mut self,
+        store: &dyn Store,
+        tenant: &TenantId,
+        decide: impl Fn(Option<&Subscription>, Time) -> Result<Option<Subscription>, Refusal>,
+    ) -> Result<(), Kept> {
+        for _ in 0..TRIES_MAX {
+            let now = self.read(store, tenant).await?;
+            let known = self.known.get_mut(tenant).expect("it was read");
+            let before = known.row.as_ref().map(|found| &found.subscription);
+            let next = decide(before, now).map_err(Kept::Refused)?;
+            if next.as_ref() == before {
+                return Ok(());
+            }
+            let version = known.row.as_ref().map_or(0, |found| found.version);
+            let (tenant, group) = (tenant.clone(), self.group.clone());
+            let change =
+                SubscriptionChange { tenant, group, version, next: next.clone(), by: None };
+            let written = store.change_subscriptions(&[change.clone()]).await? == [true];
+            if !written {
+                let is_new = version == 0;
+                self.known.remove(&change.tenant);
+                if is_new
+                    && self.read(store, &change.tenant).await.is_ok_and(|_| {
+                        self.known.get(&change.tenant).is_some_and(|known| known.row.is_none())
+                    })
+                {
+                    return Err(Kept::NotEnabled);
+                }
+                continue;
+            }
+            let SubscriptionChange { tenant, group, .. } = change;
+            known.row = next.map(|subscription| FoundSubscription {
+                tenant,
+                group,
+                version: version + 1,
+                subscription,
+                now,
+            });
+            return Ok(());
+        }
+        let others = "others change the subscription all the time".to_owned();
+        Err(Kept::Store(Error::Unavailable(others)))
+    }
+
+    /// Reads the row of a tenant, if it isn't known; returns the time by the store's clock.
+    async fn read(&mut self, store: &dyn Store, tenant: &TenantId) -> Result<Time, Kept> {
+        if !self.known.contains_key(tenant) {
+            let named = [(tenant.clone(), self.group.clone())];
+            let row = store.find_subscriptions(&named).await?.pop();
+            self.known.insert(tenant.clone(), Known { row, read: Instant::now() });
+        }
+        let known = &self.known[tenant];
+        let passed = i64::try_from(known.read.elapsed().as_millis()).unwrap_or(i64::MAX);
+        Ok(known.row.as_ref().map_or(Time::ZERO, |found| found.now.after(passed)))
+    }
+}
+
+/// Returns whether a lease is to be renewed.
+fn is_due(subscription: &Subscription, now: Time) -> bool {
+    let ends = subscription.lease.as_ref().map_or(now, |lease| lease.expires);
+    ends < now.after(LEASE_MS / 2)
+}
+
+/// Returns the name of the reader that a group's Kafka clients are together.
+fn reader(group: &Group) -> String {
+    format!("Kafka clients of {group}")
+}

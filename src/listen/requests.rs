@@ -1,0 +1,173 @@
+//! Requests: a frame becomes a message, is answered, and the answer becomes a frame.
+//!
+//! `connection` calls it with one frame after the other.
+
+use bytes::{Buf, Bytes};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::{ApiKey, RequestHeader};
+use kafka_protocol::protocol::{Decodable, Encodable};
+
+use super::answer::{Head, frame};
+use super::shapes::{Shape, find};
+use super::{Server, Session};
+use super::{commits, fetch, members, metadata, offsets};
+
+/// The bytes of a frame's head that every request has: its key, its version and a number.
+const HEAD_BYTES: usize = 8;
+
+/// The reason why a connection is closed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    /// The frame is none of Kafka's.
+    #[error("the request has {0} bytes, which are fewer than the head of any")]
+    Short(usize),
+    /// The request is one that isn't spoken.
+    #[error("the request {key} of version {version} is not spoken")]
+    Unspoken {
+        /// The number of the request.
+        key: i16,
+        /// The version of the request.
+        version: i16,
+    },
+    /// The request can't be read.
+    #[error("the request {key:?} of version {version} can't be read: {why}")]
+    Unreadable {
+        /// The request.
+        key: ApiKey,
+        /// The version of the request.
+        version: i16,
+        /// The cause.
+        why: String,
+    },
+}
+
+/// Answers a frame; `None` if the client wants no answer.
+pub(super) async fn answer(
+    server: &Server,
+    session: &mut Session,
+    mut bytes: Bytes,
+) -> Result<Option<Bytes>, Broken> {
+    if bytes.len() < HEAD_BYTES {
+        return Err(Broken::Short(bytes.len()));
+    }
+    let mut peek = bytes.clone();
+    let (key, version, correlation) = (peek.get_i16(), peek.get_i16(), peek.get_i32());
+    let unspoken = Broken::Unspoken { key, version };
+    let Some(shape) = find(key) else { return Err(unspoken) };
+    let head = Head { key: shape.key, version, correlation };
+    if !shape.has(version) {
+        if shape.key != ApiKey::ApiVersions {
+            return Err(unspoken);
+        }
+        // A client that speaks a newer version reads the answer of the oldest one.
+        let error = ResponseError::UnsupportedVersion.code();
+        let oldest = Head { version: 0, ..head };
+        return written(oldest, &metadata::versions(error)).map(Some);
+    }
+    let header =
+        read::<RequestHeader>(head, &mut bytes, shape.key.request_header_version(version))?;
+    let client = header.client_id.as_deref().unwrap_or_default();
+    if session.client_id != client {
+        session.client_id = client.chars().filter(|it| !it.is_control()).take(256).collect();
+    }
+    dispatch(server, session, (shape, head), bytes).await
+}
+
+async fn dispatch(
+    server: &Server,
+    session: &mut Session,
+    (shape, head): (&Shape, Head),
+    body: Bytes,
+) -> Result<Option<Bytes>, Broken> {
+    let Head { key, version, .. } = head;
+    shape.check(version, &body).map_err(|why| Broken::Unreadable {
+        key,
+        version,
+        why: why.to_string(),
+    })?;
+    let answered = match key {
+        ApiKey::ApiVersions => written(head, &metadata::versions(0)),
+        ApiKey::Metadata => {
+            let request = message(head, body)?;
+            written(head, &metadata::metadata(server, version, request).await)
+        }
+        ApiKey::FindCoordinator => {
+            written(head, &metadata::coordinator(server, &message(head, body)?))
+        }
+        ApiKey::DescribeCluster => {
+            written(head, &metadata::cluster(server, version, &message(head, body)?))
+        }
+        ApiKey::DescribeConfigs => {
+            written(head, &metadata::configs(server, message(head, body)?).await)
+        }
+        ApiKey::Produce => {
+            let refused = metadata::produce(session, version, message(head, body)?);
+            return refused.map(|refused| written(head, &refused)).transpose();
+        }
+        ApiKey::Fetch => written(head, &fetch::fetch(server, message(head, body)?).await),
+        ApiKey::ListOffsets => {
+            written(head, &offsets::list(server, version, message(head, body)?).await)
+        }
+        ApiKey::OffsetForLeaderEpoch => {
+            written(head, &offsets::for_epochs(server, message(head, body)?).await)
+        }
+        ApiKey::OffsetCommit => written(head, &commits::commit(server, message(head, body)?).await),
+        ApiKey::OffsetFetch => {
+            written(head, &commits::fetch(server, version, message(head, body)?).await)
+        }
+        ApiKey::OffsetDelete => written(head, &commits::delete(server, message(head, body)?).await),
+        _ => return of_members(server, session, head, body).await.map(Some),
+    };
+    answered.map(Some)
+}
+
+/// Answers the requests of groups.
+async fn of_members(
+    server: &Server,
+    session: &Session,
+    head: Head,
+    body: Bytes,
+) -> Result<Bytes, Broken> {
+    let Head { key, version, .. } = head;
+    match key {
+        ApiKey::JoinGroup => {
+            let request = message(head, body)?;
+            written(head, &members::join(server, session, version, request).await)
+        }
+        ApiKey::SyncGroup => {
+            written(head, &members::sync(server, version, message(head, body)?).await)
+        }
+        ApiKey::Heartbeat => written(head, &members::heartbeat(server, message(head, body)?).await),
+        ApiKey::LeaveGroup => {
+            written(head, &members::leave(server, version, message(head, body)?).await)
+        }
+        ApiKey::DescribeGroups => {
+            written(head, &members::describe(server, version, message(head, body)?).await)
+        }
+        ApiKey::ListGroups => {
+            written(head, &members::list(server, version, message(head, body)?).await)
+        }
+        ApiKey::DeleteGroups => written(head, &members::delete(server, message(head, body)?).await),
+        _ => Err(Broken::Unspoken { key: key as i16, version }),
+    }
+}
+
+fn message<M: Decodable>(head: Head, mut body: Bytes) -> Result<M, Broken> {
+    read(head, &mut body, head.version)
+}
+
+fn read<M: Decodable>(head: Head, bytes: &mut Bytes, version: i16) -> Result<M, Broken> {
+    M::decode(bytes, version).map_err(|why| Broken::Unreadable {
+        key: head.key,
+        version: head.version,
+        why: why.to_string(),
+    })
+}
+
+fn written(head: Head, message: &impl Encodable) -> Result<Bytes, Broken> {
+    frame(head, message).map_err(|why| Broken::Unreadable {
+        key: head.key,
+        version: head.version,
+        why: format!("its answer can't be written: {why}"),
+    })
+}

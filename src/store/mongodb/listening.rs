@@ -1,0 +1,103 @@
+//! The port's `Listening` on MongoDB: a few rows, each written by itself.
+
+use ::mongodb::bson::{Document, doc};
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+
+use super::Mongodb;
+use super::error::{is_known, reading, writing};
+use crate::domain::subscription::Group;
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
+use crate::store::listening::{kafka_group, partitions};
+use crate::store::{Error, KafkaGroup, Listening};
+
+#[async_trait]
+impl Listening for Mongodb {
+    async fn fix_partitions(&self, topics: &[(TenantId, Topic, u16)]) -> Result<Vec<u16>, Error> {
+        let mut fixed = Vec::with_capacity(topics.len());
+        for (tenant, topic, wanted) in topics {
+            fixed.push(self.fix_partitions_of(tenant, topic, *wanted).await?);
+        }
+        Ok(fixed)
+    }
+
+    async fn find_kafka_group(
+        &self,
+        scope: &str,
+        group: &Group,
+    ) -> Result<Option<KafkaGroup>, Error> {
+        let its = doc! { "_id": id(scope, group) };
+        let found = reading(self.collections.kafka_groups.find_one(its)).await?;
+        found.map(|row| kafka_group(&*row)).transpose()
+    }
+
+    async fn list_kafka_groups(&self) -> Result<Vec<KafkaGroup>, Error> {
+        let found = async {
+            let all = self.collections.kafka_groups.find(doc! {});
+            all.sort(doc! { "_id": 1 }).await?.try_collect::<Vec<_>>().await
+        };
+        reading(found).await?.iter().map(|row| kafka_group(&**row)).collect()
+    }
+
+    async fn write_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
+        let KafkaGroup { scope, group, version, holder, state } = group;
+        let (rows, version) = (&self.collections.kafka_groups, version.cast_signed());
+        let found = doc! { "_id": id(scope, group), "version": version };
+        let row = doc! { "$set": {
+            "version": version + 1, "holder": holder.as_str(), "state": state.as_str(),
+        } };
+        if version > 0 {
+            return Ok(writing(rows.update_one(found, row)).await?.matched_count == 1);
+        }
+        writing(async {
+            // The version is 0 in no row, so that one that exists is not found, and can't be
+            // inserted.
+            match rows.update_one(found, row).upsert(true).await {
+                Err(error) if is_known(&error) => Ok(false),
+                inserted => inserted.map(|done| done.upserted_id.is_some()),
+            }
+        })
+        .await
+    }
+
+    async fn remove_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
+        let id = id(&group.scope, &group.group);
+        let its = doc! { "_id": id, "version": group.version.cast_signed() };
+        let removed = writing(self.collections.kafka_groups.delete_one(its)).await?;
+        Ok(removed.deleted_count == 1)
+    }
+}
+
+impl Mongodb {
+    async fn fix_partitions_of(
+        &self,
+        tenant: &TenantId,
+        topic: &Topic,
+        wanted: u16,
+    ) -> Result<u16, Error> {
+        let rows = &self.collections.topic_partitions;
+        let its = doc! { "_id": { "tenant": tenant.as_str(), "topic": topic.as_str() } };
+        if let Some(row) = reading(rows.find_one(its.clone())).await? {
+            return partitions(&*row);
+        }
+        let known = self.collections.tenants.find_one(doc! { "_id": tenant.as_str() });
+        if reading(known).await?.is_none() {
+            return Ok(wanted);
+        }
+        let new = doc! { "$setOnInsert": { "partitions": i64::from(wanted) } };
+        writing(async {
+            match rows.update_one(its.clone(), new).upsert(true).await {
+                Err(error) if is_known(&error) => Ok(()),
+                written => written.map(drop),
+            }
+        })
+        .await?;
+        let row = reading(rows.find_one(its)).await?;
+        row.map_or(Ok(wanted), |row| partitions(&*row))
+    }
+}
+
+fn id(scope: &str, group: &Group) -> Document {
+    doc! { "scope": scope, "name": group.as_str() }
+}

@@ -1,0 +1,74 @@
+//! The port's `Listening` on PostgreSQL.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use sqlx::postgres::PgRow;
+
+use super::Postgres;
+use super::rows::Statement;
+use crate::domain::subscription::Group;
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
+use crate::store::columns::Columns;
+use crate::store::listening::{kafka_group, partitions};
+use crate::store::{Error, KafkaGroup, Listening};
+
+#[async_trait]
+impl Listening for Postgres {
+    async fn fix_partitions(&self, topics: &[(TenantId, Topic, u16)]) -> Result<Vec<u16>, Error> {
+        let fix = sqlx::query(sql!("postgres/topic_partition_insert.sql"))
+            .bind(topics.iter().map(|(tenant, ..)| tenant.to_string()).collect::<Vec<_>>())
+            .bind(topics.iter().map(|(_, topic, _)| topic.to_string()).collect::<Vec<_>>())
+            .bind(topics.iter().map(|(.., wanted)| i64::from(*wanted)).collect::<Vec<_>>());
+        self.sessions.acquire().await?.write(fix).await?;
+        let find = sqlx::query(sql!("postgres/topic_partition_find.sql"))
+            .bind(topics.iter().map(|(tenant, ..)| tenant.to_string()).collect::<Vec<_>>())
+            .bind(topics.iter().map(|(_, topic, _)| topic.to_string()).collect::<Vec<_>>());
+        let found = self.sessions.acquire().await?.find_all(find).await?;
+        let number = |row: &PgRow| Ok(((row.tenant()?, row.topic()?), partitions(row)?));
+        let fixed = found.iter().map(number).collect::<Result<HashMap<_, _>, Error>>()?;
+        let number = |(tenant, topic, wanted): &(TenantId, Topic, u16)| {
+            fixed.get(&(tenant.clone(), topic.clone())).copied().unwrap_or(*wanted)
+        };
+        Ok(topics.iter().map(number).collect())
+    }
+
+    async fn find_kafka_group(
+        &self,
+        scope: &str,
+        group: &Group,
+    ) -> Result<Option<KafkaGroup>, Error> {
+        let find = named(sql!("postgres/kafka_group_find.sql"), scope, group);
+        let found = self.sessions.acquire().await?.find_one(find).await?;
+        found.map(|row| kafka_group(&row)).transpose()
+    }
+
+    async fn list_kafka_groups(&self) -> Result<Vec<KafkaGroup>, Error> {
+        let list = sqlx::query(sql!("postgres/kafka_group_list.sql"));
+        self.sessions.acquire().await?.find_all(list).await?.iter().map(kafka_group).collect()
+    }
+
+    async fn write_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
+        let KafkaGroup { scope, group, version, holder, state } = group;
+        let statement = match version {
+            0 => sql!("postgres/kafka_group_insert.sql"),
+            _ => sql!("postgres/kafka_group_update.sql"),
+        };
+        let write = named(statement, scope, group)
+            .bind(version.cast_signed())
+            .bind(holder.clone())
+            .bind(state.clone());
+        Ok(self.sessions.acquire().await?.write(write).await? == 1)
+    }
+
+    async fn remove_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
+        let remove = named(sql!("postgres/kafka_group_remove.sql"), &group.scope, &group.group);
+        let remove = remove.bind(group.version.cast_signed());
+        Ok(self.sessions.acquire().await?.write(remove).await? == 1)
+    }
+}
+
+fn named(sql: &'static str, scope: &str, group: &Group) -> Statement {
+    sqlx::query(sql).bind(scope.to_owned()).bind(group.to_string())
+}

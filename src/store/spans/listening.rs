@@ -1,0 +1,42 @@
+//! Spans around the calls of the port's `Listening`.
+
+use async_trait::async_trait;
+use tracing::instrument;
+
+use super::Spans;
+use crate::domain::subscription::Group;
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
+use crate::store::{Error, KafkaGroup, Listening, Store};
+
+#[async_trait]
+impl<S: Store> Listening for Spans<S> {
+    #[instrument(level = "debug", skip_all, fields(topics = topics.len()))]
+    async fn fix_partitions(&self, topics: &[(TenantId, Topic, u16)]) -> Result<Vec<u16>, Error> {
+        timed!(self.fix_partitions(topics))
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%scope, %group))]
+    async fn find_kafka_group(
+        &self,
+        scope: &str,
+        group: &Group,
+    ) -> Result<Option<KafkaGroup>, Error> {
+        timed!(self.find_kafka_group(scope, group))
+    }
+
+    #[instrument(level = "debug", skip_all)]
+    async fn list_kafka_groups(&self) -> Result<Vec<KafkaGroup>, Error> {
+        timed!(self.list_kafka_groups())
+    }
+
+    #[instrument(level = "debug", skip_all, fields(scope = group.scope, group = %group.group))]
+    async fn write_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
+        timed!(self.write_kafka_group(group))
+    }
+
+    #[instrument(level = "debug", skip_all, fields(scope = group.scope, group = %group.group))]
+    async fn remove_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
+        timed!(self.remove_kafka_group(group))
+    }
+}

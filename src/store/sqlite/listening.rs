@@ -1,0 +1,79 @@
+//! The port's `Listening` on SQLite.
+
+use async_trait::async_trait;
+use rusqlite::params;
+
+use super::{Sqlite, rows};
+use crate::domain::subscription::Group;
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
+use crate::store::listening::{kafka_group, partitions};
+use crate::store::{Error, KafkaGroup, Listening};
+
+#[async_trait]
+impl Listening for Sqlite {
+    async fn fix_partitions(&self, topics: &[(TenantId, Topic, u16)]) -> Result<Vec<u16>, Error> {
+        let topics = topics.to_vec();
+        self.writer
+            .write(move |writing| {
+                let mut fixed = Vec::with_capacity(topics.len());
+                for (tenant, topic, wanted) in &topics {
+                    let new = params![tenant.as_str(), topic.as_str(), wanted];
+                    rows::change(writing, sql!("sqlite/topic_partition_insert.sql"), new)?;
+                    let its = [tenant.as_str(), topic.as_str()];
+                    let find = sql!("sqlite/topic_partition_find.sql");
+                    let found = rows::find_one(writing, find, its, |row| partitions(row))?;
+                    fixed.push(found.unwrap_or(*wanted));
+                }
+                Ok(fixed)
+            })
+            .await
+    }
+
+    async fn find_kafka_group(
+        &self,
+        scope: &str,
+        group: &Group,
+    ) -> Result<Option<KafkaGroup>, Error> {
+        let named = [scope.to_owned(), group.to_string()];
+        self.readers
+            .read(move |reading| {
+                let find = sql!("sqlite/kafka_group_find.sql");
+                rows::find_one(reading, find, named, |row| kafka_group(row))
+            })
+            .await
+    }
+
+    async fn list_kafka_groups(&self) -> Result<Vec<KafkaGroup>, Error> {
+        self.readers
+            .read(|reading| {
+                let list = sql!("sqlite/kafka_group_list.sql");
+                rows::find(reading, list, [], |row| kafka_group(row))
+            })
+            .await
+    }
+
+    async fn write_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
+        let KafkaGroup { scope, group, version, holder, state } = group.clone();
+        self.writer
+            .write(move |writing| {
+                let statement = match version {
+                    0 => sql!("sqlite/kafka_group_insert.sql"),
+                    _ => sql!("sqlite/kafka_group_update.sql"),
+                };
+                let new = params![scope, group.as_str(), version.cast_signed(), holder, state];
+                Ok(rows::change(writing, statement, new)? == 1)
+            })
+            .await
+    }
+
+    async fn remove_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
+        let KafkaGroup { scope, group, version, .. } = group.clone();
+        self.writer
+            .write(move |writing| {
+                let its = params![scope, group.as_str(), version.cast_signed()];
+                Ok(rows::change(writing, sql!("sqlite/kafka_group_remove.sql"), its)? == 1)
+            })
+            .await
+    }
+}

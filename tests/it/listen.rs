@@ -1,0 +1,10 @@
+//! Stories about the listener: Kafka's own clients read the logs from the gateway.
+
+mod groups;
+#[cfg(feature = "services")]
+mod java;
+mod malformed;
+#[cfg(feature = "services")]
+mod records;
+#[cfg(feature = "services")]
+mod tools;

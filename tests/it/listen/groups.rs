@@ -1,0 +1,73 @@
+//! Groups of librdkafka's consumers: they share a log, and go on where they were.
+
+use std::sync::Arc;
+
+use crash::serve::get;
+use crash::until;
+
+use crate::support::kafka_clients::{Got, Member, post, setup};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_goes_on_over_kills_of_the_gateway_and_shares_what_comes() {
+    let setup = setup(&["diku", "college"], 4);
+    let (serve, got) = (setup.serve(), Arc::new(Got::default()));
+    post(&serve, "diku", 0..40).await;
+    let first = Member::join(serve.broker(), "cg.search", &got, &[]);
+    until("the first member has all", async || got.count() == 40).await;
+    serve.kill();
+
+    let serve = setup.serve();
+    post(&serve, "diku", 40..60).await;
+    post(&serve, "college", 0..20).await;
+    until("the first member goes on", async || got.count() == 80).await;
+    let second = Member::join(serve.broker(), "cg.search", &got, &[]);
+    post(&serve, "diku", 60..100).await;
+    until("both have all", async || got.count() == 120).await;
+    serve.kill();
+
+    let serve = setup.serve();
+    first.leave();
+    post(&serve, "college", 20..40).await;
+    until("the second member has all", async || got.count() == 140).await;
+    got.assert_in_order();
+    second.leave();
+    assert!(serve.terminate().success(), "{}", setup.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_has_committed_gets_nothing_again_and_its_place_is_a_subscription() {
+    let setup = setup(&["diku"], 3);
+    let (serve, got) = (setup.serve(), Arc::new(Got::default()));
+    post(&serve, "diku", 0..30).await;
+    let member = Member::join(serve.broker(), "cg.search", &got, &[]);
+    until("it has all", async || got.count() == 30).await;
+    member.leave();
+    let listed = get(&format!("{}/subscriptions", serve.url), "diku").await;
+    assert_eq!(listed["subscriptions"][0]["group"], "cg.search", "{listed}");
+    serve.kill();
+
+    let (serve, again) = (setup.serve(), Arc::new(Got::default()));
+    let member = Member::join(serve.broker(), "cg.search", &again, &[]);
+    post(&serve, "diku", 30..35).await;
+    until("it has what is new", async || again.count() == 5).await;
+    member.leave();
+    assert_eq!(again.count(), 5, "nothing that was committed comes again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_static_member_that_is_back_in_time_has_its_partitions_without_a_rebalance() {
+    let setup = setup(&["diku"], 4);
+    let (serve, got) = (setup.serve(), Arc::new(Got::default()));
+    let named = |name| [("group.instance.id", name), ("partition.assignment.strategy", "range")];
+    let one = Member::join(serve.broker(), "cg.search", &got, &named("one"));
+    let two = Member::join(serve.broker(), "cg.search", &got, &named("two"));
+    post(&serve, "diku", 0..20).await;
+    until("both have all", async || got.count() == 20).await;
+    one.leave();
+    let one = Member::join(serve.broker(), "cg.search", &got, &named("one"));
+    post(&serve, "diku", 20..40).await;
+    until("all has come", async || got.count() == 40).await;
+    got.assert_in_order();
+    one.leave();
+    two.leave();
+}

@@ -1,0 +1,36 @@
+//! The port's `Listening` of a store that fails as a test asks.
+
+use async_trait::async_trait;
+use event_gateway::domain::subscription::Group;
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::topic::Topic;
+use event_gateway::store::{Error, KafkaGroup, Listening};
+
+use super::{Call, FaultyStore};
+
+#[async_trait]
+impl Listening for FaultyStore {
+    async fn fix_partitions(&self, topics: &[(TenantId, Topic, u16)]) -> Result<Vec<u16>, Error> {
+        self.through(Call::Other, self.inner.fix_partitions(topics)).await
+    }
+
+    async fn find_kafka_group(
+        &self,
+        scope: &str,
+        group: &Group,
+    ) -> Result<Option<KafkaGroup>, Error> {
+        self.through(Call::Other, self.inner.find_kafka_group(scope, group)).await
+    }
+
+    async fn list_kafka_groups(&self) -> Result<Vec<KafkaGroup>, Error> {
+        self.through(Call::Other, self.inner.list_kafka_groups()).await
+    }
+
+    async fn write_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.write_kafka_group(group)).await
+    }
+
+    async fn remove_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.remove_kafka_group(group)).await
+    }
+}

@@ -1,0 +1,144 @@
+//! Actors of the stories about the listener: a gateway that Kafka's clients reach, and members of groups.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crash::ports;
+use crash::serve::{Serve, Setup};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::message::Message;
+use reqwest::Client;
+use serde_json::json;
+
+use crate::support::serve;
+
+/// The topics of all tenants' items, as FOLIO's modules subscribe to them.
+pub const ITEMS: &str = r"^folio\.[a-z0-9_]+\.inventory\.item$";
+
+/// The set-up of a gateway whose items have so many partitions, and whose address for Kafka's
+/// clients stays the same.
+pub fn setup(tenants: &[&str], partitions: u16) -> Setup {
+    let [port] = ports::free();
+    let setup = serve::setup(tenants).with("ENV", "folio").with("KAFKA_LISTEN_PORT", port);
+    setup.for_each_tenant(&format!("[entities.\"inventory.item\"]\npartitions = {partitions}\n"))
+}
+
+/// Returns the class path of Kafka's own clients and tools.
+pub fn libs() -> String {
+    format!("{}/libs/*", std::env::var("EVENT_GATEWAY_TEST_KAFKA_HOME").unwrap())
+}
+
+/// Posts items whose keys go round among so many, each with a number that only rises.
+pub async fn post(serve: &Serve, tenant: &str, numbers: std::ops::Range<u64>) {
+    let client = Client::new();
+    for number in numbers {
+        let key = format!("item-{}", number % 7);
+        let request = client.post(format!("{}/domain-events/inventory/item", serve.url));
+        let request = request.header("X-Okapi-Tenant", tenant);
+        let answer = request.json(&json!({"new": {"id": key, "number": number}})).send();
+        assert_eq!(answer.await.unwrap().status(), 201);
+    }
+}
+
+/// The items that the members of a group have got: of each tenant's key, the numbers in their
+/// order.
+#[derive(Default)]
+pub struct Got(Mutex<BTreeMap<(String, String), Vec<u64>>>);
+
+impl Got {
+    /// Notes an item.
+    pub fn note(&self, topic: &str, key: &str, value: &[u8]) {
+        let value: serde_json::Value = serde_json::from_slice(value).unwrap();
+        let number = value["new"]["number"].as_u64().unwrap();
+        let mut all = self.0.lock().unwrap();
+        all.entry((topic.to_owned(), key.to_owned())).or_default().push(number);
+    }
+
+    /// Returns how many different items have come.
+    pub fn count(&self) -> usize {
+        let all = self.0.lock().unwrap();
+        let distinct = |numbers: &Vec<u64>| {
+            let mut numbers = numbers.clone();
+            numbers.sort_unstable();
+            numbers.dedup();
+            numbers.len()
+        };
+        all.values().map(distinct).sum()
+    }
+
+    /// Checks that each key's items have come in order, apart from those that came again: whoever
+    /// goes on does so at or before what is new to it.
+    pub fn assert_in_order(&self) {
+        for (key, numbers) in self.0.lock().unwrap().iter() {
+            let mut newest = None;
+            for number in numbers {
+                let before = numbers.iter().filter(|it| *it < number).max();
+                assert!(
+                    newest >= before || newest >= Some(number),
+                    "{key:?}: {number} came before {before:?}: {numbers:?}"
+                );
+                newest = newest.max(Some(number));
+            }
+        }
+    }
+}
+
+/// A member of a group, in a thread of its own.
+pub struct Member {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Member {
+    /// Lets a member read all tenants' items.
+    pub fn join(address: &str, group: &str, got: &Arc<Got>, more: &[(&str, &str)]) -> Self {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", address)
+            .set("group.id", group)
+            .set("auto.offset.reset", "earliest")
+            .set("enable.auto.commit", "false")
+            .set("session.timeout.ms", "6000")
+            .set("topic.metadata.refresh.interval.ms", "1000")
+            .set("reconnect.backoff.max.ms", "500");
+        for (name, value) in more {
+            config.set(*name, *value);
+        }
+        let consumer: BaseConsumer = config.create().unwrap();
+        consumer.subscribe(&[ITEMS]).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, got) = (stop.clone(), got.clone());
+        let thread = std::thread::spawn(move || {
+            while !stopped.load(Ordering::SeqCst) {
+                let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) else { continue };
+                let key = String::from_utf8(message.key().unwrap().to_vec()).unwrap();
+                got.note(message.topic(), &key, message.payload().unwrap());
+                // A commit may fail while the gateway is away: the item comes again then.
+                let _ = consumer.commit_message(&message, CommitMode::Sync);
+            }
+        });
+        Self { stop, thread: Some(thread) }
+    }
+
+    /// Lets the member leave.
+    pub fn leave(mut self) {
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
