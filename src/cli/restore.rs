@@ -257,6 +257,14 @@ fn print(difference: &Difference) -> std::io::Result<()> {
     let (pending, again) = (counted(*pending, "event"), counted(*again, "event"));
     writeln!(out, "  only in the log         {pending}, to be published")?;
     writeln!(out, "  in both after that      {again}, to be published again")?;
+    if kafka.is_none() && common.is_some() {
+        writeln!(
+            out,
+            "  up to there             nothing is published again. If its topics were lost too, \
+             accept\n{:26}this first, and then run `event-gateway republish --tenant {}`",
+            "", enabled.tenant
+        )?;
+    }
     if let Some(parking) = parking {
         writeln!(out, "  lost from parking       {parking}")?;
     }
