@@ -153,7 +153,7 @@ async fn banner(
     replica: &str,
 ) -> anyhow::Result<Banner> {
     Ok(Banner {
-        store: format!("{} at {}", store.name(), config.store.place()),
+        store: config.store.kind_and_place(),
         broker: banner::broker(sinks, kafka),
         env: config.settings.naming().env().map(str::to_owned),
         tenants: store.count().await?,

@@ -12,7 +12,7 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::{self, Given, ServeOptions, Wrong};
 use crate::sink::{self, Sink};
-use crate::store::Error;
+use crate::store::{self, Access, Error};
 
 const COLUMNS: [Column; 2] = [("SOURCE", "source", -24, "-"), ("ERROR", "error", -1, "-")];
 
@@ -79,8 +79,9 @@ fn is_legal(wrong: &[Wrong], source: &str) -> bool {
 /// Asks the store whether it was made, and for as many lanes.
 async fn connect_store(options: &Options, clock: Arc<dyn Clock>) -> Option<Wrong> {
     let lanes = options.serve.replica.lanes;
+    let config = config::store_config(&options.serve.parts.topics.store).ok()?;
     let asked = async {
-        let store = deps::attached(&options.serve.parts.topics.store, clock).await?;
+        let store = store::open(&config, Access::Attach, clock).await?;
         let found = store.members().await?.lanes.len();
         if found == 0 { Ok(()) } else { app::refuse_other_lanes(found, lanes.into()) }
     };
@@ -90,7 +91,7 @@ async fn connect_store(options: &Options, clock: Arc<dyn Clock>) -> Option<Wrong
         Some(Error::Refused(why)) => Some(why.clone()),
         _ => None,
     };
-    Some(Wrong::new("Store", &unmade.map_or(error, anyhow::Error::msg)))
+    Some(Wrong::new(&config.kind_and_place(), &unmade.map_or(error, anyhow::Error::msg)))
 }
 
 /// Asks the sinks.
@@ -106,7 +107,8 @@ async fn connect_sinks(options: &Options) -> Vec<Wrong> {
     for sink in &sinks.sinks {
         let sink: &dyn Sink = &**sink;
         if let Err(error) = sink.check().await {
-            wrong.push(Wrong::new(&sink.place(), &error.into()));
+            let source = format!("{} at {}", sink.names().sink, sink.place());
+            wrong.push(Wrong::new(&source, &error.into()));
         }
     }
     wrong

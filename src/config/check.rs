@@ -18,7 +18,7 @@ use crate::store;
 /// A setting that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong {
-    /// The file, or the group of options as `--help` heads it.
+    /// The file, the group of options as `--help` heads it, or the store or sink that was asked.
     pub source: String,
     /// The error, in one line.
     pub error: String,

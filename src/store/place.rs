@@ -7,6 +7,16 @@ use super::postgres;
 use super::{Config, MongodbConfig};
 
 impl Config {
+    /// Returns the kind of store, and its place.
+    pub fn kind_and_place(&self) -> String {
+        let kind = match self {
+            Config::Sqlite { .. } => "SQLite",
+            Config::Postgres(_) => "PostgreSQL",
+            Config::Mongodb(_) => "MongoDB",
+        };
+        format!("{kind} at {}", self.place())
+    }
+
     /// Returns the file, or the server and the database, or says that the URL is not understood.
     pub fn place(&self) -> String {
         match self {
@@ -73,6 +83,8 @@ mod tests {
             "a:1,b:2, database event_gateway"
         );
         assert_eq!(mongodb("mongodb://a/db"), "a, database db");
+        let sqlite = Config::Sqlite { path: "/data/x.db".into() };
+        assert_eq!(sqlite.kind_and_place(), "SQLite at /data/x.db");
         assert!(Config::Sqlite { path: "data/x.db".into() }.place().ends_with("/data/x.db"));
     }
 }

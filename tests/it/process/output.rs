@@ -255,7 +255,7 @@ fn a_check_names_everything_that_is_wrong_with_its_source_and_leaves_nothing_beh
     let (status, said, _) = run(&right, "check");
     assert_eq!((status, said.as_str()), (Some(0), "nothing is wrong\n"));
     let (status, said, _) = run(&right, "check --connect");
-    assert!(status == Some(1) && said.contains("Store"), "no store was made: {said}");
+    assert!(status == Some(1) && said.contains("SQLite at /"), "no store was made: {said}");
     assert!(!right.path().join("data").exists());
     right.serve().terminate();
     let (status, said, log) = run(&right, "check --connect");
@@ -264,6 +264,7 @@ fn a_check_names_everything_that_is_wrong_with_its_source_and_leaves_nothing_beh
         right.with("HEXKIT_MONGODB_URL", "mongodb://127.0.0.1:1/db?serverSelectionTimeoutMS=100");
     let (status, said, _) = run(&away, "check --connect --output json");
     assert_eq!((status, said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains("\"source\":\"hexkit's MongoDB at 127.0.0.1:1"), "{said}");
 }
 
 /// Runs `check`, and returns what is wrong, as `source: error`.
@@ -339,12 +340,15 @@ fn a_check_names_each_tenants_file_that_cannot_be_read() {
 fn a_check_compares_the_lanes_and_says_of_a_store_that_it_was_not_made() {
     let setup = without_broker();
     let unmade = wrong(&setup, "check --connect");
-    assert!(unmade.len() == 1 && unmade[0].starts_with("Store: there is no"), "{unmade:?}");
+    let its = format!("SQLite at {}/data/event-gateway.db: ", setup.path().display());
+    let told = format!("{its}there is no");
+    assert!(unmade.len() == 1 && unmade[0].starts_with(&told), "{unmade:?}");
     setup.serve().terminate();
     assert!(wrong(&setup, "check --connect").is_empty());
     let other = wrong(&setup, "check --connect --lanes 5");
     assert!(other.len() == 1, "{other:?}");
-    assert!(other[0].starts_with("Store: LANES is 5, but the store has 8 lanes"), "{other:?}");
+    let told = format!("{its}LANES is 5, but the store has 8 lanes");
+    assert!(other[0].starts_with(&told), "{other:?}");
 }
 
 #[test]
