@@ -3,7 +3,6 @@
 //!
 //! It may run while replicas run: a reader notices at once.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -11,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::list::StoreListOptions;
-use super::output::{Column, Output, OutputOptions, Rows, say, stdout};
+use super::output::{Column, Output, OutputOptions, Rows, say};
 use super::{deps, foreign_settings};
 use crate::clock::Clock;
 use crate::config::{self, StoreOptions, TenantsOptions, whole};
@@ -33,12 +32,22 @@ const COLUMNS: [Column; 6] = [
     ("READER", "reader", -1, "-"),
 ];
 
+/// The columns of one subscription.
+const ONE: [Column; 6] = [
+    ("TENANT", "tenant", -23, "-"),
+    ("GROUP", "group", -31, "-"),
+    ("POSITION", "position", 11, "-"),
+    ("GENERATION", "generation", 10, "-"),
+    ("READER", "reader", -31, "-"),
+    ("FILTER", "filter", -1, "all events"),
+];
+
 /// The subcommands of `subscriptions`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Prints a line for each subscription: where the group stands, who reads for it, and its lag.
     List(Box<ListOptions>),
-    /// Prints a subscription as JSON.
+    /// Prints a subscription.
     Show(Box<GroupOptions>),
     /// Makes a subscription, or gives an existing one another filter.
     Put(Box<PutOptions>),
@@ -208,7 +217,7 @@ async fn list(options: &ListOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()
     Ok(())
 }
 
-/// Prints a subscription as JSON.
+/// Prints a subscription.
 async fn show(options: &GroupOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let store = open(options, clock).await?;
     let groups = Groups { store: &*store, settings: &Settings::default() };
@@ -277,9 +286,19 @@ fn print(found: &FoundSubscription, form: Output) -> anyhow::Result<()> {
     ] {
         shown[name] = value;
     }
-    match form {
-        Output::Table => writeln!(stdout(), "{shown:#}")?,
-        Output::Json => writeln!(stdout(), "{shown}")?,
+    if form == Output::Table {
+        shown["filter"] = filter(&subscription.form.filter).into();
     }
-    Ok(())
+    Ok(Rows::begin(form, &ONE)?.row(&shown)?)
+}
+
+/// Returns the text of a filter; `None` if all events pass.
+fn filter(filter: &Filter) -> Option<String> {
+    let Filter { topics, keys, types, headers } = filter;
+    let topics = topics.iter().map(|topic| format!("topic {}", topic.as_str()));
+    let keys = keys.iter().map(|key| format!("key {}", key.as_str()));
+    let types = types.iter().map(|kind| format!("type {kind}"));
+    let headers = headers.iter().map(|(name, value)| format!("header {name}={value}"));
+    let all: Vec<_> = topics.chain(keys).chain(types).chain(headers).collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }

@@ -19,7 +19,7 @@ async fn an_operator_makes_lists_moves_and_removes_groups_beside_a_running_gatew
     };
     let of = ["--tenant", "diku"];
     let group = |verb: &'static str, more: &[&'static str]| {
-        run(&[&[verb, "cg.search"], more, &of[..]].concat())
+        run(&[&[verb, "cg.search"], more, &of[..], &["--output", "json"]].concat())
     };
     let put = ["--topic", "**.inventory.*", "--header", "a=b=c", "--auto-commit"];
     let made = json(group("put", &put));
@@ -65,5 +65,26 @@ async fn an_operator_makes_lists_moves_and_removes_groups_beside_a_running_gatew
     assert_eq!((&rows[0].1, &rows[3].1), (&json!("gateway"), &json!("user")));
     let is_shell = |who: &Value| who.as_str().unwrap().starts_with("shell:");
     assert!([1, 2, 4, 5, 6, 7].iter().all(|index| is_shell(&rows[*index].1)), "{trail}");
+    serve.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_is_a_table_of_one_row_unless_json_is_asked_for() {
+    let setup = setup(&["diku"]).with("BROKER", "none");
+    let serve = setup.serve();
+    let row = |verb: &str, more: &[&str]| {
+        let all = [&["subscriptions", verb, "cg.search", "--tenant", "diku"], more].concat();
+        let said = String::from_utf8(setup.command(&all).output().unwrap().stdout).unwrap();
+        let lines: Vec<_> = said.lines().collect();
+        let [heading, row] = lines[..] else { panic!("{said} {}", setup.log()) };
+        assert!(heading.starts_with("TENANT ") && heading.ends_with(" FILTER"), "{said}");
+        row.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let filter = "topic **.inventory.*, key a, type UPDATE, header a=b=c";
+    let put = ["--topic", "**.inventory.*", "--key", "a", "--type", "UPDATE", "--header", "a=b=c"];
+    assert_eq!(row("put", &put), format!("diku cg.search 0 0 - {filter}"));
+    assert_eq!(row("show", &[]), format!("diku cg.search 0 0 - {filter}"));
+    assert_eq!(row("put", &[]), "diku cg.search 0 1 - all events");
+    assert_eq!(row("seek", &["--to", "latest"]), "diku cg.search 0 2 - all events");
     serve.terminate();
 }
