@@ -110,6 +110,11 @@ async fn list(store: &dyn Store, tenant: Option<&TenantId>, form: Output) -> any
     Ok(())
 }
 
+/// Prints the id of a replay that has begun.
+pub(super) fn print_begun(replay: &Replay, form: Output) -> std::io::Result<()> {
+    say(form, format_args!("{}: replay {}", replay.tenant, replay.id), &as_json(replay))
+}
+
 /// Shows a replay's progress until it ends.
 async fn watch(options: &ReplayOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let ReplayOptions { tenant, id, output, store } = options;

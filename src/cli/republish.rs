@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::deps::Deps;
 use super::output::OutputOptions;
-use super::replays::{print_count, watch_it};
+use super::replays::{print_begun, print_count, watch_it};
 use crate::clock::Clock;
 use crate::config::TopicsOptions;
 use crate::domain::replay::{ReplayRequest, Timestamp};
@@ -48,7 +48,10 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
         let submitted = deps.submit(tenant, &request, &super::act(Act::Republish, tenant)).await;
         match submitted.with_context(|| format!("tenant {tenant}"))? {
             Submitted::Count(count) => print_count(tenant, &count, form)?,
-            Submitted::Replay(replay) => watch_it(deps, *replay, form).await?,
+            Submitted::Replay(replay) => {
+                print_begun(&replay, form)?;
+                watch_it(deps, *replay, form).await?;
+            }
         }
     }
     Ok(())

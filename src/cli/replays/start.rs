@@ -115,8 +115,7 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
     match submitted.with_context(|| format!("tenant {tenant}"))? {
         Submitted::Count(count) => Ok(print_count(tenant, &count, form)?),
         Submitted::Replay(replay) => {
-            let begun = format!("{tenant}: replay {}", replay.id);
-            say(form, begun, &super::as_json(&replay))?;
+            super::print_begun(&replay, form)?;
             if options.detach { Ok(()) } else { super::watch_it(&deps, *replay, form).await }
         }
     }

@@ -120,7 +120,15 @@ async fn the_subcommands_start_watch_and_cancel_replays_and_wait_for_what_is_pen
     let (done, said) = run(&["replays", "start", "--tenant", "diku", "--dry-run"]);
     assert!(done && said.starts_with(&format!("diku: {head} events, ")), "{said}");
     let (done, said) = run(&["republish", "--tenant", "diku"]);
-    assert!(done && said.contains(&format!("Completed: {head} events published")), "{said}");
+    let (begun, end) = said.split_once('\n').unwrap();
+    assert!(done && end.contains(&format!("Completed: {head} events published")), "{said}");
+    let republished = begun.strip_prefix("diku: replay ").unwrap().to_owned();
+    assert_eq!(replay(&serve, &republished).await["status"], "Completed", "{said}");
+    let (done, said) = run(&["republish", "--tenant", "diku", "--output", "json"]);
+    let objects = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let objects: Vec<_> = objects.map(|it| (it["id"].clone(), it["status"].clone())).collect();
+    let [(begun, _), (end, status)] = &objects[..] else { panic!("{said}") };
+    assert!(done && begun == end && status == "Completed" && begun.is_string(), "{said}");
     let target = format!("{env}.diku.slow");
     let slow = ["--target", &target, "--events-per-second", "1", "--detach", "--timestamp", "now"];
     let (done, said) = run(&[&["replays", "start", "--tenant", "diku"], &slow[..]].concat());
