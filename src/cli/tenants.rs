@@ -151,14 +151,11 @@ async fn purge(options: &PurgeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<
     if options.detach {
         return Ok(());
     }
-    let mut told = Vec::new();
+    let mut told = BTreeSet::new();
     while let Some(waits_for) = waits_for(&*store, tenant, job.id).await? {
-        if waits_for != told {
-            told = waits_for;
-            for message in &told {
-                let object = object("being purged", Some(message));
-                say(form, format_args!("{tenant}: {message}"), &object)?;
-            }
+        for message in news(&mut told, waits_for) {
+            let object = object("being purged", Some(&message));
+            say(form, format_args!("{tenant}: {message}"), &object)?;
         }
         sleep(LOOK_EVERY).await;
     }
@@ -199,6 +196,12 @@ async fn waits_for(
     Ok(Some(job.map(|job| job.progress.messages).unwrap_or_default()))
 }
 
+/// Returns the messages that no look had before, and adds them to those that are told.
+fn news(told: &mut BTreeSet<String>, mut now: Vec<String>) -> Vec<String> {
+    now.retain(|message| told.insert(message.clone()));
+    now
+}
+
 /// Prints a line for each tenant that has a log, or is being purged.
 async fn list(store: &dyn Store, form: Output) -> anyhow::Result<()> {
     let mut rows = Rows::begin(form, &COLUMNS)?;
@@ -229,4 +232,24 @@ async fn list(store: &dyn Store, form: Output) -> anyhow::Result<()> {
         }))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::news;
+
+    #[test]
+    fn a_purge_tells_once_what_it_waits_for_whatever_else_it_waits_for() {
+        let mut told = BTreeSet::new();
+        let mut told_of = |now: &[&str]| {
+            let now = now.iter().map(|&message| message.to_owned()).collect();
+            news(&mut told, now).join(", ")
+        };
+        assert_eq!(told_of(&["for Kafka", "for requests"]), "for Kafka, for requests");
+        assert_eq!(told_of(&["for requests"]), "");
+        assert_eq!(told_of(&["for the replica"]), "for the replica");
+        assert_eq!(told_of(&["for requests", "for MongoDB"]), "for MongoDB");
+    }
 }

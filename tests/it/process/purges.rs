@@ -1,6 +1,7 @@
 //! A purge on the real Kafka and in hexkit's collection: it goes on over kills, takes exactly what is
 //! the tenant's own, and a tenant that comes back is published again.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 
 use ::mongodb::bson::doc;
@@ -125,6 +126,8 @@ async fn a_purge_leaves_the_topics_that_all_tenants_share() {
     }
     let (is_purged, said) = purge(&setup, &[]);
     assert!(is_purged && said.contains("diku: is purged"), "{said} {}", setup.log());
+    let lines: BTreeSet<_> = said.lines().collect();
+    assert_eq!(lines.len(), said.lines().count(), "no line twice: {said}");
     assert_eq!((documents(&bed, "diku").await, documents(&bed, "college").await), (0, 2));
     let shared = format!("{env}.ALL.inventory.*");
     assert_eq!(consume_at_least(&address, &shared, 4).len(), 4);
