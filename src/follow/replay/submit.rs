@@ -244,8 +244,6 @@ impl SubmitDeps {
             }
             replay.number = others.first().map_or(0, |newest| newest.number) + 1;
             if self.store.add_replay(&replay, Some(&by.on(replay.id))).await? {
-                let (id, total) = (replay.id, replay.total);
-                tracing::info!(%tenant, %id, total, "an operator submitted a replay");
                 return Ok(Submitted::Replay(Box::new(replay)));
             }
             // The tenant's purge may have begun meanwhile.

@@ -1,6 +1,7 @@
 //! Replays with the real binary and a real Kafka: over HTTP and from the shell, through crashes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
 
 use crash::load::Load;
 use crash::serve::{Serve, Setup};
@@ -131,8 +132,11 @@ async fn the_subcommands_start_watch_and_cancel_replays_and_wait_for_what_is_pen
     assert!(done && begun == end && status == "Completed" && begun.is_string(), "{said}");
     let target = format!("{env}.diku.slow");
     let slow = ["--target", &target, "--events-per-second", "1", "--detach", "--timestamp", "now"];
-    let (done, said) = run(&[&["replays", "start", "--tenant", "diku"], &slow[..]].concat());
-    assert!(done, "{said}");
+    let slow = [&["replays", "start", "--tenant", "diku"], &slow[..]].concat();
+    let started = setup.command(&slow).stderr(Stdio::piped()).output().unwrap();
+    let [said, log] = [started.stdout, started.stderr].map(|it| String::from_utf8(it).unwrap());
+    assert!(started.status.success() && log.contains("an act is in the trail"), "{said}{log}");
+    assert_eq!(log.lines().count(), 1, "one act is one line: {log}");
     let id = said.trim().rsplit(' ').next().unwrap().to_owned();
     let (done, said) = run(&["replays", "pause", "--tenant", "diku", &id]);
     assert!(done && said.contains("Paused"), "{said}");
