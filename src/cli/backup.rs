@@ -69,12 +69,17 @@ pub async fn restore(options: &RestoreOptions, clock: &dyn Clock) -> anyhow::Res
     };
     let by = super::actor::actor().does(Act::RestoreBackup).on(file.display());
     let kept = store::restore_backup(database, file, &by, clock.now()).await.map_err(plain)?;
-    let former = kept.map(|kept| kept.display().to_string());
+    let former = kept.as_deref().map(absolute);
     let told = former.as_ref().map(|kept| format!("; the former one is {kept}"));
-    let (database, file) = (database.display().to_string(), file.display().to_string());
+    let (database, file) = (absolute(database), absolute(file));
     let done = format!("{database} is now a copy of {file}{}", told.unwrap_or_default());
     let object = json!({ "database": database, "file": file, "former": former });
     Ok(say(options.output.form, done, &object)?)
+}
+
+/// Returns the whole path: whoever reads it may be in another folder.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 fn database(store: &Config) -> Option<&Path> {

@@ -74,8 +74,10 @@ async fn a_backup_of_a_running_gateway_is_whole_and_is_put_back() {
     serve.kill();
 
     let said = done(&setup, &["restore-backup", "copy.db"]);
-    assert!(said.contains("event-gateway.db is now a copy of copy.db"), "{said}");
-    assert!(said.contains("event-gateway.db.replaced-0"), "{said}");
+    let (of, copy_of) = (database(&setup), copy.display());
+    let kept = beside(&of, ".replaced-0");
+    let (of, kept) = (of.display(), kept.display());
+    assert_eq!(said, format!("{of} is now a copy of {copy_of}; the former one is {kept}\n"));
     assert!(!beside(&database(&setup), "-wal").exists());
     let serve = setup.serve();
     assert_eq!(keys(&serve.url).await, ["a", "b"]);
