@@ -22,7 +22,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::text;
 use crate::domain::trail::Act;
 use crate::follow::parking::requests;
-use crate::store::Store;
+use crate::store::{Stand, Store};
 
 const COLUMNS: [Column; 8] = [
     ("TENANT", "tenant", -23, "-"),
@@ -130,7 +130,8 @@ async fn list(
     let logs = super::logs(store, tenant).await?;
     let mut rows = Rows::begin(form, &COLUMNS)?;
     for log in &logs {
-        let mut scopes = scopes(store, &log.tenant).await?;
+        let stands = store.stands(&log.tenant).await?;
+        let mut scopes = scopes(store, &log.tenant, &stands).await?;
         scopes.retain(|(_, parked)| !is_open || parked.is_open());
         scopes.iter().try_for_each(|(sink, parked)| rows.row(&as_json(sink, parked)))?;
     }
@@ -138,12 +139,13 @@ async fn list(
 }
 
 /// Returns what the sinks refuse or have refused of a tenant, by position. The sinks are the broker
-/// and those that the store knows.
+/// and those that the store knows, which `stands` names.
 pub(super) async fn scopes(
     store: &dyn Store,
     tenant: &TenantId,
+    stands: &[Stand],
 ) -> anyhow::Result<Vec<(Follower, Parked)>> {
-    let known = store.stands(tenant).await?.into_iter().map(|(sink, _)| sink);
+    let known = stands.iter().map(|(sink, _)| sink.clone());
     let sinks: BTreeSet<_> = known.chain([Follower::relay()]).collect();
     let mut scopes = Vec::new();
     for sink in sinks {

@@ -206,9 +206,11 @@ fn news(told: &mut BTreeSet<String>, mut now: Vec<String>) -> Vec<String> {
 async fn list(store: &dyn Store, form: Output) -> anyhow::Result<()> {
     let mut rows = Rows::begin(form, &COLUMNS)?;
     for enabled in store.list().await? {
-        let cursor = store.load(&enabled.tenant, &Follower::relay()).await?;
-        let published = cursor.filter(|c| c.log_id == enabled.log_id);
-        let scopes = super::parked::scopes(store, &enabled.tenant).await?;
+        let stands = store.stands(&enabled.tenant).await?;
+        let relay = stands.iter().find(|(sink, _)| *sink == Follower::relay());
+        let cursor = relay.and_then(|(_, cursor)| cursor.as_ref());
+        let published = cursor.filter(|cursor| cursor.log_id == enabled.log_id);
+        let scopes = super::parked::scopes(store, &enabled.tenant, &stands).await?;
         let parked = scopes.iter().filter(|(_, parked)| parked.is_open()).count();
         rows.row(&json!({
             "tenant": enabled.tenant.as_str(),
@@ -237,8 +239,27 @@ async fn list(store: &dyn Store, form: Output) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
-    use super::news;
+    use uuid::Uuid;
+
+    use super::{list, news};
+    use crate::cli::output::Output;
+    use crate::clock::System;
+    use crate::domain::position::LogId;
+    use crate::domain::tenant::TenantId;
+    use crate::store::{Access, Calls, Config, open};
+
+    /// Keeps the names of a store's calls.
+    #[derive(Default)]
+    struct Named(Mutex<Vec<&'static str>>);
+
+    impl Calls for Named {
+        fn called(&self, operation: &'static str, _: Duration, _: Option<&'static str>) {
+            self.0.lock().unwrap().push(operation);
+        }
+    }
 
     #[test]
     fn a_purge_tells_once_what_it_waits_for_whatever_else_it_waits_for() {
@@ -251,5 +272,20 @@ mod tests {
         assert_eq!(told_of(&["for requests"]), "");
         assert_eq!(told_of(&["for the replica"]), "for the replica");
         assert_eq!(told_of(&["for requests", "for MongoDB"]), "for MongoDB");
+    }
+
+    #[tokio::test]
+    async fn a_row_of_a_list_reads_the_cursors_of_its_tenant_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::Sqlite { path: folder.path().join("store.db") };
+        let store = open(&config, Access::Serve, Arc::new(System)).await.unwrap();
+        store.lanes(1).await.unwrap();
+        let (tenant, log_id) = (TenantId::parse("diku").unwrap(), LogId::new(Uuid::nil()));
+        store.enable_if_new(&tenant, log_id).await.unwrap();
+        let calls = Arc::new(Named::default());
+        store.observe(calls.clone());
+        list(&*store, Output::Json).await.unwrap();
+        let calls = calls.0.lock().unwrap();
+        assert_eq!(*calls, ["list", "stands", "parked", "purges"]);
     }
 }
