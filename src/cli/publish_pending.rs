@@ -81,15 +81,15 @@ impl Unpublished {
         };
         format!("{}: {why}", self.told())
     }
+}
 
-    /// Logs what is waited for, where the bar does not show it, or where it may last for ever.
-    fn log(self, progress: &Progress) {
-        match (self.has_published, progress.is_hidden()) {
-            (false, _) => progress.suspend(|| tracing::warn!("{}", self.doubt())),
-            (true, true) => tracing::info!("{}", self.told()),
-            (true, false) => {}
-        }
-    }
+/// A thing that is told once.
+#[derive(Debug, PartialEq, Eq)]
+enum Notice {
+    /// The wait begins.
+    Begins,
+    /// Nothing has gone on for a while.
+    Stalled,
 }
 
 /// The progress so far.
@@ -107,20 +107,20 @@ impl Waited {
         Self { began: Instant::now(), most: 0, least: u64::MAX, stands_since: None }
     }
 
-    /// Takes note of what is left, and logs it the first time, and once nothing goes on.
-    fn sees(&mut self, left: Unpublished, progress: &Progress) {
+    /// Takes note of what is left. Returns what is to be told: that the wait begins, and once that
+    /// nothing goes on.
+    fn sees(&mut self, left: Unpublished) -> Option<Notice> {
         let waits_for = left.waits_for();
-        if self.most == 0 && waits_for > 0 {
-            left.log(progress);
-        }
+        let begins = self.most == 0 && waits_for > 0;
         self.most = self.most.max(waits_for);
         if waits_for < self.least {
             (self.least, self.stands_since) = (waits_for, Some(Instant::now()));
         }
         if waits_for > 0 && self.stands_since.is_some_and(|at| at.elapsed() >= STALLED_AFTER) {
             self.stands_since = None;
-            progress.suspend(|| tracing::warn!("{}", left.doubt()));
+            return Some(Notice::Stalled);
         }
+        begins.then_some(Notice::Begins)
     }
 }
 
@@ -141,7 +141,12 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
     loop {
         let left = count(store, tenant).await?;
         let waits_for = left.waits_for();
-        waited.sees(left, &progress);
+        match waited.sees(left) {
+            // A bar shows it.
+            Some(Notice::Begins) if progress.is_hidden() => tracing::info!("{}", left.told()),
+            Some(Notice::Stalled) => progress.suspend(|| tracing::warn!("{}", left.doubt())),
+            Some(Notice::Begins) | None => {}
+        }
         let told = format!("{} pending, {} parked", left.pending, left.parked);
         progress.show(told, waited.most - waits_for, waited.most);
         if waits_for == 0 {
@@ -202,4 +207,27 @@ async fn count(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<U
         }
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::{Notice, STALLED_AFTER, Unpublished, Waited};
+
+    #[tokio::test(start_paused = true)]
+    async fn that_nothing_goes_on_is_told_once_after_a_while_whatever_was_published_before() {
+        for has_published in [false, true] {
+            let mut waited = Waited::begin();
+            let mut sees =
+                |pending| waited.sees(Unpublished { pending, has_published, ..Default::default() });
+            assert_eq!((sees(2), sees(2)), (Some(Notice::Begins), None));
+            advance(STALLED_AFTER).await;
+            assert_eq!(sees(1), None, "it goes on");
+            advance(STALLED_AFTER).await;
+            assert_eq!((sees(1), sees(1)), (Some(Notice::Stalled), None));
+            advance(STALLED_AFTER).await;
+            assert_eq!(sees(1), None);
+        }
+    }
 }
