@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::output::{OutputOptions, say};
+use super::progress::Progress;
 use crate::clock::Clock;
 use crate::config::{self, StoreOptions};
 use crate::domain::trail::Act;
@@ -50,7 +51,10 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
             _ => bail!("the log is on MongoDB: back it up with `mongodump --oplog` or a snapshot"),
         }
     };
-    let bytes = store::backup(database, file).await.map_err(plain)?;
+    let progress = Progress::begin("{eta} left")?;
+    let copied = store::backup(database, file, show(&progress, file)).await;
+    progress.end();
+    let bytes = copied.map_err(plain)?;
     let file = file.display().to_string();
     let done = format!("{file}: {bytes} bytes, whole and synced");
     Ok(say(options.output.form, done, &json!({ "file": file, "bytes": bytes }))?)
@@ -68,13 +72,23 @@ pub async fn restore(options: &RestoreOptions, clock: &dyn Clock) -> anyhow::Res
         }
     };
     let by = super::actor::actor().does(Act::RestoreBackup).on(file.display());
-    let kept = store::restore_backup(database, file, &by, clock.now()).await.map_err(plain)?;
+    let progress = Progress::begin("{eta} left")?;
+    let report = show(&progress, file);
+    let put = store::restore_backup(database, file, &by, clock.now(), report).await;
+    progress.end();
+    let kept = put.map_err(plain)?;
     let former = kept.as_deref().map(absolute);
     let told = former.as_ref().map(|kept| format!("; the former one is {kept}"));
     let (database, file) = (absolute(database), absolute(file));
     let done = format!("{database} is now a copy of {file}{}", told.unwrap_or_default());
     let object = json!({ "database": database, "file": file, "former": former });
     Ok(say(options.output.form, done, &object)?)
+}
+
+/// Shows the progress of a copy. The bar stays full while the copy is checked.
+fn show(progress: &Progress, file: &Path) -> impl Fn(u64, u64) + Send + 'static {
+    let (progress, message) = (progress.clone(), format!("{}: bytes copied", file.display()));
+    move |done, all| progress.show(message.clone(), done, all)
 }
 
 /// Returns the whole path: whoever reads it may be in another folder.

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::deps::{self, Deps};
 use super::list::StoreListOptions;
 use super::output::{Column, Output, OutputOptions, Rows, say, stdout};
+use super::progress::Progress;
 use crate::clock::Clock;
 use crate::config::{LANES_MAX, PartsOptions, whole};
 use crate::domain::trail::Act;
@@ -92,12 +93,23 @@ async fn resize(options: &ResizeOptions, clock: Arc<dyn Clock>) -> anyhow::Resul
     let deps = Deps::open(&options.parts, Access::Alone, lanes, clock).await?;
     let Deps { store, sinks, .. } = &deps;
     let entry = super::actor::actor().does(Act::ResizeLanes).on(lanes);
-    let resized = resize::resize(&**store, sinks, &by, lanes, &entry).await?;
-    let resize::Resized { from, moved } = resized;
+    let progress = Progress::begin("{eta} left")?;
+    let report = |step| show(&progress, step);
+    let resized = resize::resize(&**store, sinks, &by, lanes, &entry, &report).await;
+    progress.end();
+    let resize::Resized { from, moved } = resized?;
     let (tenants, now) =
         (super::counted(moved as u64, "tenant"), super::counted(lanes.into(), "lane"));
     let done =
         format!("{now} now ({from} before); {tenants} changed lane. Start with LANES={lanes}");
     let object = json!({ "lanes": lanes, "before": from, "moved": moved });
     Ok(say(options.output.form, done, &object)?)
+}
+
+fn show(progress: &Progress, step: resize::Progress) {
+    let (message, done, all) = match step {
+        resize::Progress::Fenced(sink, done, all) => (format!("{sink}: lanes fenced"), done, all),
+        resize::Progress::Copied(sink, done, all) => (format!("{sink}: cursors copied"), done, all),
+    };
+    progress.show(message, done as u64, all as u64);
 }

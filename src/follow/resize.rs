@@ -97,6 +97,18 @@ pub struct Resized {
     pub moved: usize,
 }
 
+/// The progress of a resize: so many of so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Lanes of this sink are fenced.
+    Fenced(&'static str, usize, usize),
+    /// Cursors of this sink are copied.
+    Copied(&'static str, usize, usize),
+}
+
+/// The receiver of the progress.
+pub type Report<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
 /// Changes the number of lanes to `lanes`, and spreads the tenants over them. `by` names this
 /// process in the leases; the entry is written once it has them. `sinks` must be those that the
 /// gateway publishes to.
@@ -106,6 +118,7 @@ pub async fn resize(
     by: &str,
     lanes: u16,
     entry: &TrailEntry,
+    report: Report<'_>,
 ) -> Result<Resized, Error> {
     let Members { replicas, lanes: leases, .. } = store.members().await?;
     if !replicas.is_empty() {
@@ -124,7 +137,7 @@ pub async fn resize(
             leases.push(store.acquire(lane, by, LEASE).await?.ok_or(Error::Held(lane))?);
         }
         store.add_trail(entry).await?;
-        let resize = Resize { store, by, leases: &leases, from, to: lanes };
+        let resize = Resize { store, by, leases: &leases, from, to: lanes, report };
         let copied = tokio::select! {
             copied = resize.copy(sinks) => copied?,
             lost = keep_renewing(store, &leases) => return Err(Error::Held(lost)),
@@ -165,6 +178,7 @@ struct Resize<'a> {
     leases: &'a [Lease],
     from: u16,
     to: u16,
+    report: Report<'a>,
 }
 
 impl Resize<'_> {
@@ -182,7 +196,7 @@ impl Resize<'_> {
                     let repair = configured.repair.as_deref().filter(|_| known.is_broker());
                     let mut lanes = self.take_over(&**sink, repair).await?;
                     let of = (sink.names(), &follower);
-                    copy(of, &mut lanes, &tenants, &moves, &noted).await?;
+                    copy(of, &mut lanes, &tenants, &moves, &noted, self.report).await?;
                     sinks.push(lanes);
                 }
                 (None, Some(tenant)) => {
@@ -242,6 +256,7 @@ impl Resize<'_> {
         for lane in Lane::all(most) {
             let term = lease_of(lane).map_or(0, |lease| lease.term);
             lanes.insert(lane, sink.take_over(lane, term).await?);
+            (self.report)(Progress::Fenced(sink.names().sink, lanes.len(), most.into()));
         }
         Ok(lanes)
     }
@@ -254,6 +269,7 @@ async fn copy(
     tenants: &[TenantLog],
     moves: &BTreeMap<TenantId, Lane>,
     noted: &BTreeMap<TenantId, Cursor>,
+    report: Report<'_>,
 ) -> Result<(), Error> {
     let mut copies: BTreeMap<(Lane, Follower), Vec<PageSlice>> = BTreeMap::new();
     for TenantLog { tenant, log_id, lane, .. } in tenants {
@@ -266,12 +282,15 @@ async fn copy(
             copies.entry((*to, follower)).or_default().push(slice);
         }
     }
+    let (mut done, all) = (0, copies.values().map(Vec::len).sum());
     for ((lane, follower), slices) in copies {
         let TakenOver { mut publisher, cursors } =
             lanes.remove(&lane).expect("every lane is fenced");
         for slices in slices.chunks(CURSORS_MAX) {
             let page = Page { follower: follower.clone(), slices: slices.to_vec(), target: None };
             publisher = publisher.publish(Arc::new(page)).await?;
+            done += slices.len();
+            report(Progress::Copied(names.sink, done, all));
         }
         lanes.insert(lane, TakenOver { publisher, cursors });
     }

@@ -5,12 +5,12 @@
 //! and the database that a copy replaces is kept, with the rows of the trail that the copy lacks.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::backup::{Backup, StepResult};
+use rusqlite::backup::{Backup, Progress, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::store_error;
@@ -22,9 +22,19 @@ use crate::domain::time::Time;
 use crate::domain::trail::TrailEntry;
 use crate::store::Error;
 
+/// The pages that are copied before the progress is told again.
+const STEP_PAGES: i32 = 1_024;
+/// The bytes that are copied before the progress is told again.
+const STEP_BYTES: u64 = 8 << 20;
+
 /// Writes a copy of SQLite's database at `path` to `to`, which must not exist, beside a running
-/// `serve` or without one. Returns its size in bytes. Other stores have their own tools.
-pub async fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
+/// `serve` or without one. Returns its size in bytes. Other stores have their own tools. `report`
+/// is given the bytes that are copied, and the bytes of all.
+pub async fn backup(
+    path: &Path,
+    to: &Path,
+    report: impl Fn(u64, u64) + Send + 'static,
+) -> Result<u64, Error> {
     let (path, to) = (path.to_owned(), to.to_owned());
     connections::blocking(move || {
         is_there(&path)?;
@@ -41,7 +51,7 @@ pub async fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
             _ => refused("create", &to, &e),
         })?;
         let part = named(&to, ".part");
-        let made = copy(&path, &part).map_err(|error| {
+        let made = copy(&path, &part, &report).map_err(|error| {
             error.told(|why| {
                 format!("failed to copy `{}` to `{}`: {why}", path.display(), to.display())
             })
@@ -57,12 +67,14 @@ pub async fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
 
 /// Puts a copy in the place of SQLite's database at `path`, while no `serve` runs on it. The former
 /// database is moved aside, under the name that is returned; `None` if there was none. The copy has
-/// the row of this act, which names that file, before it is in place.
+/// the row of this act, which names that file, before it is in place. `report` is given the
+/// bytes that are copied, and the bytes of all.
 pub async fn restore_backup(
     path: &Path,
     from: &Path,
     by: &TrailEntry,
     now: Time,
+    report: impl Fn(u64, u64) + Send + 'static,
 ) -> Result<Option<PathBuf>, Error> {
     let (path, from, by) = (path.to_owned(), from.to_owned(), by.clone());
     connections::blocking(move || {
@@ -71,7 +83,8 @@ pub async fn restore_backup(
         let path = fs::canonicalize(&path).unwrap_or(path);
         refuse_unfit(&path, &from)?;
         let part = named(&path, ".part");
-        let put = fs::copy(&from, &part).map_err(|e| refused("copy", &from, &e)).and_then(|_| {
+        let copied = copy_file(&from, &part, &report);
+        let put = copied.map_err(|e| refused("copy", &from, &e)).and_then(|()| {
             whole(&part, &from)?;
             let aside = aside(&path);
             tell(&part, now, &by, aside.as_deref())?;
@@ -86,18 +99,48 @@ pub async fn restore_backup(
 }
 
 /// Copies one state of the database and its WAL.
-fn copy(path: &Path, to: &Path) -> Result<(), Error> {
+fn copy(path: &Path, to: &Path, report: &dyn Fn(u64, u64)) -> Result<(), Error> {
     let source = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut target = Connection::open(to).map_err(store_error)?;
     // The copy is synced as a file, and has no known name before.
     target.pragma_update(None, "journal_mode", "off").map_err(store_error)?;
     target.pragma_update(None, "synchronous", 0).map_err(store_error)?;
-    let copied = Backup::new(&source, &mut target)
-        .and_then(|copying| copying.step(-1))
-        .map_err(store_error)?;
-    match copied {
-        StepResult::Done => target.close().map_err(|(_, error)| store_error(error)),
-        _ => Err(Error::Unavailable(format!("`{}` is locked", path.display()))),
+    // The steps are of one read transaction: an append between two of them changes nothing.
+    let reading = source.unchecked_transaction().map_err(store_error)?;
+    let pragma = |name| {
+        reading.pragma_query_value(None, name, |row| row.get::<_, u32>(0)).map_err(store_error)
+    };
+    // The transaction begins with the first read, which is that of this number.
+    pragma("schema_version")?;
+    let page_bytes = u64::from(pragma("page_size")?);
+    let copying = Backup::new(&reading, &mut target).map_err(store_error)?;
+    loop {
+        let step = copying.step(STEP_PAGES).map_err(store_error)?;
+        let Progress { remaining, pagecount } = copying.progress();
+        let bytes = |pages| u64::try_from(pages).unwrap_or_default() * page_bytes;
+        report(bytes(pagecount - remaining), bytes(pagecount));
+        match step {
+            StepResult::Done => break,
+            StepResult::More => {}
+            _ => return Err(Error::Unavailable(format!("`{}` is locked", path.display()))),
+        }
+    }
+    drop(copying);
+    target.close().map_err(|(_, error)| store_error(error))
+}
+
+/// Copies a file, with its permissions.
+fn copy_file(from: &Path, to: &Path, report: &dyn Fn(u64, u64)) -> io::Result<()> {
+    let source = File::open(from)?;
+    let file = source.metadata()?;
+    let (mut target, mut done) = (File::create(to)?, 0);
+    target.set_permissions(file.permissions())?;
+    loop {
+        match io::copy(&mut (&source).take(STEP_BYTES), &mut target)? {
+            0 => return Ok(()),
+            copied => done += copied,
+        }
+        report(done, file.len().max(done));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Stories about another number of lanes: published events stay published once, and the rest goes
 //! on in order.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crash::until;
@@ -11,7 +11,7 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::trail::Act;
-use event_gateway::follow::resize::{self, Error, Resized};
+use event_gateway::follow::resize::{self, Error, Progress, Resized};
 use event_gateway::follow::{Followers, Wakeups};
 use event_gateway::health::Component;
 use event_gateway::sink::Sinks;
@@ -34,7 +34,7 @@ enum Broken {
 
 async fn resized(harness: &Harness, store: &dyn Store, lanes: u16) -> Result<Resized, Error> {
     let sinks = Sinks::default().with_kafka(Arc::new(harness.kafka.clone()));
-    resize::resize(store, &sinks, "tool", lanes, &by(Act::ResizeLanes)).await
+    resize::resize(store, &sinks, "tool", lanes, &by(Act::ResizeLanes), &|_| {}).await
 }
 
 /// Publishes new events, as a replica that was started with so many lanes.
@@ -126,9 +126,10 @@ async fn lanes_are_not_resized_while_somebody_works_on_them() {
     let holders = store.members().await.unwrap().lanes.into_iter().map(|lease| lease.holder);
     assert!(holders.eq([None, None]), "what it took before it was refused is free again");
     publish(&mut harness, &tenants, 2, 0..3).await;
-    let error = resize::resize(&*store, &Sinks::default(), "tool", 3, &by(Act::ResizeLanes))
-        .await
-        .unwrap_err();
+    let error =
+        resize::resize(&*store, &Sinks::default(), "tool", 3, &by(Act::ResizeLanes), &|_| {})
+            .await
+            .unwrap_err();
     assert!(matches!(&error, Error::NoSink { tenant, .. } if *tenant == tenants[0]), "{error}");
     harness.kafka.state(|state| state.cursors.clear());
     let error = resized(&harness, &*store, 1).await.unwrap_err();
@@ -148,11 +149,21 @@ async fn the_cursors_of_every_sink_go_along_with_their_tenants() {
     for (lanes, ids) in [(2, 0..10), (5, 10..20), (1, 20..30)] {
         if lanes != 2 {
             let broker = Sinks::default().with_kafka(Arc::new(harness.kafka.clone()));
-            let error = resize::resize(&*store, &broker, "tool", lanes, &by(Act::ResizeLanes))
-                .await
-                .unwrap_err();
+            let error =
+                resize::resize(&*store, &broker, "tool", lanes, &by(Act::ResizeLanes), &|_| {})
+                    .await
+                    .unwrap_err();
             assert!(error.to_string().contains("HEXKIT_MONGODB_URL"), "{error}");
-            resize::resize(&*store, &sinks, "tool", lanes, &by(Act::ResizeLanes)).await.unwrap();
+            let (told, by) = (Mutex::new(Vec::new()), by(Act::ResizeLanes));
+            let report = |step| told.lock().unwrap().push(step);
+            resize::resize(&*store, &sinks, "tool", lanes, &by, &report).await.unwrap();
+            let told = told.into_inner().unwrap();
+            for sink in ["Kafka", "the collection"] {
+                let fenced = |n| Progress::Fenced(sink, n, 5);
+                assert!((1..=5).all(|n| told.contains(&fenced(n))), "{sink}: {told:?}");
+                let copied = |n| Progress::Copied(sink, n, n);
+                assert!((1..=5).any(|n| told.contains(&copied(n))), "{sink}: {told:?}");
+            }
         }
         harness.parts.wakeups = Wakeups::new(lanes);
         let followers = Followers::start(&harness.parts, &sinks);
@@ -185,7 +196,7 @@ async fn lanes_are_held_however_long_a_resizing_takes() {
     let (faulty, kafka) = (Arc::new(FaultyStore::new(store.clone())), harness.kafka.clone());
     let (slow, tool) = (faulty.clone(), Sinks::default().with_kafka(Arc::new(kafka.clone())));
     let resizing = tokio::spawn(async move {
-        resize::resize(&*slow, &tool, "tool", 3, &by(Act::ResizeLanes)).await
+        resize::resize(&*slow, &tool, "tool", 3, &by(Act::ResizeLanes), &|_| {}).await
     });
     until("Kafka is asked to widen", async || kafka.state(|state| state.calls) == 1).await;
     for seconds in [4, 8] {
@@ -204,7 +215,9 @@ async fn lanes_of_an_unpublished_store_are_resized_without_a_kafka() {
     let mut harness = Harness::new(2, &tenants).await;
     let store = harness.store.clone();
     let done =
-        resize::resize(&*store, &Sinks::default(), "tool", 4, &by(Act::ResizeLanes)).await.unwrap();
+        resize::resize(&*store, &Sinks::default(), "tool", 4, &by(Act::ResizeLanes), &|_| {})
+            .await
+            .unwrap();
     assert_eq!(done, Resized { from: 2, moved: 2 });
     publish(&mut harness, &tenants, 4, 0..3).await;
     harness.assert_same(&tenants).await;
@@ -234,7 +247,9 @@ async fn whichever_call_is_the_last_a_store_whose_pages_kafka_has_is_not_resized
             store.release(&lease).await.unwrap();
         }
         let has_pages = kafka.state(|state| !state.records.is_empty());
-        match resize::resize(&*store, &Sinks::default(), "tool", 3, &by(Act::ResizeLanes)).await {
+        match resize::resize(&*store, &Sinks::default(), "tool", 3, &by(Act::ResizeLanes), &|_| {})
+            .await
+        {
             Ok(_) => assert!(!has_pages, "call {call}"),
             Err(error) => assert!(matches!(error, Error::NoSink { .. }), "call {call}: {error}"),
         }

@@ -2,7 +2,7 @@
 //! repeats nothing.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use event_gateway::clock::System;
 use event_gateway::domain::cursor::Cursor;
@@ -107,6 +107,31 @@ async fn who_leaves_a_lane_reports_no_tenant_of_it_any_more() {
     assert_eq!(harness.parts.health.troubles(), [].into());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_tells_how_far_it_is_and_has_one_state_though_the_log_goes_on() {
+    let harness = Harness::new(1, &tenants(1)).await;
+    let (path, copy) =
+        (harness.folder.path().join("store.db"), harness.folder.path().join("copy.db"));
+    let outside = Connection::open(&path).unwrap();
+    outside
+        .execute_batch("CREATE TABLE more (bytes); INSERT INTO more VALUES (zeroblob(9 << 20))")
+        .unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (steps, writer) = (told.clone(), Mutex::new(outside));
+    let report = move |done, all| {
+        steps.lock().unwrap().push((done, all));
+        // Another connection writes: a copy that is of no one state would begin again.
+        writer.lock().unwrap().execute("INSERT INTO more VALUES (7)", []).unwrap();
+    };
+    let bytes = backup(&path, &copy, report).await.unwrap();
+    let told = told.lock().unwrap();
+    assert!(told.len() > 4 && told.is_sorted_by(|one, next| one.0 < next.0), "{told:?}");
+    assert!(told.iter().all(|(_, all)| *all == bytes) && told.last() == Some(&(bytes, bytes)));
+    let rows = Connection::open(&copy).unwrap();
+    let rows: u32 = rows.query_row("SELECT count(*) FROM more", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 1);
+}
+
 /// Returns what the test itself did by the trail of a database.
 async fn rows(path: &Path) -> Vec<TrailEntry> {
     let config = Config::Sqlite { path: path.to_owned() };
@@ -126,13 +151,14 @@ async fn a_backup_that_was_put_back_stops_its_tenant() {
     let followers = harness.follow();
     harness.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
     harness.published(&tenants).await;
-    backup(&path, &copy).await.unwrap();
+    backup(&path, &copy, |_, _| {}).await.unwrap();
     harness.append(&tenants[0], drafts(&tenants[0], 5..9)).await;
     harness.published(&tenants).await;
     followers.stop().await;
     harness.store.add_trail(&by(Act::Erase)).await.unwrap();
     let restore = by(Act::RestoreBackup).on(copy.display());
-    let put_back = async || restore_backup(&path, &copy, &restore, Time::from_ms(7)).await;
+    let now = Time::from_ms(7);
+    let put_back = async || restore_backup(&path, &copy, &restore, now, |_, _| {}).await;
     assert!(matches!(put_back().await, Err(Error::Refused(_))), "it is open");
     harness.store.close().await.unwrap();
     let kept = put_back().await.unwrap().unwrap();

@@ -21,7 +21,7 @@ async fn what_is_there_again_is_removed_again() {
     story.mixed(1..8).await;
     let folder = story.harness.folder.path();
     let (path, copy) = (folder.join("store.db"), folder.join("copy.db"));
-    backup(&path, &copy).await.unwrap();
+    backup(&path, &copy, |_, _| {}).await.unwrap();
     let followers = Followers::start(&story.harness.parts, &Sinks::default());
     story.days(2);
     story.until_left_for_good(&[]).await;
