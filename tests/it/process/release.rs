@@ -154,6 +154,27 @@ fn a_release_whose_chart_or_tag_is_of_another_version_is_refused() {
     }
 }
 
+/// docs/releases.md tells to install it with the versions of Cargo.lock.
+#[test]
+fn cargo_installs_the_program_with_the_versions_that_are_committed() {
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).unwrap();
+    let told = "cargo install --locked --path .";
+    assert!(read("docs/releases.md").contains(told));
+    assert!(!read(".gitignore").lines().any(|line| line.contains("Cargo.lock")));
+    let (manifest, lock) = (read("Cargo.toml"), read("Cargo.lock"));
+    let [manifest, lock] = [manifest, lock].map(|text| text.parse::<toml::Table>().unwrap());
+    let package = manifest["package"].as_table().unwrap();
+    assert_eq!(package["default-run"].as_str(), Some("event-gateway"));
+    assert!(root().join("src/main.rs").is_file() && !package.contains_key("autobins"));
+    let locked = lock["package"].as_array().unwrap().iter();
+    let own = locked.clone().find(|it| it["name"].as_str() == Some("event-gateway")).unwrap();
+    assert_eq!(own["version"].as_str(), Some(VERSION));
+    let locked: Vec<_> = locked.map(|it| it["name"].as_str().unwrap()).collect();
+    for (name, _) in manifest["dependencies"].as_table().unwrap() {
+        assert!(locked.contains(&name.as_str()), "{name} is not in Cargo.lock");
+    }
+}
+
 /// The chart's, the changelog's and the crate's versions are one.
 #[test]
 fn the_changelog_begins_with_what_is_unreleased_or_with_this_version() {
