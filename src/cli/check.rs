@@ -6,7 +6,6 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
-use super::deps;
 use super::output::{Column, Output, OutputOptions, Rows, say};
 use crate::app;
 use crate::clock::Clock;

@@ -50,8 +50,8 @@ pub struct Cli {
 enum Command {
     /// Runs the gateway.
     ///
-    /// The first line of stdout is the gateway's address, the second the embedded broker's. Logs go
-    /// to stderr.
+    /// The first line of stdout is the gateway's address, the second the one for Kafka's clients.
+    /// Logs go to stderr.
     Serve(Box<config::ServeOptions>),
     /// Reads all settings as `serve` does, and prints what is wrong.
     ///

@@ -66,7 +66,16 @@ fn a_flag_is_named_like_its_variable() {
 #[test]
 fn a_subcommand_shows_only_the_options_that_it_reads() {
     let log = ["Store", "PostgreSQL", "Logs"];
-    let all = ["Listener", "Access", "Tenants", "Kafka", "hexkit", "Replicas", "Limits"];
+    let all = [
+        "Listener",
+        "Access",
+        "Tenants",
+        "Kafka",
+        "hexkit",
+        "Kafka listener",
+        "Replicas",
+        "Limits",
+    ];
     let of = |groups: &[&[&str]]| {
         groups.concat().into_iter().map(str::to_owned).collect::<BTreeSet<_>>()
     };

@@ -87,7 +87,7 @@
 {{- end -}}
 {{- end -}}
 {{- if and (eq .Values.broker "embedded") (include "event-gateway.hasSeveral" .) -}}
-{{- fail "broker embedded is for trying the gateway out: its records are in one pod's memory, so replicas must be 1" -}}
+{{- fail "broker embedded has Kafka's clients read from one pod, so replicas must be 1" -}}
 {{- end -}}
 
 {{- if and .Values.tenants.files .Values.tenants.existingConfigMaps -}}

@@ -42,9 +42,7 @@ pub enum NotSubmitted {
     #[error(transparent)]
     Sink(#[from] sink::Error),
     /// There is no Kafka to replay to.
-    #[error(
-        "there is no Kafka to replay to: set KAFKA_HOST (the embedded broker takes no replays)"
-    )]
+    #[error("there is no Kafka to replay to: set KAFKA_HOST")]
     NoBroker,
     /// The tenant is not enabled.
     #[error("tenant `{0}` is not enabled")]

@@ -33,6 +33,11 @@ async fn getting_started_is_as_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn listening_is_as_written() {
+    run("docs/listener.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn migrating_is_as_written() {
     run("docs/migrating.md").await;
 }
