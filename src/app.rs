@@ -77,25 +77,13 @@ pub async fn build(
     observe(config, &store, &sinks, &metrics);
     let (subscribe, subscriptions) = subscriptions(config, &store, &metrics, &closing);
     let wake = wake(&wakeups, &subscribe);
-    let deps = IntakeDeps {
-        store: store.clone(),
-        settings: config.settings.clone(),
-        clock: clock.clone(),
-        metrics: metrics.clone(),
-    };
+    let deps = intake_deps(config, &store, &clock, &metrics);
     let (intake, writers) = Intake::start(&config.intake, deps, &wake);
     let (pages, ticks) = watch::channel(());
     let relayed = sinks.broker().map(|_| ticks);
     let instance = clock.new_id().to_string();
-    let listen = ListenDeps {
-        store: store.clone(),
-        settings: config.settings.clone(),
-        subscribe: subscribe.clone(),
-        clock: clock.clone(),
-        instance: instance.clone(),
-        closing: closing.clone(),
-    };
-    let listener = kafka_listener(config, listen).await?;
+    let stores = (&store, &subscribe);
+    let listener = kafka_listener(config, stores, &clock, &instance, &closing).await?;
     let http = http::HttpDeps {
         config: config.http.clone(),
         settings: config.settings.clone(),
@@ -117,10 +105,9 @@ pub async fn build(
     let replica = config.replica.clone().unwrap_or_else(|| clock.new_id().to_string());
     let kafka = listener.as_ref().map(Listener::address);
     let banner = banner(config, &*store, &sinks, kafka.as_deref(), &replica).await?;
-    let settings = config.settings.clone();
     let follow = follow::FollowDeps {
         store,
-        settings,
+        settings: config.settings.clone(),
         wakeups,
         health,
         metrics,
@@ -137,9 +124,33 @@ pub async fn build(
     Ok(App { http, follow, sinks, writers, subscriptions, listener, closing, banner })
 }
 
+fn intake_deps(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
+) -> IntakeDeps {
+    let (settings, metrics) = (config.settings.clone(), metrics.clone());
+    IntakeDeps { store: store.clone(), settings, clock: clock.clone(), metrics }
+}
+
 /// Binds the listener for Kafka's clients, if there is to be one.
-async fn kafka_listener(config: &Config, deps: ListenDeps) -> anyhow::Result<Option<Listener>> {
+async fn kafka_listener(
+    config: &Config,
+    (store, subscribe): (&Arc<dyn Store>, &Arc<Subscribe>),
+    clock: &Arc<dyn Clock>,
+    instance: &str,
+    closing: &CancellationToken,
+) -> anyhow::Result<Option<Listener>> {
     let Some(listen) = &config.kafka_listen else { return Ok(None) };
+    let deps = ListenDeps {
+        store: store.clone(),
+        settings: config.settings.clone(),
+        subscribe: subscribe.clone(),
+        clock: clock.clone(),
+        instance: instance.to_owned(),
+        closing: closing.clone(),
+    };
     let bound = Listener::bind(listen, deps).await;
     let bound = bound.with_context(|| format!("failed to listen on {}", listen.address))?;
     Ok(Some(bound))

@@ -60,8 +60,11 @@ pub(super) async fn commit(server: &Server, request: OffsetCommitRequest) -> Off
     OffsetCommitResponse::default().with_topics(topics.collect())
 }
 
-/// The errors of partitions, by the places of the topic and the partition in the request.
-type Errors = BTreeMap<(usize, usize), ResponseError>;
+/// The places of a topic and of its partition in a request.
+type Asked = (usize, usize);
+
+/// The errors of partitions.
+type Errors = BTreeMap<Asked, ResponseError>;
 
 async fn try_commit(
     server: &Server,
@@ -70,7 +73,7 @@ async fn try_commit(
     let names = request.topics.iter().map(|topic| topic.name.as_str());
     let topics = server.topics.with(names).await.map_err(|error| unavailable(&error))?;
     let mut errors = Errors::new();
-    let mut commits: BTreeMap<TenantId, Vec<((usize, usize), PartCommit)>> = BTreeMap::new();
+    let mut commits: BTreeMap<TenantId, Vec<(Asked, PartCommit)>> = BTreeMap::new();
     for (at, asked) in request.topics.iter().enumerate() {
         let served = topics.get(asked.name.as_str());
         for (index, part) in asked.partitions.iter().enumerate() {

@@ -5,6 +5,7 @@
 //! the client is told so.
 
 use std::collections::HashMap;
+use std::slice;
 
 use tokio::time::Instant;
 
@@ -191,7 +192,7 @@ impl Places {
             let (tenant, group) = (tenant.clone(), self.group.clone());
             let change =
                 SubscriptionChange { tenant, group, version, next: next.clone(), by: None };
-            let written = store.change_subscriptions(&[change.clone()]).await? == [true];
+            let written = store.change_subscriptions(slice::from_ref(&change)).await? == [true];
             if !written {
                 let is_new = version == 0;
                 self.known.remove(&change.tenant);

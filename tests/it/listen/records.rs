@@ -35,8 +35,11 @@ async fn post_mixed(url: &str) {
     send(json!({"new": {"id": "after"}}), &[]).await;
 }
 
+/// The key, value and headers of a record.
+type Content = (String, Value, Vec<(String, String)>);
+
 /// The records of each partition in their order, without what differs from gateway to gateway.
-fn by_partition(records: &[Record]) -> BTreeMap<i32, Vec<(String, Value, Vec<(String, String)>)>> {
+fn by_partition(records: &[Record]) -> BTreeMap<i32, Vec<Content>> {
     let mut all: BTreeMap<i32, Vec<_>> = BTreeMap::new();
     for record in records {
         let mut value: Value = serde_json::from_slice(&record.value).unwrap_or(Value::Null);
