@@ -163,6 +163,7 @@ async fn try_fetch(
     let name = name(server, &request.group_id)?;
     let group = server.coordinator.group(&name).await.map_err(|error| unavailable(&error))?;
     let done = group.places(async |places| {
+        places.look_again();
         let asked = match &request.topics {
             Some(asked) => {
                 let asked = asked.iter();

@@ -292,6 +292,7 @@ impl Coordinated {
         }
         if inner.group.is_empty() {
             inner.idle = Instant::now();
+            self.hold(inner, false).await;
         }
         for (request, answer) in answers {
             // Who asked may be gone; its session ends in time.
@@ -356,17 +357,21 @@ impl Coordinated {
         let has_members = !inner.group.is_empty();
         if inner.held + HOLD_EVERY <= now {
             inner.held = now;
-            if let Err(error) = inner.places.hold(&*self.store, has_members).await {
-                let group = &inner.row.group;
-                tracing::debug!(%group, ?error, "failed to hold a group's places");
-            }
+            self.hold(&mut inner, has_members).await;
         }
         if !has_members && inner.idle + FORGOTTEN_AFTER <= now {
-            let _ = inner.places.hold(&*self.store, false).await;
             self.gone.cancel();
         }
         let next = if has_members { inner.held + HOLD_EVERY } else { inner.idle + FORGOTTEN_AFTER };
         inner.group.wakes().into_iter().chain([next]).min()
+    }
+
+    /// Keeps readers over HTTP away for another while, or lets them in.
+    async fn hold(&self, inner: &mut Inner, held: bool) {
+        if let Err(error) = inner.places.hold(&*self.store, held).await {
+            let group = &inner.row.group;
+            tracing::debug!(%group, ?error, "failed to hold a group's places");
+        }
     }
 
     fn refuse_gone(&self) -> Result<(), Refusal> {

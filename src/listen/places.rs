@@ -32,6 +32,8 @@ struct Known {
     /// The row; `None` if there is none.
     row: Option<FoundSubscription>,
     read: Instant,
+    /// Whether it is to be read again before it tells anything.
+    is_stale: bool,
 }
 
 /// The reason why places are not moved.
@@ -55,6 +57,11 @@ impl Places {
     /// Makes the places of a group, of which none is known yet.
     pub(super) fn new(group: Group) -> Self {
         Self { group, known: HashMap::new() }
+    }
+
+    /// Has the rows read again: somebody may have moved the group while it had no members.
+    pub(super) fn look_again(&mut self) {
+        self.known.values_mut().for_each(|known| known.is_stale = true);
     }
 
     /// Returns where the group stands in partitions, each `None` if it has not been there.
@@ -104,12 +111,9 @@ impl Places {
         topics: &ByName,
         held: bool,
     ) -> Result<(), Kept> {
-        let reader = reader(&self.group);
-        self.change(store, tenant, |row, now| {
+        let committed = self.change(store, tenant, |row, now| {
             let Some(subscription) = row else {
-                let mut new = Subscription::of_kafka(commits);
-                new.hold_parts(&reader, held.then_some(LEASE_MS), now);
-                return Ok(Some(new));
+                return Ok(Some(Subscription::of_kafka(commits)));
             };
             let matched = topics.values().filter(|it| it.tenant == *tenant);
             let matched = matched.filter(|it| subscription.form.filter.has_topic(&it.topic));
@@ -117,12 +121,10 @@ impl Places {
                 matched.map(|it| (it.topic.clone(), usize::from(it.partitions))).collect();
             let mut next = subscription.clone();
             next.commit_parts(commits, &matched, now)?;
-            if held && is_due(&next, now) {
-                next.hold_parts(&reader, Some(LEASE_MS), now);
-            }
             Ok(Some(next))
-        })
-        .await
+        });
+        committed.await?;
+        if held { self.hold_one(store, tenant, held).await } else { Ok(()) }
     }
 
     /// Forgets where the group stands in partitions of a tenant's topic.
@@ -156,21 +158,31 @@ impl Places {
 
     /// Keeps readers over HTTP away for another while, or (once no member is left) lets them in.
     pub(super) async fn hold(&mut self, store: &dyn Store, held: bool) -> Result<(), Kept> {
-        let (reader, tenants) = (reader(&self.group), self.known.keys().cloned());
-        for tenant in tenants.collect::<Vec<_>>() {
-            self.change(store, &tenant, |row, now| {
-                let mut next = row.cloned();
-                if let Some(next) = &mut next
-                    && next.parts.is_some()
-                    && (!held && next.lease.is_some() || held && is_due(next, now))
-                {
-                    next.hold_parts(&reader, held.then_some(LEASE_MS), now);
-                }
-                Ok(next)
-            })
-            .await?;
+        for tenant in self.known.keys().cloned().collect::<Vec<_>>() {
+            self.hold_one(store, &tenant, held).await?;
         }
         Ok(())
+    }
+
+    /// The same, of one tenant. A lease that goes on for long enough stays as it is.
+    async fn hold_one(
+        &mut self,
+        store: &dyn Store,
+        tenant: &TenantId,
+        held: bool,
+    ) -> Result<(), Kept> {
+        let reader = reader(&self.group);
+        let hold = self.change(store, tenant, |row, now| {
+            let mut next = row.cloned();
+            if let Some(next) = &mut next
+                && next.parts.is_some()
+                && (!held && next.lease.is_some() || held && is_due(next, now))
+            {
+                next.hold_parts(&reader, held.then_some(LEASE_MS), now);
+            }
+            Ok(next)
+        });
+        hold.await
     }
 
     /// Changes the row of a tenant as `decide` says.
@@ -205,6 +217,8 @@ impl Places {
                 }
                 continue;
             }
+            // Only a row that was found tells the store's time.
+            known.is_stale = version == 0;
             let SubscriptionChange { tenant, group, .. } = change;
             known.row = next.map(|subscription| FoundSubscription {
                 tenant,
@@ -221,10 +235,11 @@ impl Places {
 
     /// Reads the row of a tenant, if it isn't known; returns the time by the store's clock.
     async fn read(&mut self, store: &dyn Store, tenant: &TenantId) -> Result<Time, Kept> {
-        if !self.known.contains_key(tenant) {
+        if self.known.get(tenant).is_none_or(|known| known.is_stale) {
             let named = [(tenant.clone(), self.group.clone())];
             let row = store.find_subscriptions(&named).await?.pop();
-            self.known.insert(tenant.clone(), Known { row, read: Instant::now() });
+            let known = Known { row, read: Instant::now(), is_stale: false };
+            self.known.insert(tenant.clone(), known);
         }
         let known = &self.known[tenant];
         let passed = i64::try_from(known.read.elapsed().as_millis()).unwrap_or(i64::MAX);

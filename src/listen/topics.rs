@@ -16,7 +16,8 @@ use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::store::{Error, Store};
 
-/// The age up to which what is known answers a client that asks for topics.
+/// The age up to which what is known answers a client that asks for topics, and up to which a
+/// tenant counts as enabled.
 const FRESH: Duration = Duration::from_secs(1);
 /// The age up to which it answers one that asks for a topic that is not among them.
 const FRESH_FOR_UNKNOWN: Duration = Duration::from_millis(100);
@@ -39,7 +40,15 @@ pub(super) type ByName = BTreeMap<String, Served>;
 pub(super) struct Topics {
     store: Arc<dyn Store>,
     settings: Arc<Settings>,
-    known: Mutex<Option<(Instant, Arc<ByName>)>>,
+    known: Mutex<Option<Known>>,
+}
+
+/// The topics as they were found.
+struct Known {
+    found: Instant,
+    /// When the tenants were last seen to be enabled.
+    enabled: Instant,
+    topics: Arc<ByName>,
 }
 
 impl Topics {
@@ -63,33 +72,46 @@ impl Topics {
         if has_all { Ok(known) } else { self.known_since(FRESH_FOR_UNKNOWN).await }
     }
 
-    /// Returns what was found within a time, or finds it.
+    /// Returns what was found within a time, or finds it; without the topics of tenants that are
+    /// not enabled any more.
     async fn known_since(&self, age_max: Duration) -> Result<Arc<ByName>, Error> {
-        let mut known = self.known.lock().await;
-        if let Some((at, topics)) = &*known
-            && at.elapsed() <= age_max
+        let (mut known, now) = (self.known.lock().await, Instant::now());
+        if let Some(known) = &mut *known
+            && known.found.elapsed() <= age_max
         {
-            return Ok(topics.clone());
+            if known.enabled.elapsed() > FRESH {
+                let enabled = self.enabled().await?;
+                let is_enabled = |served: &Served| enabled.contains(&served.tenant);
+                if !known.topics.values().all(is_enabled) {
+                    Arc::make_mut(&mut known.topics).retain(|_, served| is_enabled(served));
+                }
+                known.enabled = now;
+            }
+            return Ok(known.topics.clone());
         }
-        let begun = Instant::now();
-        let before = known.as_ref().map(|(_, topics)| topics.clone()).unwrap_or_default();
-        let found = Arc::new(self.find(&before).await?);
-        *known = Some((begun, found.clone()));
-        Ok(found)
+        let before = known.as_ref().map(|known| known.topics.clone()).unwrap_or_default();
+        let topics = Arc::new(self.find(&before).await?);
+        *known = Some(Known { found: now, enabled: now, topics: topics.clone() });
+        Ok(topics)
+    }
+
+    async fn enabled(&self) -> Result<BTreeSet<TenantId>, Error> {
+        let logs = self.store.list().await?.into_iter().filter(|log| log.is_enabled);
+        Ok(logs.map(|log| log.tenant).collect())
     }
 
     async fn find(&self, before: &ByName) -> Result<ByName, Error> {
         let (mut found, mut new) = (ByName::new(), Vec::new());
-        for log in self.store.list().await?.into_iter().filter(|log| log.is_enabled) {
-            let named = self.settings.specs(&log.tenant).into_iter().map(|spec| spec.topic);
-            let of_log = self.store.topics(&log.tenant).await?;
+        for tenant in self.enabled().await? {
+            let named = self.settings.specs(&tenant).into_iter().map(|spec| spec.topic);
+            let of_log = self.store.topics(&tenant).await?;
             let topics: BTreeSet<_> = named.chain(of_log).collect();
             for topic in topics {
-                match before.get(topic.as_str()).filter(|it| it.tenant == log.tenant) {
+                match before.get(topic.as_str()).filter(|it| it.tenant == tenant) {
                     Some(known) => drop(found.insert(topic.to_string(), known.clone())),
                     None => {
-                        let wanted = self.settings.spec(&log.tenant, &topic).partitions;
-                        new.push((log.tenant.clone(), topic, wanted));
+                        let wanted = self.settings.spec(&tenant, &topic).partitions;
+                        new.push((tenant.clone(), topic, wanted));
                     }
                 }
             }

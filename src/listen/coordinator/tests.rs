@@ -7,9 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Coordinator, Name};
 use crate::clock::System;
-use crate::domain::subscription::Group;
-use crate::listen::fixture::Bed;
+use crate::domain::position::Position;
+use crate::domain::subscription::{Group, Part, PartCommit};
+use crate::listen::fixture::{Bed, diku, item};
 use crate::listen::group::{Answer, Client, Join, Named, Refusal};
+use crate::listen::topics::ByName;
 use crate::store::KafkaGroup;
 
 fn name() -> Name {
@@ -79,4 +81,28 @@ async fn what_could_not_be_saved_is_told_to_nobody() {
     let named = Named { id: &joined.member_id, instance: None, generation: joined.generation };
     let answer = group.sync(&named, vec![("m".to_owned(), "all".into())]).await;
     assert_eq!(answer, Answer::Refused(Refusal::Unavailable));
+}
+
+#[tokio::test]
+async fn a_group_whose_last_member_has_left_is_free_at_once() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a"]).await;
+    let coordinator = coordinator(&bed, "one");
+    let (id, _) = assigned(&coordinator).await;
+    let group = coordinator.group(&name()).await.unwrap();
+    let named = Named { id: &id, instance: None, generation: 1 };
+    let part = Part { cursor: Position::START.next(), metadata: String::new() };
+    let commit = [PartCommit { topic: item(), partition: 0, partitions: 1, part }];
+    let (store, topics) = (&*bed.store, ByName::new());
+    let done = group.commit(&named, async |places, held| {
+        places.commit(store, &diku(), &commit, &topics, held).await
+    });
+    assert!(matches!(done.await, Ok(Ok(()))));
+    let holder = async || {
+        let found = store.find_subscriptions(&[(diku(), name().1)]).await.unwrap();
+        found[0].subscription.holder(found[0].now).map(|lease| lease.reader.clone())
+    };
+    assert_eq!(holder().await.as_deref(), Some("Kafka clients of cg.search"));
+    group.leave(&id, None).await.unwrap();
+    assert_eq!(holder().await, None);
 }

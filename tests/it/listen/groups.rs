@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crash::kafka::partitions;
 use crash::serve::get;
 use crash::until;
 
@@ -70,4 +71,42 @@ async fn a_static_member_that_is_back_in_time_has_its_partitions_without_a_rebal
     got.assert_in_order();
     one.leave();
     two.leave();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_was_moved_while_nobody_read_goes_on_from_there() {
+    let setup = setup(&["diku"], 2);
+    let (serve, got) = (setup.serve(), Arc::new(Got::default()));
+    post(&serve, "diku", 0..20).await;
+    let member = Member::join(serve.broker(), "cg.search", &got, &[]);
+    until("it has all", async || got.count() == 20).await;
+    member.leave();
+    // It may be moved as soon as its last member has left.
+    let seek = ["subscriptions", "seek", "cg.search", "--tenant", "diku", "--to", "10"];
+    until("it is moved", async || setup.command(&seek).status().unwrap().success()).await;
+    let again = Arc::new(Got::default());
+    let member = Member::join(serve.broker(), "cg.search", &again, &[]);
+    until("it has the second half", async || again.count() == 10).await;
+    post(&serve, "diku", 20..21).await;
+    until("it has what is new", async || again.count() == 11).await;
+    member.leave();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_tenant_s_topics_are_gone_and_the_others_go_on() {
+    let setup = setup(&["diku", "college"], 2);
+    let (serve, got) = (setup.serve(), Arc::new(Got::default()));
+    post(&serve, "diku", 0..10).await;
+    let member = Member::join(serve.broker(), "cg.search", &got, &[]);
+    until("it has all", async || got.count() == 10).await;
+    assert!(setup.command(&["tenants", "disable", "diku"]).status().unwrap().success());
+    let topic = "folio.diku.inventory.item";
+    let is_gone = async || partitions(serve.broker(), topic).is_none();
+    until("the topic is gone", is_gone).await;
+    post(&serve, "college", 0..10).await;
+    until("the others go on", async || got.count() == 20).await;
+    assert!(setup.command(&["tenants", "enable", "diku"]).status().unwrap().success());
+    post(&serve, "diku", 10..20).await;
+    until("it goes on once it is back", async || got.count() == 30).await;
+    member.leave();
 }
