@@ -26,9 +26,8 @@ mod requests;
 mod shapes;
 mod topics;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -37,7 +36,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::settings::Settings;
-use crate::domain::tenant::TenantId;
 use crate::store::Store;
 use crate::subscribe::Subscribe;
 use coordinator::Coordinator;
@@ -97,7 +95,6 @@ struct Server {
     request_bytes_max: usize,
     requests: Arc<Semaphore>,
     closing: CancellationToken,
-    epochs: Mutex<HashMap<TenantId, i32>>,
 }
 
 /// A client, as long as it is connected.
@@ -140,7 +137,6 @@ impl Listener {
             request_bytes_max: config.request_bytes_max,
             requests: Arc::new(Semaphore::new(config.requests_bytes_max)),
             closing,
-            epochs: Mutex::default(),
         };
         Ok(Self { socket, server: Arc::new(server), connections_max: config.connections_max })
     }
@@ -191,22 +187,7 @@ impl Server {
 
     /// Returns the feed of a topic.
     async fn feed(&self, served: &Served) -> Result<Arc<Feed>, crate::subscribe::Error> {
-        let feed = self.logs.feed(&served.tenant, &served.topic, served.partitions).await?;
-        let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        epochs.insert(served.tenant.clone(), feed.epoch());
-        Ok(feed)
-    }
-
-    /// Returns the number of a log's incarnation, by which its partitions' epochs are told.
-    async fn epoch(&self, tenant: &TenantId) -> i32 {
-        let known = self.epochs.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).copied();
-        match known {
-            Some(epoch) => epoch,
-            None => match self.store.incarnations(tenant).await {
-                Ok(all) => i32::try_from(all.iter().count()).unwrap_or(i32::MAX),
-                Err(_) => -1,
-            },
-        }
+        self.logs.feed(&served.tenant, &served.topic, served.partitions).await
     }
 }
 

@@ -22,13 +22,12 @@ use kafka_protocol::messages::{
     OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse, TopicName,
 };
 
-use super::Server;
 use super::answer::{code, kept, refused, text, unavailable};
 use super::group::Named;
-use super::members::name;
 use super::offsets::index;
 use super::places::Places;
 use super::topics::{ByName, Served};
+use super::{Server, members};
 use crate::domain::position::Position;
 use crate::domain::subscription::{Part, PartCommit};
 use crate::domain::tenant::TenantId;
@@ -87,8 +86,7 @@ async fn try_commit(
             }
         }
     }
-    let name = name(server, &request.group_id)?;
-    let group = server.coordinator.group(&name).await.map_err(|error| unavailable(&error))?;
+    let group = members::group(server, &request.group_id).await?;
     let named = Named {
         id: request.member_id.as_str(),
         instance: request.group_instance_id.as_deref(),
@@ -160,8 +158,7 @@ async fn try_fetch(
 ) -> Result<Vec<OffsetFetchResponseTopic>, ResponseError> {
     let names = request.topics.iter().flatten().map(|topic| topic.name.as_str());
     let topics = server.topics.with(names).await.map_err(|error| unavailable(&error))?;
-    let name = name(server, &request.group_id)?;
-    let group = server.coordinator.group(&name).await.map_err(|error| unavailable(&error))?;
+    let group = members::group(server, &request.group_id).await?;
     let done = group.places(async |places| {
         places.look_again();
         let asked = match &request.topics {
@@ -213,8 +210,8 @@ async fn in_topic(
             None => Err(ResponseError::UnknownTopicOrPartition),
             Some(Err(error)) => Err(error),
             Some(Ok((served, index))) => {
-                let found = places.of(&*server.store, served, &[index]).await;
-                found.map(|mut parts| parts.pop().flatten()).map_err(|why| kept(&why))
+                let found = places.of(&*server.store, served, index).await;
+                found.map_err(|why| kept(&why))
             }
         };
         answered.push(part(version, *number, &found));
@@ -253,8 +250,7 @@ async fn try_delete(
 ) -> Result<Vec<OffsetDeleteResponseTopic>, ResponseError> {
     let names = request.topics.iter().map(|topic| topic.name.as_str());
     let topics = server.topics.with(names).await.map_err(|error| unavailable(&error))?;
-    let name = name(server, &request.group_id)?;
-    let group = server.coordinator.group(&name).await.map_err(|error| unavailable(&error))?;
+    let group = members::group(server, &request.group_id).await?;
     let nobody = Named { id: "", instance: None, generation: -1 };
     let done = group.commit(&nobody, async |places, _| {
         let mut answered = Vec::with_capacity(request.topics.len());
@@ -266,7 +262,7 @@ async fn try_delete(
                 let found = found.ok_or(ResponseError::UnknownTopicOrPartition);
                 let done = match found.and_then(|served| Ok((served, index(served, number)?))) {
                     Ok((served, index)) => {
-                        let forgotten = places.forget(&*server.store, served, &[index]).await;
+                        let forgotten = places.forget(&*server.store, served, index).await;
                         forgotten.map_err(|why| kept(&why))
                     }
                     Err(error) => Err(error),

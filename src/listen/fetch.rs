@@ -48,8 +48,8 @@ pub(super) async fn fetch(server: &Server, request: FetchRequest) -> FetchRespon
             return FetchResponse::default().with_error_code(error);
         }
     };
+    let feeds = open(server, &request, &topics).await;
     loop {
-        let feeds = open(server, &request, &topics).await;
         // What is added after this ends the wait below.
         let grown: Vec<_> = feeds.values().flatten().map(|feed| feed.grown()).collect();
         let gathered = gather(server, &request, &feeds).await;

@@ -65,7 +65,7 @@ pub(super) struct Join {
     pub(super) member_id: String,
     /// The name of a member that keeps its assignment over a restart.
     pub(super) instance: Option<String>,
-    /// Who asks.
+    /// The client that asks.
     pub(super) client: Client,
     /// The longest silence of the member.
     pub(super) session: Duration,

@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 use super::cache::Cache;
 use super::feed::Feed;
 use crate::domain::event::EventType;
+use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::subscribe::{Error, LogReader, Part, Subscribe};
 
 /// The time after which a read that failed is tried again.
@@ -85,6 +86,15 @@ impl Logs {
         opened.await.cloned()
     }
 
+    /// Returns the number of a log's incarnation, by which the epochs of its partitions are told.
+    pub(super) async fn epoch(&self, tenant: &TenantId) -> Result<i32, store::Error> {
+        let open = lock(&self.open).get(tenant).and_then(|cell| cell.get().cloned());
+        match open.filter(|log| !log.ended.is_cancelled()) {
+            Some(log) => Ok(log.epoch),
+            None => Ok(epoch(&self.store.incarnations(tenant).await?)),
+        }
+    }
+
     async fn log(&self, tenant: &TenantId) -> Result<Arc<OpenLog>, Error> {
         let cell = {
             let mut open = lock(&self.open);
@@ -110,11 +120,10 @@ impl OpenLog {
     async fn find(store: &dyn Store, tenant: &TenantId) -> Result<Arc<Self>, Error> {
         let found = store.find_tenant(tenant).await?.filter(|log| log.is_enabled);
         let found = found.ok_or(Error::NotEnabled)?;
-        let incarnations = store.incarnations(tenant).await?;
         Ok(Arc::new(Self {
             tenant: tenant.clone(),
             log_id: found.log_id,
-            epoch: i32::try_from(incarnations.iter().count()).unwrap_or(i32::MAX),
+            epoch: epoch(&store.incarnations(tenant).await?),
             feeds: Mutex::default(),
             opening: Mutex::default(),
             at: tokio::sync::Mutex::new(found.head),
@@ -159,6 +168,11 @@ impl OpenLog {
             feeds.iter().for_each(|feed| feed.forget());
         }
     }
+}
+
+/// Returns how many incarnations a log has had.
+fn epoch(incarnations: &Incarnations) -> i32 {
+    i32::try_from(incarnations.iter().count()).unwrap_or(i32::MAX)
 }
 
 /// Locks what no holder leaves half changed.

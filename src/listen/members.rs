@@ -35,13 +35,16 @@ const TYPES_SINCE: i16 = 7;
 const SYNC_TYPES_SINCE: i16 = 5;
 
 /// Returns the group that a request names.
-async fn group(server: &Server, named: &GroupId) -> Result<Arc<Coordinated>, ResponseError> {
+pub(super) async fn group(
+    server: &Server,
+    named: &GroupId,
+) -> Result<Arc<Coordinated>, ResponseError> {
     let name = name(server, named)?;
     server.coordinator.group(&name).await.map_err(|error| unavailable(&error))
 }
 
 /// Returns a group's scope and name.
-pub(super) fn name(server: &Server, named: &GroupId) -> Result<(String, Group), ResponseError> {
+fn name(server: &Server, named: &GroupId) -> Result<(String, Group), ResponseError> {
     let group = Group::of_kafka(named.as_str()).map_err(|_| ResponseError::InvalidGroupId)?;
     Ok((server.scope(), group))
 }

@@ -23,6 +23,7 @@ use kafka_protocol::messages::{
 };
 
 use super::answer::{text, unavailable};
+use super::offsets::NO_EPOCH;
 use super::shapes::SHAPES;
 use super::topics::{ByName, Served};
 use super::{Server, Session};
@@ -97,7 +98,7 @@ async fn described(
         let error = ResponseError::UnknownTopicOrPartition.code();
         return answer.with_name(Some(name)).with_error_code(error);
     };
-    let epoch = server.epoch(&served.tenant).await;
+    let epoch = server.logs.epoch(&served.tenant).await.unwrap_or(NO_EPOCH);
     let partitions = (0..i32::from(served.partitions)).map(|index| {
         let partition = MetadataResponsePartition::default()
             .with_partition_index(index)

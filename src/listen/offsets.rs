@@ -23,7 +23,7 @@ const EARLIEST: i64 = -2;
 
 /// The numbers that stand for no offset, no time and no epoch.
 const NONE: i64 = -1;
-const NO_EPOCH: i32 = -1;
+pub(super) const NO_EPOCH: i32 = -1;
 /// The first version of ListOffsets whose answer has epochs.
 const EPOCHS_SINCE: i16 = 4;
 

@@ -64,16 +64,16 @@ impl Places {
         self.known.values_mut().for_each(|known| known.is_stale = true);
     }
 
-    /// Returns where the group stands in partitions, each `None` if it has not been there.
+    /// Returns where the group stands in a partition; `None` if it has not been there.
     pub(super) async fn of(
         &mut self,
         store: &dyn Store,
         served: &Served,
-        partitions: &[usize],
-    ) -> Result<Vec<Option<Part>>, Kept> {
+        partition: usize,
+    ) -> Result<Option<Part>, Kept> {
         let now = self.read(store, &served.tenant).await?;
         let Some(found) = &self.known[&served.tenant].row else {
-            return Ok(vec![None; partitions.len()]);
+            return Ok(None);
         };
         let subscription = &found.subscription;
         if subscription.parts.is_none()
@@ -81,7 +81,7 @@ impl Places {
         {
             return Err(Kept::Refused(Refusal::Held(lease.clone())));
         }
-        Ok(partitions.iter().map(|it| subscription.part(&served.topic, *it)).collect())
+        Ok(subscription.part(&served.topic, partition))
     }
 
     /// Returns the topics of a tenant in which the group stands somewhere, with those partitions.
@@ -127,17 +127,17 @@ impl Places {
         if held { self.hold_one(store, tenant, held).await } else { Ok(()) }
     }
 
-    /// Forgets where the group stands in partitions of a tenant's topic.
+    /// Forgets where the group stands in a partition of a tenant's topic.
     pub(super) async fn forget(
         &mut self,
         store: &dyn Store,
         served: &Served,
-        partitions: &[usize],
+        partition: usize,
     ) -> Result<(), Kept> {
         self.change(store, &served.tenant, |row, _| {
             let mut next = row.cloned();
             if let Some(next) = &mut next {
-                partitions.iter().for_each(|it| next.forget_part(&served.topic, *it));
+                next.forget_part(&served.topic, partition);
             }
             Ok(next)
         })

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// A protocol that a member speaks: its name, and what the member says in it.
 pub(in crate::listen) type Protocol = (String, Bytes);
 
-/// Who a member is to people.
+/// The names by which people know a member.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::listen) struct Client {
     /// The name that the client gives itself.
@@ -22,7 +22,7 @@ pub(in crate::listen) struct Client {
 pub(in crate::listen) struct Member<R> {
     /// The name with which it keeps its assignment over a restart.
     pub(in crate::listen) instance: Option<String>,
-    /// Who it is to people.
+    /// The names by which people know it.
     pub(in crate::listen) client: Client,
     /// The assignment of the present generation.
     pub(in crate::listen) assignment: Bytes,
