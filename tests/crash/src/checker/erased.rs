@@ -167,6 +167,18 @@ impl<'a> Erasures<'a> {
         };
         its.copied().filter(is_before)
     }
+
+    /// Returns the observed completions of erasures that took what was at a position, in the first
+    /// era: those of a DELETE that nothing has any more.
+    pub(super) fn completed_after(
+        &self,
+        topic: &str,
+        key: &'a str,
+        position: u64,
+    ) -> impl Iterator<Item = &'a Completed> {
+        let its = self.completed.get(&(topic.to_owned(), key)).into_iter().flatten();
+        its.copied().filter(move |it| position < it.position)
+    }
 }
 
 /// Returns the records that were to be erased, by the ids of their ERASED events. An erasure that was

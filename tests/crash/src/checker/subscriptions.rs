@@ -215,7 +215,7 @@ impl<'a> Reading<'a> {
                 }
             }
             _ if self.subscribed.topics.iter().any(former) || self.is_lost_erasure(event) => {}
-            _ if self.is_erased_delete(event) => {}
+            _ if self.topic_of_erased_delete(event).is_some() => {}
             _ => self.find(Kind::Phantom, format!("no event of its filter: {event:?}")),
         }
     }
@@ -228,15 +228,16 @@ impl<'a> Reading<'a> {
         is_erased && !is_known && !self.index.former.is_empty()
     }
 
-    /// Returns whether it is the DELETE of an expanded DELETE_ALL that was erased before it was sent:
-    /// once it has left the log, neither that nor the topic has it.
-    fn is_erased_delete(&self, event: &Delivered) -> bool {
+    /// Returns the topic of the DELETE of an expanded DELETE_ALL that was erased before it was sent,
+    /// be it delivered before or after: once it has left the log, neither that nor the topic has it.
+    fn topic_of_erased_delete(&self, event: &Delivered) -> Option<&'a String> {
         let Delivered { position, event_id, key, payload } = event;
         let (deletes, erasures) = (&self.index.deletes, &self.index.erasures);
-        let is_its = |topic: &String| {
+        let is_its = |topic: &&String| {
             deletes.is_delete(topic, key, event_id) && erasures.is_erased(topic, key, *position)
         };
-        payload == "null" && self.subscribed.topics.iter().any(is_its)
+        let is_payload = payload == "null" || payload.starts_with(r#"{"old":"#);
+        self.subscribed.topics.iter().find(|topic| is_payload && is_its(topic))
     }
 
     /// Returns whether an event may have been delivered with a payload: it may have been erased since.
@@ -256,12 +257,18 @@ impl<'a> Reading<'a> {
 
     /// Finds content that was delivered though its erasure was complete before the poll. A store
     /// that was put back has it again until its log is restored.
-    fn erased(&mut self, events: &[Delivered], completions: u64) {
+    fn erased(&mut self, events: &'a [Delivered], completions: u64) {
         if self.known == Known::PutBack {
             return;
         }
+        let erasures = &self.index.erasures;
         for event in events.iter().filter(|event| event.payload != "null") {
-            let mut completed = self.index.erasures.completed_of(&event.event_id);
+            let topic = self.topic_of_erased_delete(event).filter(|_| self.put_backs == 0);
+            let mut completed = erasures.completed_of(&event.event_id).chain(
+                topic
+                    .into_iter()
+                    .flat_map(|topic| erasures.completed_after(topic, &event.key, event.position)),
+            );
             if completed.any(|it| it.number <= completions) {
                 self.find(Kind::Erasure, format!("it was erased before: {event:?}"));
             }

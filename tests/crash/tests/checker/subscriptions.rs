@@ -1,7 +1,9 @@
 //! Subscriptions: the events that the readers of a group got.
 
+use std::collections::BTreeMap;
+
 use crash::checker::{Kind, check};
-use crash::evidence::{Act, Answer, Delivered, Logged, Subscribed};
+use crash::evidence::{Act, Answer, Completed, Delivered, Logged, Subscribed};
 use crash::story::Story;
 
 use event_gateway::domain::event::EventId;
@@ -110,17 +112,21 @@ fn a_commit_without_an_answer_may_be_done_or_not() {
     assert_eq!(check(&story), []);
 }
 
-/// A group that got the emptied DELETE of key `b`, which the log and the topic no longer have.
-fn story_with_emptied_delete() -> Story {
+/// The DELETE of key `b`, before it is erased.
+const UNERASED: &str = r#"{"old":{"id":"b"},"type":"DELETE","tenant":"diku","ts":"1790000000000"}"#;
+
+/// A group that got the DELETE of key `b` with a payload, and after so many completed erasures. The
+/// log and the topic no longer have it.
+fn story_with_gone_delete(payload: &str, completions: u64) -> Story {
     let mut story = story_with_expansion();
     let event_id = EventId::parse(REQUEST).unwrap().derived("b").to_string();
     diku(&mut story).retain(|event| event.event_id != event_id);
     for records in [&mut story.committed, &mut story.uncommitted] {
         records.retain(|record| record.header("event_id") != Some(&event_id));
     }
-    let (key, payload) = ("b".to_owned(), "null".to_owned());
+    let (key, payload) = ("b".to_owned(), payload.to_owned());
     let events = vec![Delivered { position: 9, event_id, key, payload }];
-    let polled = Act::Polled { generation: 1, after: None, events, position: 9, completions: 0 };
+    let polled = Act::Polled { generation: 1, after: None, events, position: 9, completions };
     story.observed.subscribed.push(Subscribed {
         tenant: "diku".to_owned(),
         group: "cg.search".to_owned(),
@@ -136,9 +142,24 @@ fn a_delete_that_was_erased_and_has_left_the_log_may_have_been_delivered() {
         let mut findings = check(story).into_iter();
         findings.any(|it| it.kind == Kind::Phantom && it.what.contains("no event of its filter"))
     };
-    let mut story = story_with_emptied_delete();
-    assert!(is_phantom(&story), "nothing was erased");
-    append(&mut story, erased(ERASURE, 11));
-    story.observed.asked_erasures.push(super::erasures::asked(ERASURE, None));
-    assert!(!is_phantom(&story));
+    for payload in ["null", UNERASED] {
+        let mut story = story_with_gone_delete(payload, 0);
+        assert!(is_phantom(&story), "nothing was erased: {payload}");
+        append(&mut story, erased(ERASURE, 11));
+        story.observed.asked_erasures.push(super::erasures::asked(ERASURE, None));
+        assert!(!is_phantom(&story), "{payload}");
+    }
+}
+
+#[test]
+fn a_gone_delete_that_still_had_its_content_after_its_erasure_is_named() {
+    let is_found = |completions| {
+        let mut story = story_with_gone_delete(UNERASED, completions);
+        append(&mut story, erased(ERASURE, 11));
+        let completed = Completed { number: 1, era: 0, position: 11, ends: BTreeMap::new() };
+        story.observed.asked_erasures.push(super::erasures::asked(ERASURE, Some(completed)));
+        check(&story).iter().any(|it| it.what.contains("it was erased before"))
+    };
+    assert!(!is_found(0), "it was delivered before");
+    assert!(is_found(1));
 }
