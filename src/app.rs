@@ -252,7 +252,8 @@ impl App {
     ) -> anyhow::Result<()> {
         let address = listener.local_addr()?;
         let tenants = self.http.tenants.clone();
-        let certificate = certificate::watch(self.http.config.tls.clone(), self.closing.clone());
+        let (tls, health) = (self.http.config.tls.clone(), self.http.health.clone());
+        let certificate = certificate::watch(tls, health, self.closing.clone());
         let counting = serving::Serving::new(&self.http, &self.follow.instance);
         let mut followers = Followers::start(&self.follow, &self.sinks);
         let auth = self.http.config.auth.clone();

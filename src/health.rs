@@ -25,6 +25,8 @@ pub enum Component {
     Lanes,
     /// The name of this replica, which another replica may use too.
     Replica,
+    /// The certificate of the listener, which ends soon.
+    Certificate,
 }
 
 /// A part of the work for one sink that can be degraded by itself.
@@ -74,6 +76,7 @@ impl Display for Component {
             Self::Lease(lane) => write!(f, "lease of {lane}"),
             Self::Lanes => f.write_str("lanes"),
             Self::Replica => f.write_str("replica"),
+            Self::Certificate => f.write_str("certificate"),
         }
     }
 }

@@ -35,7 +35,8 @@ pub async fn run(
     let shutdown = CancellationToken::new();
     let signals = Signals::new()?;
     let kafka = app.kafka_address().map(|address| format!("{address}\n")).unwrap_or_default();
-    print(format!("http://{}\n{kafka}", listener.local_addr()?));
+    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
+    print(format!("{scheme}://{}\n{kafka}", listener.local_addr()?));
     tokio::select! {
         ended = app.run(listener, shutdown.clone()) => ended,
         never = signals.obey(&shutdown) => match never {},

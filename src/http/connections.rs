@@ -40,7 +40,7 @@ struct Places {
 pub(super) struct Connection {
     all: Arc<Connections>,
     /// Locked after `places`.
-    standing: Mutex<Standing>,
+    occupancy: Mutex<Occupancy>,
     waker: Mutex<Option<Waker>>,
     busy: AtomicBool,
     asked: AtomicBool,
@@ -50,7 +50,7 @@ pub(super) struct Connection {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Standing {
+struct Occupancy {
     place: Place,
     /// The connection's place among those that wait.
     idle: Option<Waiting>,
@@ -66,11 +66,11 @@ enum Place {
 
 /// The place of a connection among those that wait for a request: who has sent nothing makes room
 /// first, and then who has waited so for the longest, by number.
-type Waiting = (Come, u64);
+type Waiting = (Arrived, u64);
 
 /// The part of a request that has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Come {
+pub(super) enum Arrived {
     /// Nothing.
     Nothing,
     /// A part of its head.
@@ -95,7 +95,7 @@ impl Connections {
         drop(evicted);
         Arc::new(Connection {
             all: self.clone(),
-            standing: Mutex::new(Standing { place, idle: None, lost: false }),
+            occupancy: Mutex::new(Occupancy { place, idle: None, lost: false }),
             waker: Mutex::default(),
             busy: AtomicBool::default(),
             asked: AtomicBool::default(),
@@ -128,9 +128,9 @@ impl Places {
     fn evict(&mut self, place: Place) -> Option<Arc<Connection>> {
         while let Some((_, longest)) = self.idle(place).pop_first() {
             let Some(connection) = longest.upgrade() else { continue };
-            let mut standing = connection.standing();
-            (standing.lost, standing.idle) = (true, None);
-            drop(standing);
+            let mut occupancy = connection.occupancy();
+            (occupancy.lost, occupancy.idle) = (true, None);
+            drop(occupancy);
             *self.count(place) -= 1;
             connection.wake();
             return Some(connection);
@@ -138,9 +138,9 @@ impl Places {
         None
     }
 
-    fn is_not_idle(&mut self, standing: &mut Standing) {
-        if let Some(number) = standing.idle.take() {
-            self.idle(standing.place).remove(&number);
+    fn is_not_idle(&mut self, occupancy: &mut Occupancy) {
+        if let Some(number) = occupancy.idle.take() {
+            self.idle(occupancy.place).remove(&number);
         }
     }
 
@@ -161,18 +161,18 @@ impl Places {
 
 impl Connection {
     /// Marks the connection as waiting for a request, or for the rest of its head.
-    pub(super) fn waits(self: &Arc<Self>, waker: &Waker, come: Come) {
+    pub(super) fn waits(self: &Arc<Self>, waker: &Waker, arrived: Arrived) {
         *self.waker.lock().expect("no holder panics") = Some(waker.clone());
         let mut places = self.all.lock();
-        let mut standing = self.standing();
-        if standing.lost || standing.idle.is_some_and(|(waited_with, _)| waited_with == come) {
+        let mut occupancy = self.occupancy();
+        if occupancy.lost || occupancy.idle.is_some_and(|(waited_with, _)| waited_with == arrived) {
             return;
         }
-        places.is_not_idle(&mut standing);
+        places.is_not_idle(&mut occupancy);
         places.idle_so_far += 1;
-        let waiting = (come, places.idle_so_far);
-        standing.idle = Some(waiting);
-        places.idle(standing.place).insert(waiting, Arc::downgrade(self));
+        let waiting = (arrived, places.idle_so_far);
+        occupancy.idle = Some(waiting);
+        places.idle(occupancy.place).insert(waiting, Arc::downgrade(self));
     }
 
     /// Sets the waker that is called when the request is answered.
@@ -182,7 +182,7 @@ impl Connection {
 
     /// Notes that a request is handed on.
     pub(super) fn begins(&self) {
-        self.all.lock().is_not_idle(&mut self.standing());
+        self.all.lock().is_not_idle(&mut self.occupancy());
         self.asked.store(true, Ordering::Relaxed);
         self.busy.store(true, Ordering::Relaxed);
     }
@@ -235,12 +235,12 @@ impl Connection {
 
     /// Returns whether the connection is beyond the limit.
     pub(super) fn is_extra(&self) -> bool {
-        self.standing().place == Place::Extra
+        self.occupancy().place == Place::Extra
     }
 
     /// Returns whether another connection has taken its place.
     pub(super) fn is_evicted(&self) -> bool {
-        self.standing().lost
+        self.occupancy().lost
     }
 
     /// Returns whether the connection ends with the answer to this request.
@@ -248,8 +248,8 @@ impl Connection {
         self.is_extra() || self.is_evicted() || self.broken().is_some()
     }
 
-    fn standing(&self) -> MutexGuard<'_, Standing> {
-        self.standing.lock().expect("no holder panics")
+    fn occupancy(&self) -> MutexGuard<'_, Occupancy> {
+        self.occupancy.lock().expect("no holder panics")
     }
 
     fn wake(&self) {
@@ -262,10 +262,10 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let mut places = self.all.lock();
-        let mut standing = *self.standing();
-        places.is_not_idle(&mut standing);
-        if !standing.lost {
-            *places.count(standing.place) -= 1;
+        let mut occupancy = *self.occupancy();
+        places.is_not_idle(&mut occupancy);
+        if !occupancy.lost {
+            *places.count(occupancy.place) -= 1;
         }
     }
 }

@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 use tokio_util::io::poll_read_buf;
 
-use super::connections::{Come, Connection};
+use super::connections::{Arrived, Connection};
 use super::problem::Problem;
 use super::tls::Stream;
 use body::Body;
@@ -112,8 +112,8 @@ impl Gate {
             return self.poll_ahead(cx);
         }
         while !self.takes_a_head() {
-            let come = if self.received.is_empty() { Come::Nothing } else { Come::Part };
-            self.connection.waits(cx.waker(), come);
+            let arrived = if self.received.is_empty() { Arrived::Nothing } else { Arrived::Part };
+            self.connection.waits(cx.waker(), arrived);
             match self.poll_fill(cx) {
                 Poll::Ready(Ok(0)) => self.next = Next::Nothing,
                 Poll::Ready(Ok(_)) => continue,

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::cached::Cached;
 use super::config::Config;
 use super::document::Document;
+use super::permission::{GetMetrics, Named};
 use super::token::Authenticator;
 use crate::clock::Clock;
 use crate::domain::follower::Follower;
@@ -121,6 +122,11 @@ impl Gateway {
             store_check: Cached::default(),
             counts: Cached::default(),
         })
+    }
+
+    /// Returns whether the caller of a request to an open route may read the metrics.
+    pub(super) async fn shows_metrics_to(&self, request: &HttpRequest) -> bool {
+        self.is_open(METRICS) || self.auth.lets(request, &GetMetrics::PERMISSION).await
     }
 
     /// Returns whether a path is open to anyone.

@@ -1,12 +1,13 @@
 //! `/livez`, `/admin/health` and `/readyz`: the gateway's health, for probes. No tenant is needed.
 //!
 //! It reads the store's check and `health`. While Kafka is down the gateway is degraded but ready;
-//! while the store is down it is not ready.
+//! while the store is down it is not ready. Where callers need tokens, `/readyz` names what is
+//! degraded only to who may read the metrics, since the names are those of tenants and topics.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
@@ -26,7 +27,8 @@ const CHECK_EVERY: Duration = Duration::from_millis(500);
 struct State {
     /// `UP`; or `ready`, `degraded` or `DOWN`.
     status: &'static str,
-    /// Each degraded component, and why.
+    /// Each degraded component, and why. With `AUTH_MODE` `okapi` or `keycloak` only who may read
+    /// the metrics is told them, apart from the store.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, String>)]
     troubles: Troubles,
@@ -80,14 +82,20 @@ fn runs() -> HttpResponse {
 }
 
 /// Answers whether the gateway takes changes.
-pub(super) async fn ready(_: Anyone<Ready>, gateway: Shared) -> HttpResponse {
-    match troubles(&gateway).await {
+pub(super) async fn ready(_: Anyone<Ready>, request: HttpRequest) -> HttpResponse {
+    let gateway = request.app_data::<Shared>().expect("the app is built with it");
+    match troubles(gateway).await {
         Err(troubles) => {
             HttpResponse::ServiceUnavailable().json(State { status: "DOWN", troubles })
         }
-        Ok(troubles) => {
-            let status = if troubles.is_empty() { "ready" } else { "degraded" };
-            HttpResponse::Ok().json(State { status, troubles })
+        Ok(troubles) if troubles.is_empty() => {
+            HttpResponse::Ok().json(State { status: "ready", troubles })
+        }
+        Ok(mut troubles) => {
+            if !gateway.shows_metrics_to(&request).await {
+                troubles.clear();
+            }
+            HttpResponse::Ok().json(State { status: "degraded", troubles })
         }
     }
 }

@@ -5,6 +5,7 @@
 //! which it began. TLS 1.2 is the least version, and HTTP/1.1 the one protocol.
 
 mod stream;
+mod validity;
 
 use std::fmt;
 use std::fs;
@@ -23,6 +24,8 @@ use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
 pub(super) use stream::Stream;
+pub use validity::EndsSoon;
+use validity::Validity;
 
 /// The protocols that are offered, in the form of ALPN.
 const PROTOCOLS: &[u8] = b"\x08http/1.1";
@@ -36,6 +39,7 @@ pub struct Tls {
 
 struct Pair {
     context: SslContext,
+    validity: Validity,
     /// The digest of the files that were read last, whether or not they could be used.
     read: [u8; 32],
 }
@@ -85,8 +89,14 @@ impl Tls {
     /// Loads a certificate chain and its key, each from a PEM file.
     pub fn load(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
         let files = Files::read(&certificate, &key)?;
-        let (context, read) = (files.context(&certificate, &key)?, files.digest());
-        Ok(Self { certificate, key, pair: RwLock::new(Pair { context, read }) })
+        let ((context, validity), read) = (files.context(&certificate, &key)?, files.digest());
+        Ok(Self { certificate, key, pair: RwLock::new(Pair { context, validity, read }) })
+    }
+
+    /// Returns the first end in the chain in use that is past, or nearer than 14 days and a tenth of
+    /// its certificate's time.
+    pub fn ends_soon(&self) -> Option<EndsSoon> {
+        self.pair.read().expect("no holder panics").validity.ends_soon()
     }
 
     /// Takes up files that have changed since they were read last, for connections that come from
@@ -113,7 +123,7 @@ impl Tls {
         let context = files.context(&self.certificate, &self.key);
         let mut pair = self.pair.write().expect("no holder panics");
         pair.read = read;
-        pair.context = context?;
+        (pair.context, pair.validity) = context?;
         Ok(true)
     }
 
@@ -147,7 +157,7 @@ impl Files {
     }
 
     /// Returns what connections are accepted with. The paths are named by errors.
-    fn context(&self, certificate: &Path, key: &Path) -> Result<SslContext, TlsError> {
+    fn context(&self, certificate: &Path, key: &Path) -> Result<(SslContext, Validity), TlsError> {
         let unusable = |why: String| {
             let (certificate, key) = (certificate.to_owned(), key.to_owned());
             TlsError::Unusable { certificate, key, why }
@@ -162,7 +172,8 @@ impl Files {
         if chain.is_empty() {
             return Err(unusable("there is no certificate".to_owned()));
         }
-        context(chain, &private).map_err(failed)
+        let validity = Validity::of(&chain);
+        Ok((context(chain, &private).map_err(failed)?, validity))
     }
 
     /// Reads the key. Nobody is asked for a passphrase, and certainly not a terminal.

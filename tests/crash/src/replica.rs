@@ -66,10 +66,13 @@ impl Replica {
         }
     }
 
-    /// SIGTERM; it must end well.
+    /// SIGTERM; it must end well, or say that requests were left without an answer. On a busy machine
+    /// a store may be too slow for them; their callers don't know what became of them then.
     pub fn stop(&mut self) {
         let status = block_in_place(|| self.running.take().unwrap().terminate());
-        assert_eq!(status.code(), Some(0), "{} ended: {}", self.name, self.setup.log());
+        let log = self.setup.log();
+        let is_late = log.lines().last().is_some_and(|it| it.contains("failed to answer in time"));
+        assert!(status.success() || is_late, "{} ended with {status}: {log}", self.name);
     }
 
     /// Sends it a signal.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crash::until;
 use event_gateway::http::Tls;
@@ -25,6 +25,9 @@ use tokio_openssl::SslStream;
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::raw_http::{closed, post};
 
+/// The seconds of a day.
+const DAY_S: i64 = 86_400;
+
 /// The files of a certificate and its key.
 struct Pair {
     folder: TempDir,
@@ -39,7 +42,10 @@ impl Pair {
 
     /// Writes a new certificate for this name, and its key.
     fn renew(&self, name: &str) {
-        let (certificate, key) = self_signed(name);
+        self.put(self_signed(name));
+    }
+
+    fn put(&self, (certificate, key): (X509, PKey<Private>)) {
         self.write("tls.crt", &certificate.to_pem().unwrap());
         self.write("tls.key", &key.private_key_to_pem_pkcs8().unwrap());
     }
@@ -55,6 +61,11 @@ impl Pair {
 }
 
 fn self_signed(name: &str) -> (X509, PKey<Private>) {
+    certificate(name, 0, DAY_S)
+}
+
+/// Makes a certificate that counts from one number of seconds after now to another.
+fn certificate(name: &str, from_s: i64, to_s: i64) -> (X509, PKey<Private>) {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
     let mut subject = X509NameBuilder::new().unwrap();
@@ -67,8 +78,10 @@ fn self_signed(name: &str) -> (X509, PKey<Private>) {
     certificate.set_subject_name(&subject).unwrap();
     certificate.set_issuer_name(&subject).unwrap();
     certificate.set_pubkey(&key).unwrap();
-    certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-    certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let after = |seconds| Asn1Time::from_unix(now.cast_signed() + seconds).unwrap();
+    certificate.set_not_before(&after(from_s)).unwrap();
+    certificate.set_not_after(&after(to_s)).unwrap();
     certificate.sign(&key, MessageDigest::sha256()).unwrap();
     (certificate.build(), key)
 }
@@ -184,6 +197,37 @@ async fn a_new_pair_is_taken_for_new_connections_and_a_broken_one_never_is() {
     pair.renew("three");
     tls.reload();
     assert_eq!(name(&connect(&gateway, MODERN).await.unwrap()), "three");
+}
+
+#[tokio::test]
+async fn a_certificate_that_ends_soon_is_told_by_its_end() {
+    let pair = Pair::new("one");
+    for (from_s, to_s, told) in [
+        (-30 * DAY_S, 60 * DAY_S, None),
+        (-80 * DAY_S, 10 * DAY_S, None),
+        (-82 * DAY_S, 8 * DAY_S, Some("ends at ")),
+        // Of ten years, a tenth is no reason to hurry.
+        (-3_500 * DAY_S, 15 * DAY_S, None),
+        (-3_500 * DAY_S, 13 * DAY_S, Some("ends at ")),
+        (-3_600, DAY_S, None),
+        (-DAY_S, 3_600, Some("ends at ")),
+        (-2 * DAY_S, -DAY_S, Some("has ended at ")),
+    ] {
+        pair.put(certificate("one", from_s, to_s));
+        let end = pair.load().unwrap().ends_soon().map(|end| end.to_string());
+        let begins = |text: &str| end.as_ref().is_some_and(|end| end.starts_with(text));
+        let is_right = told.map_or(end.is_none(), begins);
+        assert!(is_right, "{from_s} {to_s}: {end:?}");
+    }
+    // The one above may end first.
+    let (own, key) = self_signed("own");
+    let (above, _) = certificate("above", -82 * DAY_S, 8 * DAY_S);
+    pair.put((own.clone(), key));
+    let tls = pair.load().unwrap();
+    assert_eq!(tls.ends_soon(), None);
+    pair.write("tls.crt", &[own.to_pem().unwrap(), above.to_pem().unwrap()].concat());
+    tls.reload();
+    assert!(tls.ends_soon().unwrap().to_string().starts_with("ends at "));
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! The whole way, from a POST to what a consumer of a real Kafka sees: once, in order, byte for
 //! byte; on each store, with the same stories.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crash::load::Load;
-use crash::story;
+use crash::{story, until};
+use serde_json::{Value, json};
 
 use crate::support::serve;
 use crate::support::services::kafka::{self, Isolation};
@@ -89,19 +92,19 @@ async fn a_waiting_post(store: &str) {
     let setup = setup(&env, store);
     let serve = setup.serve();
     let client = reqwest::Client::new();
-    let post = client
-        .post(format!("{}/domain-events/inventory/item", serve.url))
-        .header("X-Okapi-Tenant", "diku");
-    let post = post.header("Content-Type", "application/json").header("Prefer", "wait=30");
-    let receipt: serde_json::Value =
-        post.body(r#"{"new":{"id":"a"}}"#).send().await.unwrap().json().await.unwrap();
-    assert_eq!(receipt["published"], true, "{receipt}");
-    let records = kafka::consume(
-        &kafka::address(),
-        &format!("{env}.diku.inventory.item"),
-        Isolation::ReadCommitted,
-    );
-    assert_eq!(records.len(), 1);
+    let posts = AtomicUsize::new(0);
+    // On a busy machine Kafka may need longer than a request may wait.
+    until("a post is answered once its event is published", async || {
+        let post = client.post(format!("{}/domain-events/inventory/item", serve.url));
+        let post = post.header("X-Okapi-Tenant", "diku").header("Prefer", "wait=30");
+        let id = format!("item-{}", posts.fetch_add(1, Ordering::SeqCst));
+        let answer = post.json(&json!({ "new": { "id": id } })).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()["published"] == true
+    })
+    .await;
+    let topic = format!("{env}.diku.inventory.item");
+    let records = kafka::consume(&kafka::address(), &topic, Isolation::ReadCommitted);
+    assert_eq!(records.len(), posts.into_inner());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 //! without effect is a warning.
 
 use std::net::Ipv6Addr;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -9,7 +10,9 @@ use tokio::time::timeout;
 
 use crash::PATIENCE;
 use crash::serve::Setup;
+use crash::until;
 
+use crate::support::pem::self_signed_since;
 use crate::support::serve;
 
 /// Variables, with their values.
@@ -279,6 +282,25 @@ fn one_line_tells_what_serves_and_the_http_server_adds_none() {
         "Kafka at 127.0.0.1:1"
     );
     assert_eq!(lines(&[("BROKER", "none")])["broker"], "none");
+}
+
+#[tokio::test]
+async fn with_tls_the_address_says_so_and_a_certificate_that_ends_soon_is_named() {
+    let setup = serve::setup(&["diku"]);
+    let (certificate, key) = self_signed_since(80);
+    let [certificate, key] = [("tls.crt", certificate), ("tls.key", key)].map(|(file, bytes)| {
+        let file = setup.path().join(file);
+        std::fs::write(&file, bytes).unwrap();
+        file.to_str().unwrap().to_owned()
+    });
+    let serve = setup.with("HTTP_TLS_CERT", certificate).with("HTTP_TLS_KEY", key).serve();
+    assert!(serve.url.starts_with("https://127.0.0.1:"), "{}", serve.url);
+    until("the end of the certificate is told", async || {
+        let ready = format!("{}/readyz", serve.url);
+        let told = Command::new("curl").args(["-ks", &ready]).output().unwrap().stdout;
+        String::from_utf8(told).unwrap().contains(r#""troubles":{"certificate":"ends at "#)
+    })
+    .await;
 }
 
 #[test]

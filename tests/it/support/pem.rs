@@ -1,6 +1,9 @@
 //! A certificate that signs itself, for servers on this host.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
@@ -9,8 +12,14 @@ use openssl::pkey::PKey;
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
 
-/// Returns a certificate for 127.0.0.1 that is its own authority, and its key, as PEM.
+/// Returns a certificate for 127.0.0.1 that is its own authority and began just now, and its key, as
+/// PEM.
 pub fn self_signed() -> (Vec<u8>, Vec<u8>) {
+    self_signed_since(0)
+}
+
+/// The same, if it began so many days ago. It ends tomorrow.
+pub fn self_signed_since(days: i64) -> (Vec<u8>, Vec<u8>) {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
     let mut name = X509NameBuilder::new().unwrap();
@@ -18,10 +27,14 @@ pub fn self_signed() -> (Vec<u8>, Vec<u8>) {
     let name = name.build();
     let mut made = X509::builder().unwrap();
     made.set_version(2).unwrap();
+    let number = BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap();
+    made.set_serial_number(&number).unwrap();
     made.set_subject_name(&name).unwrap();
     made.set_issuer_name(&name).unwrap();
     made.set_pubkey(&key).unwrap();
-    made.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let began = Asn1Time::from_unix(now.cast_signed() - days * 86_400).unwrap();
+    made.set_not_before(&began).unwrap();
     made.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
     made.append_extension(BasicConstraints::new().ca().build().unwrap()).unwrap();
     let host =

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use event_gateway::domain::follower::Follower;
+use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
+use event_gateway::health::SinkPart;
 use event_gateway::http::{Auth, Issuers};
 use serde_json::{Value, json};
 
@@ -148,6 +151,46 @@ async fn with_a_mode_everything_but_health_is_closed() {
     setup.http.metrics_open = true;
     let gateway = setup.start().await;
     assert_eq!(gateway.exchange(&request("GET", "/metrics", &[], b"")).await.status, 200);
+}
+
+#[tokio::test]
+async fn troubles_are_named_to_who_may_read_the_metrics() {
+    let troubles = async |gateway: &Gateway, token: &str| {
+        let part = SinkPart::Log(TenantId::parse("college").unwrap());
+        gateway.health.degraded(part.of(&Follower::relay()), "it is behind");
+        let headers = [("X-Okapi-Token", token)];
+        let answer = gateway.exchange(&request("GET", "/readyz", &headers, b"")).await.json();
+        assert_eq!(answer["status"], "degraded");
+        answer.get("troubles").cloned()
+    };
+    let named = Some(json!({ "tenant college": "it is behind" }));
+    let mut setup = Setup::new();
+    assert_eq!(troubles(&setup.start().await, "").await, named, "the perimeter guards them");
+
+    let okapi = okapi().await;
+    let may =
+        hs256(KEY.as_bytes(), &claims(json!({ "permissions": ["event-gateway.metrics.get"] })));
+    for token in ["", "x.y.z", &*may] {
+        assert_eq!(troubles(&okapi, token).await, None, "{token}");
+    }
+    setup = Setup::new().with_auth(Auth::Okapi(KEY.into()), &clock());
+    setup.http.metrics_open = true;
+    assert_eq!(troubles(&setup.start().await, "").await, named);
+
+    let realms = Realms::start().await;
+    let key = Key::rsa("r", 0);
+    realms.set("diku", &[&key]);
+    realms.set("ops", &[&key]);
+    let (gateway, _) = realms.gateway().await;
+    for (realm, role, is_told) in [
+        ("diku", ALL, false),
+        ("ops", "event-gateway.domain-events.item.get", false),
+        ("ops", "event-gateway.metrics.get", true),
+    ] {
+        let more = json!({ "realm_access": { "roles": [role] } });
+        let told = troubles(&gateway, &key.token(&realms.claims(realm, more))).await;
+        assert_eq!(told, named.clone().filter(|_| is_told), "{realm} {role}");
+    }
 }
 
 #[tokio::test]
