@@ -293,7 +293,8 @@ async fn with_tls_the_address_says_so_and_a_certificate_that_ends_soon_is_named(
         std::fs::write(&file, bytes).unwrap();
         file.to_str().unwrap().to_owned()
     });
-    let serve = setup.with("HTTP_TLS_CERT", certificate).with("HTTP_TLS_KEY", key).serve();
+    let setup = setup.with("HTTP_TLS_CERT", certificate).with("HTTP_TLS_KEY", key);
+    let serve = setup.serve();
     assert!(serve.url.starts_with("https://127.0.0.1:"), "{}", serve.url);
     until("the end of the certificate is told", async || {
         let ready = format!("{}/readyz", serve.url);
