@@ -93,8 +93,8 @@ impl Tls {
         Ok(Self { certificate, key, pair: RwLock::new(Pair { context, validity, read }) })
     }
 
-    /// Returns the first end in the chain in use that is past, or nearer than 14 days and a tenth of
-    /// its certificate's time.
+    /// Returns the first end in the chain in use that is past, or nearer than 14 days and a tenth
+    /// of its certificate's time.
     pub fn ends_soon(&self) -> Option<EndsSoon> {
         self.pair.read().expect("no holder panics").validity.ends_soon()
     }
