@@ -83,7 +83,7 @@ pub async fn build(
     let relayed = sinks.broker().map(|_| ticks);
     let instance = clock.new_id().to_string();
     let stores = (&store, &subscribe);
-    let listener = kafka_listener(config, stores, &clock, &instance, &closing).await?;
+    let listener = kafka_listener(config, stores, (&clock, &metrics), &instance, &closing).await?;
     let http = http::HttpDeps {
         config: config.http.clone(),
         settings: config.settings.clone(),
@@ -138,7 +138,7 @@ fn intake_deps(
 async fn kafka_listener(
     config: &Config,
     (store, subscribe): (&Arc<dyn Store>, &Arc<Subscribe>),
-    clock: &Arc<dyn Clock>,
+    (clock, metrics): (&Arc<dyn Clock>, &Arc<Metrics>),
     instance: &str,
     closing: &CancellationToken,
 ) -> anyhow::Result<Option<Listener>> {
@@ -147,6 +147,7 @@ async fn kafka_listener(
         store: store.clone(),
         settings: config.settings.clone(),
         subscribe: subscribe.clone(),
+        metrics: metrics.clone(),
         clock: clock.clone(),
         instance: instance.to_owned(),
         closing: closing.clone(),

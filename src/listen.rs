@@ -9,6 +9,7 @@
 mod answer;
 mod batch;
 mod cache;
+mod census;
 mod commits;
 mod connection;
 mod coordinator;
@@ -36,8 +37,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::settings::Settings;
+use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::subscribe::Subscribe;
+use cache::Cache;
 use coordinator::Coordinator;
 use feed::Feed;
 use logs::Logs;
@@ -73,6 +76,8 @@ pub struct ListenDeps {
     pub settings: Arc<Settings>,
     /// The readers of the logs.
     pub subscribe: Arc<Subscribe>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
     /// The times, and new ids.
     pub clock: Arc<dyn Clock>,
     /// The run of this replica.
@@ -85,6 +90,7 @@ pub struct ListenDeps {
 struct Server {
     store: Arc<dyn Store>,
     settings: Arc<Settings>,
+    metrics: Arc<Metrics>,
     topics: Topics,
     logs: Logs,
     coordinator: Coordinator,
@@ -121,14 +127,17 @@ impl Listener {
         let bound = socket.local_addr()?;
         let advertised = config.advertised.clone();
         let (host, port) = advertised.unwrap_or_else(|| (bound.ip().to_string(), bound.port()));
-        let ListenDeps { store, settings, subscribe, clock, instance, closing } = deps;
+        let ListenDeps { store, settings, subscribe, metrics, clock, instance, closing } = deps;
         let topics = Topics::new(store.clone(), settings.clone());
-        let logs = Logs::new(subscribe, store.clone(), config.cache_bytes_max, closing.clone());
-        let coordinator = Coordinator::new(store.clone(), clock, instance, closing.clone());
+        let cache = Cache::new(config.cache_bytes_max, metrics.clone());
+        let logs = Logs::new(subscribe, store.clone(), cache, closing.clone());
+        let coordinator =
+            Coordinator::new(store.clone(), clock, metrics.clone(), instance, closing.clone());
         let cluster = settings.naming().own("log");
         let server = Server {
             store,
             settings,
+            metrics,
             topics,
             logs,
             coordinator,
@@ -165,14 +174,18 @@ impl Listener {
             };
             if clients.len() >= self.connections_max {
                 tracing::warn!(%peer, "turned a Kafka client away: there are as many as may be");
+                server.metrics.client_ended("full");
                 continue;
             }
             let server = server.clone();
             clients.spawn(async move {
                 let session = Session { peer, client_id: String::new(), has_produced: false };
+                server.metrics.client_came();
                 if let Err(error) = connection::serve(&server, stream, session).await {
                     tracing::debug!(%peer, %error, "a Kafka client's connection has ended");
+                    error.reason().inspect(|reason| server.metrics.client_ended(reason));
                 }
+                server.metrics.client_left();
             });
         }
         while clients.join_next().await.is_some() {}

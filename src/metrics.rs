@@ -10,6 +10,7 @@ mod calls;
 mod catalogue;
 mod http;
 mod intake;
+mod listener;
 mod log;
 mod pages;
 mod process;
@@ -32,6 +33,7 @@ pub use catalogue::{Entry, Label, Scope, Values};
 use http::Http;
 pub use http::Request;
 use intake::IntakeMetrics;
+use listener::ListenerMetrics;
 use log::LogMetrics;
 pub use log::{Scrape, StoreCounts};
 use pages::PageMetrics;
@@ -69,6 +71,7 @@ pub struct Metrics {
     pages: PageMetrics,
     replays: ReplayMetrics,
     subscriptions: SubscriptionMetrics,
+    listener: ListenerMetrics,
     removal: RemovalMetrics,
     calls: CallMetrics,
     tasks: TaskMetrics,
@@ -90,6 +93,7 @@ impl Default for Metrics {
             pages: PageMetrics::new(&mut all),
             replays: ReplayMetrics::new(&mut all),
             subscriptions: SubscriptionMetrics::new(&mut all),
+            listener: ListenerMetrics::new(&mut all),
             removal: RemovalMetrics::new(&mut all),
             calls: CallMetrics::new(&mut all),
             tasks: TaskMetrics::new(&mut all),

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::domain::position::Position;
+use crate::metrics::Metrics;
 
 /// The bytes that a chunk takes besides its batches, about.
 const CHUNK_BYTES: usize = 512;
@@ -16,6 +17,7 @@ pub(super) struct Used(AtomicU64);
 /// The chunks in the order of use, and how many bytes they have.
 pub(super) struct Cache {
     bytes_max: usize,
+    metrics: Arc<Metrics>,
     kept: Mutex<Kept>,
 }
 
@@ -38,8 +40,8 @@ type Place = (Weak<dyn Holder>, Position);
 
 impl Cache {
     /// Makes a cache of so many bytes.
-    pub(super) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, kept: Mutex::default() }
+    pub(super) fn new(bytes_max: usize, metrics: Arc<Metrics>) -> Self {
+        Self { bytes_max, metrics, kept: Mutex::default() }
     }
 
     /// Keeps a chunk, and has the least recently used ones dropped that there is no room for.
@@ -57,6 +59,7 @@ impl Cache {
             kept.bytes -= bytes;
             dropped.push(place);
         }
+        self.metrics.listener_caches(kept.bytes);
         drop(kept);
         for (holder, scanned) in dropped {
             if let Some(holder) = holder.upgrade() {
@@ -80,6 +83,7 @@ impl Cache {
         let mut kept = self.lock();
         if let Some((bytes, _)) = kept.chunks.remove(&used.0.load(Ordering::Relaxed)) {
             kept.bytes -= bytes;
+            self.metrics.listener_caches(kept.bytes);
         }
     }
 
@@ -90,7 +94,7 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Weak;
+    use std::sync::{Arc, Weak};
 
     use super::{CHUNK_BYTES, Cache, Holder, Used};
     use crate::domain::position::Position;
@@ -107,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_chunks_make_room() {
-        let cache = Cache::new(2 * (CHUNK_BYTES + 100));
+        let cache = Cache::new(2 * (CHUNK_BYTES + 100), Arc::default());
         let chunks = [Used::default(), Used::default(), Used::default()];
         let kept = |cache: &Cache| {
             let kept = cache.lock();

@@ -39,6 +39,19 @@ pub(super) enum Ended {
     Broken(#[from] Broken),
 }
 
+impl Ended {
+    /// Returns why the gateway has ended the connection, for its metric; `None` if the client did.
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Io(_) => None,
+            Self::Slow => Some("slow"),
+            Self::Long(_) => Some("too-long"),
+            Self::Broken(Broken::Unspoken { .. }) => Some("unspoken"),
+            Self::Broken(Broken::Short(_) | Broken::Unreadable { .. }) => Some("malformed"),
+        }
+    }
+}
+
 /// Answers a client until it goes, or the gateway stops.
 pub(super) async fn serve(
     server: &Arc<Server>,

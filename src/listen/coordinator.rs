@@ -16,10 +16,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::census::Census;
 use super::group::{Answer, Answers, Group, Join, Member, Named, Refusal, Saved};
 use super::places::Places;
 use crate::clock::Clock;
 use crate::domain::subscription;
+use crate::metrics::Metrics;
 use crate::store::{Error, KafkaGroup, Store};
 
 /// How often the places of a group with members are held for another while.
@@ -36,6 +38,7 @@ pub(super) type Name = (String, subscription::Group);
 pub(super) struct Coordinator {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
     /// The run of this replica.
     instance: String,
     groups: Mutex<HashMap<Name, Arc<OnceCell<Arc<Coordinated>>>>>,
@@ -56,6 +59,7 @@ struct Inner {
     group: Group<oneshot::Sender<Answer>>,
     row: KafkaGroup,
     places: Places,
+    census: Census,
     held: Instant,
     /// Since when it has no members.
     idle: Instant,
@@ -86,10 +90,11 @@ impl Coordinator {
     pub(super) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
         instance: String,
         closing: CancellationToken,
     ) -> Self {
-        Self { store, clock, instance, groups: Mutex::default(), closing }
+        Self { store, clock, metrics, instance, groups: Mutex::default(), closing }
     }
 
     /// Returns a new id of a member.
@@ -145,12 +150,14 @@ impl Coordinator {
             }
             let now = Instant::now();
             let places = Places::new(group.clone());
+            let census = Census::of(&state, self.metrics.clone());
             return Ok(Arc::new(Coordinated {
                 store: self.store.clone(),
                 inner: tokio::sync::Mutex::new(Inner {
                     group: state,
                     row,
                     places,
+                    census,
                     held: now,
                     idle: now,
                 }),
@@ -290,6 +297,7 @@ impl Coordinated {
             refuse(answers);
             answers = inner.group.begin_again(Instant::now());
         }
+        inner.census.note(&inner.row.group, &inner.group);
         if inner.group.is_empty() {
             inner.idle = Instant::now();
             self.hold(inner, false).await;

@@ -55,6 +55,7 @@ pub(super) async fn fetch(server: &Server, request: FetchRequest) -> FetchRespon
         let gathered = gather(server, &request, &feeds).await;
         let is_over = Instant::now() >= until || server.closing.is_cancelled();
         if gathered.bytes >= least.max(1) || gathered.has_error || is_over || grown.is_empty() {
+            server.metrics.fetched(gathered.bytes);
             return FetchResponse::default().with_responses(gathered.topics);
         }
         wait_for(server, grown, until).await;

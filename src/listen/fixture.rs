@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::cache::Cache;
 use super::logs::Logs;
 use crate::clock::{Clock, System};
 use crate::domain::draft::{Content, Draft, Origin, Place};
@@ -92,7 +93,8 @@ impl Bed {
             lanes: 1,
             closing: closing.clone(),
         });
-        let logs = Arc::new(Logs::new(subscribe.clone(), store.clone(), 1 << 20, closing));
+        let cache = Cache::new(1 << 20, Arc::default());
+        let logs = Arc::new(Logs::new(subscribe.clone(), store.clone(), cache, closing));
         let grown = subscribe.grown();
         Self { store, logs, subscribe, grown, posted: 0, _tasks: tasks, _folder: folder }
     }

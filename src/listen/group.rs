@@ -291,8 +291,7 @@ impl<R> Group<R> {
     }
 
     /// Returns the present generation.
-    #[cfg(test)]
-    fn generation(&self) -> i32 {
+    pub(super) fn generation(&self) -> i32 {
         self.generation
     }
 

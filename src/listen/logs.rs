@@ -51,11 +51,10 @@ impl Logs {
     pub(super) fn new(
         subscribe: Arc<Subscribe>,
         store: Arc<dyn Store>,
-        cache_bytes_max: usize,
+        cache: Cache,
         closing: CancellationToken,
     ) -> Self {
-        let cache = Arc::new(Cache::new(cache_bytes_max));
-        Self { subscribe, store, cache, open: Mutex::default(), closing }
+        Self { subscribe, store, cache: Arc::new(cache), open: Mutex::default(), closing }
     }
 
     /// Returns what feeds read with.

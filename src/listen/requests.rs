@@ -6,6 +6,7 @@ use bytes::{Buf, Bytes};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{ApiKey, RequestHeader};
 use kafka_protocol::protocol::{Decodable, Encodable};
+use tokio::time::Instant;
 
 use super::answer::{Head, frame};
 use super::shapes::{Shape, find};
@@ -70,7 +71,12 @@ pub(super) async fn answer(
     if session.client_id != client {
         session.client_id = client.chars().filter(|it| !it.is_control()).take(256).collect();
     }
-    dispatch(server, session, (shape, head), bytes).await
+    let since = Instant::now();
+    let answered = dispatch(server, session, (shape, head), bytes).await;
+    if answered.is_ok() {
+        server.metrics.client_answered(format!("{:?}", shape.key), since.elapsed());
+    }
+    answered
 }
 
 async fn dispatch(

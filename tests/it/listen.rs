@@ -4,6 +4,7 @@ mod groups;
 #[cfg(feature = "services")]
 mod java;
 mod malformed;
+mod observed;
 #[cfg(feature = "services")]
 mod records;
 #[cfg(feature = "services")]

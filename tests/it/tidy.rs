@@ -31,7 +31,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("traces", &["domain", "metrics"]),
     ("follow", &["domain", "clock", "store", "sink", "health", "metrics", "traces", "tasks"]),
     ("subscribe", &["domain", "store", "metrics", "tasks"]),
-    ("listen", &["domain", "clock", "store", "subscribe"]),
+    ("listen", &["domain", "clock", "store", "subscribe", "metrics"]),
     (
         "http",
         &[

@@ -74,6 +74,14 @@
 {{- end }}
 {{- end }}
 {{- include $value (dict "name" "BROKER" "value" .Values.broker) }}
+{{- with .Values.kafkaListener }}
+{{- if .port }}
+{{- include $value (dict "name" "KAFKA_LISTEN_HOST" "value" "0.0.0.0") }}
+{{- include $value (dict "name" "KAFKA_LISTEN_PORT" "value" (int .port)) }}
+{{- $service := printf "%s.%s:%d" (include "event-gateway.fullname" $) $.Release.Namespace (int .port) }}
+{{- include $value (dict "name" "KAFKA_LISTEN_ADVERTISED" "value" (default $service .advertised)) }}
+{{- end }}
+{{- end }}
 {{- if eq .Values.broker "kafka" }}
 {{- with .Values.kafka }}
 {{- include $value (dict "name" "KAFKA_HOST" "value" .hosts) }}
@@ -221,6 +229,10 @@ spec:
       ports:
         - name: http
           containerPort: 8081
+        {{- if .Values.kafkaListener.port }}
+        - name: kafka
+          containerPort: {{ .Values.kafkaListener.port }}
+        {{- end }}
       env:
         {{- include "event-gateway.env" . | nindent 8 }}
       # The gateway takes no new connections from SIGTERM on: until then it goes on, while endpoints are removed.

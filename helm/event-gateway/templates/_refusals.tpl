@@ -86,8 +86,22 @@
 {{- fail (printf "podLabels: the chart itself sets %s" $name) -}}
 {{- end -}}
 {{- end -}}
-{{- if and (eq .Values.broker "embedded") (include "event-gateway.hasSeveral" .) -}}
-{{- fail "broker embedded has Kafka's clients read from one pod, so replicas must be 1" -}}
+{{- with .Values.kafkaListener -}}
+{{- if and .port (include "event-gateway.hasSeveral" $) -}}
+{{- fail "kafkaListener.port has Kafka's clients read from one pod, so replicas must be 1" -}}
+{{- end -}}
+{{- if and .port (ne $.Values.auth.mode "perimeter") -}}
+{{- fail (printf "kafkaListener.port checks no tokens, and auth.mode %s says that callers need them" $.Values.auth.mode) -}}
+{{- end -}}
+{{- if and .port (has (int .port) (list 8081 (int $.Values.service.port))) -}}
+{{- fail "kafkaListener.port is the port of HTTP" -}}
+{{- end -}}
+{{- if and .advertised (not .port) -}}
+{{- fail "kafkaListener.advertised needs kafkaListener.port" -}}
+{{- end -}}
+{{- if and (eq $.Values.broker "embedded") (not .port) -}}
+{{- fail "broker embedded needs kafkaListener.port, where Kafka's clients read" -}}
+{{- end -}}
 {{- end -}}
 
 {{- if and .Values.tenants.files .Values.tenants.existingConfigMaps -}}

@@ -20,7 +20,13 @@ fn name() -> Name {
 
 fn coordinator(bed: &Bed, instance: &str) -> Coordinator {
     let closing = CancellationToken::new();
-    Coordinator::new(bed.store.clone(), Arc::new(System), instance.to_owned(), closing)
+    Coordinator::new(
+        bed.store.clone(),
+        Arc::new(System),
+        Arc::default(),
+        instance.to_owned(),
+        closing,
+    )
 }
 
 fn join() -> Join {

@@ -101,7 +101,7 @@ async fn a_chunk_of_the_newest_events_does_not_stand_for_older_ones() {
 async fn a_feed_of_another_room_is_bounded_by_its_cache() {
     let mut bed = Bed::new().await;
     append(&mut bed, &keys(400)).await;
-    let feed = Feed::new((&diku(), &item()), 1, 1, Arc::new(Cache::new(1)));
+    let feed = Feed::new((&diku(), &item()), 1, 1, Arc::new(Cache::new(1, Arc::default())));
     feed.learn(&bed.subscribe).await.unwrap();
     for _ in 0..2 {
         assert_eq!(read_all(&bed, &feed, 0, 1).await.len(), 400);

@@ -162,6 +162,33 @@ async fn the_gateway_serves_with_the_pod_of_sqlite() {
     assert!(log.exists(), "the log is on the volume");
 }
 
+#[test]
+fn kafka_s_clients_are_told_the_service_whose_port_is_the_pod_s() {
+    let manifest = |advertised: &str| {
+        let helm = Helm::new().file(&helm::ci("listener.yaml")).set(advertised);
+        helm.template().unwrap()
+    };
+    let rendered = manifest("kafkaListener.advertised=");
+    let pod = Pod::of(&rendered);
+    let objects = helm::objects(&rendered);
+    let service = objects.iter().find(|it| it["kind"] == "Service").unwrap();
+    let name = service["metadata"]["name"].as_str().unwrap();
+    let ports = service["spec"]["ports"].as_array().unwrap();
+    let port = ports.iter().find(|it| it["name"] == "kafka").unwrap();
+    assert_eq!((&port["port"], &port["targetPort"]), (&json!(9092), &json!("kafka")));
+    let advertised = pod.written("KAFKA_LISTEN_ADVERTISED").unwrap();
+    assert_eq!(advertised, format!("{name}.folio:9092"));
+    assert_eq!(pod.written("KAFKA_LISTEN_PORT"), Some("9092"));
+    let containers = pod.container()["ports"].as_array().unwrap();
+    assert!(containers.contains(&json!({ "name": "kafka", "containerPort": 9092 })));
+    let policy = objects.iter().find(|it| it["kind"] == "NetworkPolicy").unwrap();
+    let lets_in = policy["spec"]["ingress"].as_array().unwrap();
+    assert!(lets_in.iter().any(|it| it["ports"][0]["port"] == "kafka"), "{policy}");
+
+    let pod = Pod::of(&manifest("kafkaListener.advertised=kafka.example.org:19092"));
+    assert_eq!(pod.written("KAFKA_LISTEN_ADVERTISED"), Some("kafka.example.org:19092"));
+}
+
 #[tokio::test]
 async fn the_gateway_serves_with_the_pod_of_postgres_and_kafka() {
     let rendered = Helm::new()

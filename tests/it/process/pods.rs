@@ -137,7 +137,7 @@ impl Site {
 async fn store(file: &Path, folder: tempfile::TempDir) -> (Store, String, Vec<String>) {
     let server = |server| Store::Server(Box::new(server));
     match file.file_name().unwrap().to_str().unwrap() {
-        "sqlite.yaml" => (Store::File, String::new(), Vec::new()),
+        "sqlite.yaml" | "listener.yaml" => (Store::File, String::new(), Vec::new()),
         "mongodb.yaml" => {
             let token = "kafka.oauthbearer.tokenEndpointUrl=https://127.0.0.1:1/token".to_owned();
             let mongodb = PrivateMongodb::start().await;

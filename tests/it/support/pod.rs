@@ -65,7 +65,8 @@ impl Pod {
             let name = text(&variable["name"]);
             let from = &variable["valueFrom"];
             let value = match variable["value"].as_str() {
-                _ if name == "HTTP_HOST" => "127.0.0.1".to_owned(),
+                _ if ["HTTP_HOST", "KAFKA_LISTEN_HOST"].contains(&name) => "127.0.0.1".to_owned(),
+                _ if name == "KAFKA_LISTEN_PORT" => "0".to_owned(),
                 Some(value) => self.moved(value, &root),
                 None if from["fieldRef"]["fieldPath"] == "metadata.name" => "demo-0".to_owned(),
                 None if from["configMapKeyRef"].is_object() => {

@@ -1,0 +1,137 @@
+//! Metrics of the listener for Kafka's clients: connections, requests, and the groups that this
+//! replica coordinates.
+//!
+//! `listen` counts here. The lag of a group is among the metrics of subscriptions, since it is one.
+
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::Metrics;
+use super::catalogue::{Catalogue, Declared, Label, Labelled};
+
+/// The upper bounds of the durations' buckets, in seconds; a fetch waits for what is appended, and
+/// a member for its group.
+const SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
+
+/// The reasons for which the gateway ends a connection.
+const REASONS: [&str; 5] = ["full", "malformed", "slow", "too-long", "unspoken"];
+
+const CLIENTS: Declared<0> = Declared::replica(
+    "event_gateway_listener_clients",
+    "connections",
+    "Connections of Kafka's clients that are open",
+);
+const CLIENTS_ENDED: Declared<1> = Declared::replica(
+    "event_gateway_listener_clients_ended",
+    "connections",
+    "Connections of Kafka's clients that the gateway has ended, by reason",
+)
+.by([Label::listed("reason", &REASONS)])
+.note(
+    "`full`: more than `KAFKA_LISTEN_CONNECTIONS_MAX`; `unspoken`: a request that the \
+     [listener](listener.md) has not. Each is a log line, at `debug` but for `full`",
+);
+const REQUESTS: Declared<1> = Declared::replica(
+    "event_gateway_listener_request_duration_seconds",
+    "seconds",
+    "Durations of the requests of Kafka's clients, from the frame to the answer",
+)
+.by([Label::described("request", "the name that Kafka's protocol has for it, such as `Fetch`")])
+.note("A `Fetch` waits for records, a `JoinGroup` and a `SyncGroup` for the other members");
+const FETCHED: Declared<0> = Declared::replica(
+    "event_gateway_listener_fetched_bytes",
+    "bytes",
+    "Bytes of records that Kafka's clients were given",
+);
+const CACHED: Declared<0> = Declared::replica(
+    "event_gateway_listener_cached_bytes",
+    "bytes",
+    "Bytes of records that are kept in memory for Kafka's clients",
+);
+const MEMBERS: Declared<0> = Declared::replica(
+    "event_gateway_listener_members",
+    "members",
+    "Members of the groups of Kafka's clients that this replica coordinates",
+);
+const GENERATIONS: Declared<0> = Declared::replica(
+    "event_gateway_listener_generations",
+    "generations",
+    "Generations that groups of Kafka's clients have come to: their rebalances",
+)
+.note("Many in a short time are members that are slower than their session, or that die");
+
+/// The metrics of the listener.
+pub(super) struct ListenerMetrics {
+    clients: Gauge,
+    clients_ended: Labelled<1, Counter>,
+    requests: Labelled<1, Histogram>,
+    fetched: Counter,
+    cached: Gauge,
+    members: Gauge,
+    generations: Counter,
+}
+
+impl ListenerMetrics {
+    pub(super) fn new(all: &mut Catalogue) -> Self {
+        all.section("Kafka's clients");
+        let clients_ended = all.counters(CLIENTS_ENDED);
+        REASONS.iter().for_each(|reason| drop(clients_ended.with([(*reason).into()])));
+        let requests = all.histograms(REQUESTS, || Histogram::new(SECONDS));
+        drop(requests.with(["Fetch".into()]));
+        Self {
+            clients: all.gauge(CLIENTS),
+            clients_ended,
+            requests,
+            fetched: all.counter(FETCHED),
+            cached: all.gauge(CACHED),
+            members: all.gauge(MEMBERS),
+            generations: all.counter(GENERATIONS),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a Kafka client that has connected.
+    pub fn client_came(&self) {
+        self.listener.clients.inc();
+    }
+
+    /// Counts a Kafka client whose connection is gone.
+    pub fn client_left(&self) {
+        self.listener.clients.dec();
+    }
+
+    /// Counts a connection that the gateway has ended, for one of the listed reasons.
+    pub fn client_ended(&self, reason: &'static str) {
+        self.listener.clients_ended.with([reason.into()]).inc();
+    }
+
+    /// Counts a request of a Kafka client that took so long.
+    pub fn client_answered(&self, request: String, took: Duration) {
+        self.listener.requests.with([request.into()]).observe(took.as_secs_f64());
+    }
+
+    /// Counts bytes of records that a Kafka client is given.
+    pub fn fetched(&self, bytes: usize) {
+        self.listener.fetched.inc_by(bytes as u64);
+    }
+
+    /// Sets the bytes that are kept in memory.
+    pub fn listener_caches(&self, bytes: usize) {
+        self.listener.cached.set(bytes as i64);
+    }
+
+    /// Adds to the members of groups, or takes from them.
+    pub fn members_changed(&self, by: i64) {
+        self.listener.members.inc_by(by);
+    }
+
+    /// Counts generations that a group has come to.
+    pub fn generations_began(&self, count: u64) {
+        self.listener.generations.inc_by(count);
+    }
+}

@@ -1,0 +1,69 @@
+//! The listener's metrics: who is connected, what is read, and how groups come and go.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use crash::serve::Serve;
+use crash::until;
+
+use crate::support::kafka_clients::{Got, Member, post, setup};
+
+/// Returns the listener's metrics by what stands before their values.
+async fn metrics(serve: &Serve) -> BTreeMap<String, f64> {
+    let answer = reqwest::get(format!("{}/metrics", serve.url)).await.unwrap();
+    let text = answer.text().await.unwrap();
+    let of_listener = text.lines().filter(|line| line.starts_with("event_gateway_listener_"));
+    let parts = of_listener.map(|line| line.rsplit_once(' ').unwrap());
+    let short = |name: &str| name.trim_start_matches("event_gateway_listener_").to_owned();
+    parts.map(|(name, value)| (short(name), value.parse().unwrap())).collect()
+}
+
+/// Sends a frame that is none, and waits for the end of the connection.
+fn send(address: &str, bytes: &[u8]) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(bytes).unwrap();
+    let _ = stream.read(&mut [0; 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_groups_and_what_they_read_are_counted_while_they_are_there() {
+    let setup = setup(&["diku"], 2);
+    let (serve, got) = (setup.serve(), Arc::new(Got::default()));
+    post(&serve, "diku", 0..20).await;
+    let none = metrics(&serve).await;
+    for name in ["clients", "members", "generations_total", "fetched_bytes_total", "cached_bytes"] {
+        assert_eq!(none[name], 0.0, "{name}");
+    }
+    let [one, two] = [(); 2].map(|()| Member::join(serve.broker(), "cg.search", &got, &[]));
+    until("both are counted", async || metrics(&serve).await["members"] == 2.0).await;
+    until("they have all", async || got.count() == 20).await;
+    let some = metrics(&serve).await;
+    assert!(some["clients"] >= 2.0, "{some:?}");
+    assert!(some["generations_total"] >= 1.0, "{some:?}");
+    let bytes = some["fetched_bytes_total"];
+    assert!(bytes > 20.0 * 60.0 && some["cached_bytes"] > 20.0 * 60.0, "{some:?}");
+    let fetches = r#"request_duration_seconds_count{request="Fetch"}"#;
+    assert!(some[fetches] >= 1.0, "{some:?}");
+    let generation = "a group of Kafka clients has come to another generation";
+    assert!(setup.log().contains(generation), "{}", setup.log());
+
+    one.leave();
+    until("one is left", async || metrics(&serve).await["members"] == 1.0).await;
+    two.leave();
+    until("nobody is left", async || {
+        let now = metrics(&serve).await;
+        (now["clients"], now["members"]) == (0.0, 0.0)
+    })
+    .await;
+    for (bytes, reason) in [
+        (&[0, 0, 0, 2, 0, 3][..], "malformed"),
+        (&[0x7f, 0xff, 0xff, 0xff], "too-long"),
+        (&[0, 0, 0, 8, 0x03, 0xe7, 0, 0, 0, 0, 0, 7], "unspoken"),
+    ] {
+        send(serve.broker(), bytes);
+        let ended = format!(r#"clients_ended_total{{reason="{reason}"}}"#);
+        until(reason, async || metrics(&serve).await[&ended] == 1.0).await;
+    }
+}
