@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crash::until;
+use event_gateway::clock::{Clock, System};
 use event_gateway::http::Tls;
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
@@ -78,8 +79,8 @@ fn certificate(name: &str, from_s: i64, to_s: i64) -> (X509, PKey<Private>) {
     certificate.set_subject_name(&subject).unwrap();
     certificate.set_issuer_name(&subject).unwrap();
     certificate.set_pubkey(&key).unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let after = |seconds| Asn1Time::from_unix(now.cast_signed() + seconds).unwrap();
+    let now = System.now().as_ms() / 1_000;
+    let after = |seconds| Asn1Time::from_unix(now + seconds).unwrap();
     certificate.set_not_before(&after(from_s)).unwrap();
     certificate.set_not_after(&after(to_s)).unwrap();
     certificate.sign(&key, MessageDigest::sha256()).unwrap();

@@ -1,7 +1,6 @@
 //! A certificate that signs itself, for servers on this host.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use event_gateway::clock::{Clock, System};
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
@@ -32,8 +31,7 @@ pub fn self_signed_since(days: i64) -> (Vec<u8>, Vec<u8>) {
     made.set_subject_name(&name).unwrap();
     made.set_issuer_name(&name).unwrap();
     made.set_pubkey(&key).unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let began = Asn1Time::from_unix(now.cast_signed() - days * 86_400).unwrap();
+    let began = Asn1Time::from_unix(System.now().as_ms() / 1_000 - days * 86_400).unwrap();
     made.set_not_before(&began).unwrap();
     made.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
     made.append_extension(BasicConstraints::new().ca().build().unwrap()).unwrap();
