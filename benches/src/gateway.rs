@@ -80,6 +80,11 @@ impl Gateway {
         command
     }
 
+    /// The address for Kafka's clients, which it must have.
+    pub fn broker(&self) -> &str {
+        self.serve.as_ref().map_or("", Serve::broker)
+    }
+
     /// The id of its process.
     pub fn pid(&self) -> u32 {
         self.serve.as_ref().map_or(0, Serve::pid)

@@ -20,6 +20,7 @@ mod idle;
 mod intake;
 mod kafka;
 mod latency;
+mod listener;
 mod log_size;
 mod memory;
 mod options;
@@ -203,6 +204,20 @@ enum What {
         #[arg(long, default_value_t = 10_000)]
         connections: usize,
     },
+    /// Kafka's clients of the gateway itself, against a real Kafka: whole topics, the time until a
+    /// change is consumed; idle consumers; the start; intake while nobody reads.
+    Listener {
+        #[arg(long, default_value = "sqlite")]
+        store: Store,
+        /// Events of the log that is read.
+        #[arg(long, default_value_t = 200_000)]
+        events: u64,
+        /// Consumers for whom nothing comes.
+        #[arg(long, default_value_t = 1_000)]
+        consumers: usize,
+        #[command(flatten)]
+        rounds: Rounds,
+    },
     /// A bare actix handler, which other benchmarks start.
     #[command(hide = true)]
     Bare,
@@ -257,6 +272,9 @@ async fn run(what: What) {
         What::Memory { store, events } => memory::run(store, events).await,
         What::Fairness { store, quota, changes, rounds } => {
             fairness::run(store, quota, changes, &rounds).await;
+        }
+        What::Listener { store, events, consumers, rounds } => {
+            listener::run(store, events, consumers, &rounds).await;
         }
         What::Idle { store, connections } => idle::run(store, connections).await,
         What::Bare => bare::serve(),

@@ -1,0 +1,280 @@
+//! Kafka's clients: reading a whole topic from the gateway itself and from a real Kafka, the time
+//! until a consumer has a change, what idle consumers take, the start, and what intake loses.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crash::PATIENCE;
+use crash::kafka::{Isolation, PrivateBroker, assign_all, consumer};
+use crash::serve::Setup;
+use rdkafka::Offset;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::message::Message;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::client::{Plan, Poster, load};
+use crate::contest::{Contest, per_second, quantile};
+use crate::gateway::{Gateway, program, tenants};
+use crate::options::Rounds;
+use crate::process::Process;
+use crate::records::Records;
+use crate::stores::{Place, Store};
+
+/// The numbers of partitions with which a topic is read.
+const PARTITIONS: [usize; 2] = [1, 50];
+/// Of so many events one is the rare topic's.
+const RARE: u64 = 1_000;
+/// The path of the rare topic's changes.
+const RARE_PATH: &str = "/domain-events/inventory/item";
+/// Changes whose way to a consumer is measured.
+const CHANGES: usize = 300;
+/// The longest wait of an idle consumer's fetch, as Kafka's consumers have it.
+const WAIT_MS: i32 = 500;
+/// The time for which CPU time is counted.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// Measures all of it.
+pub async fn run(store: Store, events: u64, consumers: usize, rounds: &Rounds) {
+    let (place, broker) = (store.start().await, PrivateBroker::start());
+    let kafka = broker.address();
+    for partitions in PARTITIONS {
+        read(store, &place, &kafka, (events, partitions), rounds).await;
+    }
+    drop(broker);
+    idle(store, &place, consumers).await;
+    start(store, &place, rounds);
+    intake(store, &place, rounds).await;
+}
+
+/// The set-up of a gateway whose topics have so many partitions, and which Kafka's clients reach.
+fn listens(setup: Setup, partitions: usize) -> Setup {
+    let entity =
+        |name: &str| format!("[entities.\"inventory.{name}\"]\npartitions = {partitions}\n");
+    let setup = setup.for_all_tenants(&(entity("instance") + &entity("item")));
+    setup.with("KAFKA_LISTEN_PORT", 0)
+}
+
+/// Reads a whole topic, and a rare one, by turns from the gateway and from Kafka, and then takes
+/// the time of single changes to both.
+async fn read(
+    store: Store,
+    place: &Place,
+    kafka: &str,
+    (events, partitions): (u64, usize),
+    rounds: &Rounds,
+) {
+    let names = tenants(1);
+    let ours = Gateway::start_as(place, Some(kafka), &names, &|setup| listens(setup, partitions));
+    let rare = fill(&ours, &names, events).await;
+    ours.until_published(events + rare).await;
+    let (topic, client) = (ours.topic(&names[0]), ours.broker().to_owned());
+    let of_rare = topic.replace("instance", "item");
+    let what = format!("{}, partitions {partitions}", store.name());
+    let mut all = Contest::new(format!("reading {events} events, {what}"), "events/s");
+    let mut few = Contest::new(format!("reading 1 in {RARE} events, {what}"), "events/s");
+    for round in 0..=rounds.rounds {
+        for (side, address) in [("ours", &client), ("Kafka", &kafka.to_owned())] {
+            let rate = rate_of(address, &topic, partitions, events).await;
+            let of_few = rate_of(address, &of_rare, partitions, rare).await;
+            // The first round warms both up.
+            if round > 0 {
+                all.add(side, rate);
+                few.add(side, of_few);
+            }
+        }
+    }
+    all.tell();
+    few.tell();
+    eprintln!("  peak {:.0} MiB", Process(ours.pid()).peak_mib());
+    arrivals(&ours, [&client, kafka], &topic, (&what, partitions)).await;
+}
+
+/// Fills the log: so many events, and one in a thousand of the rare topic. Returns their number.
+async fn fill(ours: &Gateway, names: &[String], events: u64) -> u64 {
+    let part = (events / 10).next_multiple_of(100);
+    let (mut filled, mut rare) = (0, 0);
+    let client = reqwest::Client::new();
+    let url = format!("http://{}{RARE_PATH}", ours.address);
+    while filled < events {
+        let now = part.min(events - filled);
+        load(&Plan::backlog(ours.address, names, now)).await;
+        filled += now;
+        for _ in 0..now / RARE {
+            rare += 1;
+            let change = format!("{{\"new\":{{\"id\":\"item-{rare}\"}}}}");
+            let post = client.post(&url).header("X-Okapi-Tenant", &names[0]).body(change);
+            let post = post.header("Content-Type", "application/json").send().await.unwrap();
+            assert_eq!(post.status(), 201);
+        }
+    }
+    rare
+}
+
+/// Reads a topic from its beginning; returns events per second, the connection included.
+async fn rate_of(address: &str, topic: &str, partitions: usize, events: u64) -> f64 {
+    let (address, topic) = (address.to_owned(), topic.to_owned());
+    spawn_blocking(move || {
+        let since = Instant::now();
+        let consumer = consumer_of(&address, &topic, partitions, Offset::Beginning);
+        let mut got = 0;
+        while got < events {
+            match consumer.poll(PATIENCE) {
+                Some(Ok(_)) => got += 1,
+                Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => {}
+                other => panic!("{topic}: {got} of {events}: {other:?}"),
+            }
+        }
+        per_second(got, since.elapsed())
+    })
+    .await
+    .unwrap()
+}
+
+fn consumer_of(address: &str, topic: &str, partitions: usize, from: Offset) -> BaseConsumer {
+    let consumer = consumer(address, Isolation::ReadCommitted);
+    assign_all(&consumer, &[topic], partitions, from);
+    consumer
+}
+
+/// Takes the time from the POST of single changes until consumers of both sides have them.
+async fn arrivals(
+    ours: &Gateway,
+    addresses: [&str; 2],
+    topic: &str,
+    (what, partitions): (&str, usize),
+) {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let sides = addresses.map(|address| {
+        let (send, got) = mpsc::channel();
+        let (address, topic, is_over) = (address.to_owned(), topic.to_owned(), is_over.clone());
+        thread::spawn(move || {
+            let consumer = consumer_of(&address, &topic, partitions, Offset::End);
+            while !is_over.load(Ordering::Relaxed) {
+                if let Some(Ok(record)) = consumer.poll(Duration::from_millis(100)) {
+                    let key = String::from_utf8_lossy(record.key().unwrap()).into_owned();
+                    send.send((key, Instant::now())).unwrap();
+                }
+            }
+        });
+        got
+    });
+    sleep(Duration::from_secs(3)).await;
+    let (mut poster, mut records) = (Poster::connect(ours.address).await, Records::default());
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..CHANGES {
+        let (body, since) = (records.body(1), Instant::now());
+        poster.post("t0", &body, true).await.unwrap();
+        for (got, times) in sides.iter().zip(&mut times) {
+            let (key, at) = got.recv_timeout(PATIENCE).unwrap();
+            assert_eq!(key, body.keys[0]);
+            times.push((at - since).as_secs_f64() * 1e3);
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    is_over.store(true, Ordering::Relaxed);
+    for part in [0.5, 0.99] {
+        let mut contest = Contest::new(format!("from POST to consumed, {what}, {part}"), "ms");
+        for (side, times) in ["ours", "Kafka"].into_iter().zip(&mut times) {
+            contest.add(side, quantile(times, part));
+        }
+        contest.tell();
+    }
+}
+
+/// The memory and the CPU time of consumers for whom nothing comes.
+async fn idle(store: Store, place: &Place, consumers: usize) {
+    let names = tenants(1);
+    let ours = Gateway::start_as(place, None, &names, &|setup| {
+        listens(setup, 4).with("BROKER", "none").with("KAFKA_HOST", "")
+    });
+    load(&Plan::backlog(ours.address, &names, 10_000)).await;
+    let what = |part: &str| format!("{consumers} idle consumers, {}: {part}", store.name());
+    let mut memory = Contest::new(what("memory"), "MiB");
+    let mut cpu = Contest::new(what("CPU time"), "ms/s");
+    let process = Process(ours.pid());
+    memory.add("without", process.resident_mib());
+    let is_over = Arc::new(AtomicBool::new(false));
+    let fetch = fetch(&ours.topic(&names[0]), 10_001);
+    let (asked, mut clients) = (ours.broker().to_owned(), Vec::new());
+    for _ in 0..consumers {
+        let mut stream = TcpStream::connect(&asked).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (fetch, is_over) = (fetch.clone(), is_over.clone());
+        let thread = thread::Builder::new().stack_size(64 << 10);
+        let reads = move || {
+            while !is_over.load(Ordering::Relaxed) {
+                stream.write_all(&fetch).unwrap();
+                let mut length = [0; 4];
+                stream.read_exact(&mut length).unwrap();
+                let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+                stream.read_exact(&mut answer).unwrap();
+            }
+        };
+        clients.push(thread.spawn(reads).unwrap());
+    }
+    sleep(Duration::from_secs(3)).await;
+    let (before, since) = (process.cpu_ms(), Instant::now());
+    sleep(QUIET).await;
+    memory.add("while they wait", process.resident_mib());
+    cpu.add("while they wait", (process.cpu_ms() - before) / since.elapsed().as_secs_f64());
+    memory.tell();
+    cpu.tell();
+    is_over.store(true, Ordering::Relaxed);
+    clients.into_iter().for_each(|client| client.join().unwrap());
+}
+
+/// A Fetch of version 4 of a topic's first partition, from an offset on.
+fn fetch(topic: &str, offset: i64) -> Vec<u8> {
+    let text = |text: &str| {
+        let length = i16::try_from(text.len()).unwrap();
+        [&length.to_be_bytes()[..], text.as_bytes()].concat()
+    };
+    let head = [&[0, 1, 0, 4, 0, 0, 0, 7][..], &text("idle")].concat();
+    let limits = [-1_i32, WAIT_MS, 1, 50 << 20].map(i32::to_be_bytes).concat();
+    let topics = [&1_i32.to_be_bytes()[..], &text(topic), &1_i32.to_be_bytes()].concat();
+    let partition = [&0_i32.to_be_bytes()[..], &offset.to_be_bytes(), &(1_i32 << 20).to_be_bytes()];
+    let body = [head, limits, vec![1], topics, partition.concat()].concat();
+    [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat()
+}
+
+/// The time from the start of the process until Kafka's clients may connect.
+fn start(store: Store, place: &Place, rounds: &Rounds) {
+    let mut contest = Contest::new(format!("start, {}", store.name()), "ms");
+    for _ in 0..rounds.rounds {
+        let setup = listens(Setup::new(&program(), &["t0"]), 4).with("ENV", "start");
+        let setup = match place {
+            Place::Server(server) => setup.with("STORE_URL", server.url()),
+            Place::Sqlite => setup,
+        };
+        for side in ["on a new store", "again"] {
+            let since = Instant::now();
+            let serve = setup.serve();
+            serve.broker();
+            contest.add(side, since.elapsed().as_secs_f64() * 1e3);
+            assert!(serve.terminate().success());
+        }
+    }
+    contest.tell();
+}
+
+/// Accepting with the listener, for which nobody asks, and without.
+async fn intake(store: Store, place: &Place, rounds: &Rounds) {
+    let names = tenants(1);
+    let mut contest = Contest::new(format!("intake, {}, nobody reads", store.name()), "changes/s");
+    for _ in 0..rounds.rounds {
+        for side in ["with a listener", "without"] {
+            let ours = Gateway::start_as(place, None, &names, &|setup| match side {
+                "without" => setup.with("BROKER", "none").with("KAFKA_HOST", ""),
+                _ => listens(setup, 4).with("BROKER", "none").with("KAFKA_HOST", ""),
+            });
+            let plan = Plan::new(ours.address, &names, 64, 1).during(rounds);
+            contest.add(side, load(&plan).await.rate());
+        }
+    }
+    contest.tell();
+}
