@@ -3,16 +3,23 @@
 
 # Shared by all clones. A changed pom.xml needs another folder name here.
 KAFKA_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/event-gateway/kafka-4.1.0-tools-1
+# The Java frameworks that tests read with: a changed readers.xml needs another folder name.
+KAFKA_READERS_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/event-gateway/kafka-readers-1
 
-# Downloads the jars unless they are there. An interrupted download leaves no libs folder.
-fetch_kafka() (
-  [[ ! -d $KAFKA_HOME/libs ]] || exit 0
-  echo "downloading Kafka into $KAFKA_HOME" >&2
-  new=$KAFKA_HOME/new.$$
+# Downloads the jars of Kafka and of the frameworks, unless they are there.
+fetch_kafka() {
+  fetch_jars pom.xml "$KAFKA_HOME" && fetch_jars readers.xml "$KAFKA_READERS_HOME"
+}
+
+# fetch_jars POM HOME: an interrupted download leaves no libs folder.
+fetch_jars() (
+  [[ ! -d $2/libs ]] || exit 0
+  echo "downloading the jars of $1 into $2" >&2
+  new=$2/new.$$
   trap 'rm -rf "$new"' EXIT
   mkdir -p "$new"
-  mvn -q -B -f "$(dirname "${BASH_SOURCE[0]}")/pom.xml" \
+  mvn -q -B -f "$(dirname "${BASH_SOURCE[0]}")/$1" \
     dependency:copy-dependencies "-DoutputDirectory=$new" >&2 || exit
   # Another clone may have been faster.
-  mv -T "$new" "$KAFKA_HOME/libs" 2>/dev/null || [[ -d $KAFKA_HOME/libs ]]
+  mv -T "$new" "$2/libs" 2>/dev/null || [[ -d $2/libs ]]
 )
