@@ -6,6 +6,8 @@ mod java;
 mod malformed;
 mod observed;
 #[cfg(feature = "services")]
+mod python;
+#[cfg(feature = "services")]
 mod records;
 #[cfg(feature = "services")]
 mod tools;

@@ -33,6 +33,8 @@ pub mod pod;
 #[cfg(feature = "services")]
 pub mod prometheus;
 pub mod raw_http;
+#[cfg(feature = "services")]
+pub mod readers;
 pub mod replays;
 pub mod restore;
 pub mod serve;

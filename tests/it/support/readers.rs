@@ -1,0 +1,71 @@
+//! Actors of the stories about the listener: members of groups that run in processes of their own.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use crash::serve::Setup;
+use crash::until;
+
+use crate::support::kafka_clients::{Got, post};
+
+/// A member of a group, whose process prints a line of topic, key and value for each record, and
+/// leaves when its input ends.
+pub struct Reader(Child);
+
+impl Reader {
+    /// Starts the process, and notes what it prints.
+    pub fn join(mut command: Command, got: &Arc<Got>) -> Self {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let (out, got) = (child.stdout.take().unwrap(), got.clone());
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if let [topic, key, value] = line.split('\t').collect::<Vec<_>>()[..] {
+                    got.note(topic, key, value.as_bytes());
+                }
+            }
+        });
+        Self(child)
+    }
+
+    /// Lets it leave the group.
+    pub fn leave(mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Lets two members read what the tenants `diku` and `college` post, over a kill of the gateway,
+/// a change of members and a restart of the last one. The command is that of a member, given
+/// the gateway's address.
+pub async fn read_on(setup: Setup, command: impl Fn(&str) -> Command) {
+    let (serve, got) = (setup.serve(), Arc::new(Got::default()));
+    post(&serve, "diku", 0..30).await;
+    let one = Reader::join(command(serve.broker()), &got);
+    until("the first member has all", async || got.count() == 30).await;
+    let two = Reader::join(command(serve.broker()), &got);
+    post(&serve, "college", 0..30).await;
+    until("both have all", async || got.count() == 60).await;
+    serve.kill();
+
+    let serve = setup.serve();
+    post(&serve, "diku", 30..60).await;
+    until("both go on", async || got.count() == 90).await;
+    one.leave();
+    post(&serve, "college", 30..60).await;
+    until("the other one has the rest", async || got.count() == 120).await;
+    two.leave();
+    post(&serve, "diku", 60..75).await;
+    let again = Reader::join(command(serve.broker()), &got);
+    until("one that was started again goes on", async || got.count() == 135).await;
+    got.assert_in_order();
+    again.leave();
+}
