@@ -1,13 +1,14 @@
 //! Fairness: how long the changes of quiet tenants take alone, beside one tenant that posts 50 times
 //! its quota, and beside one that posts as much without a quota.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crash::kafka::PrivateBroker;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
 use crate::client::Poster;
@@ -19,6 +20,8 @@ use crate::options::Rounds;
 use crate::records::Records;
 use crate::stores::Store;
 
+/// The pause between two sides.
+const REST: Duration = Duration::from_secs(5);
 /// The tenants; the first is the loud one, the second is followed to the consumer.
 const TENANTS: usize = 10;
 /// The changes per second of each quiet tenant.
@@ -81,8 +84,10 @@ pub async fn run(store: Store, quota: u32, changes: usize, rounds: &Rounds) {
             load.is_over.store(true, Ordering::Relaxed);
             let time = since.elapsed();
             thread.join().unwrap();
-            // The next side has no backlog of this one.
+            // The next side has no backlog of this one, nor its writes to the disk.
             ours.until_none_is_pending().await;
+            drop(ours);
+            rest().await;
             accepted.add(side, quantile(&mut quiet, 0.99));
             consumed.add(side, quantile(&mut followed, 0.99));
             if loud != Loud::Silent {
@@ -95,6 +100,13 @@ pub async fn run(store: Store, quota: u32, changes: usize, rounds: &Rounds) {
     accepted.tell();
     consumed.tell();
     taken.tell();
+}
+
+/// Lets the disk take what was written.
+async fn rest() {
+    let written = spawn_blocking(|| Command::new("sync").status());
+    assert!(written.await.unwrap().unwrap().success());
+    sleep(REST).await;
 }
 
 /// Posts as one tenant at a rate, or as fast as it is answered, in a thread of its own.

@@ -27,7 +27,7 @@ use crate::stores::{Place, Store};
 
 /// The numbers of partitions with which a topic is read.
 const PARTITIONS: [usize; 2] = [1, 50];
-/// Of so many events one is the rare topic's.
+/// The events among which one is the rare topic's.
 const RARE: u64 = 1_000;
 /// The path of the rare topic's changes.
 const RARE_PATH: &str = "/domain-events/inventory/item";
