@@ -25,7 +25,7 @@ pub enum Component {
     Lanes,
     /// The name of this replica, which another replica may use too.
     Replica,
-    /// The certificate of the listener, which ends soon.
+    /// The HTTPS certificate, which expires soon.
     Certificate,
 }
 

@@ -64,5 +64,5 @@ pub use permission::{ACTS, ALL, ALL_OF_ALL_TENANTS, PERMISSIONS, Permission};
 pub use problem::kind::did_nothing;
 pub use routes::access;
 pub use server::{openapi, server};
-pub use tls::{EndsSoon, Tls, TlsError};
+pub use tls::{Expiry, Tls, TlsError};
 pub use token::{Auth, Issuers, KeycloakConfig};

@@ -9,7 +9,6 @@
 mod answer;
 mod batch;
 mod cache;
-mod census;
 mod commits;
 mod connection;
 mod coordinator;
@@ -18,6 +17,7 @@ mod fetch;
 #[cfg(test)]
 mod fixture;
 mod group;
+mod group_metrics;
 mod logs;
 mod members;
 mod metadata;
@@ -27,6 +27,7 @@ mod requests;
 mod shapes;
 mod topics;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -37,6 +38,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::settings::Settings;
+use crate::domain::tenant::TenantId;
+use crate::domain::trail::{Act, Actor, TrailEntry};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::subscribe::Subscribe;
@@ -46,6 +49,8 @@ use feed::Feed;
 use logs::Logs;
 use topics::{Served, Topics};
 
+/// The most groups and tenants of which a connection remembers that it has moved them.
+const MOVED_MAX: usize = 100;
 /// The scope of groups that read the topics of all tenants.
 const ALL_TENANTS: &str = "*";
 
@@ -111,6 +116,9 @@ struct Session {
     client_id: String,
     /// Whether it has tried to write.
     has_produced: bool,
+    /// The groups, with the tenants, that it has moved without being a member: the trail has told
+    /// so once.
+    moved: BTreeSet<(String, TenantId)>,
 }
 
 /// The listener, once it has a socket.
@@ -179,13 +187,12 @@ impl Listener {
             }
             let server = server.clone();
             clients.spawn(async move {
-                let session = Session { peer, client_id: String::new(), has_produced: false };
-                server.metrics.client_came();
+                let session = Session::of(peer);
+                let _connected = server.metrics.client_came();
                 if let Err(error) = connection::serve(&server, stream, session).await {
                     tracing::debug!(%peer, %error, "a Kafka client's connection has ended");
                     error.reason().inspect(|reason| server.metrics.client_ended(reason));
                 }
-                server.metrics.client_left();
             });
         }
         while clients.join_next().await.is_some() {}
@@ -205,6 +212,29 @@ impl Server {
 }
 
 impl Session {
+    fn of(peer: SocketAddr) -> Self {
+        Self { peer, client_id: String::new(), has_produced: false, moved: BTreeSet::new() }
+    }
+
+    /// Begins the entry of an act of the client, for the trail.
+    fn does(&self, act: Act, group: &str) -> TrailEntry {
+        Actor::kafka(&self.client_id, &self.peer.ip().to_string()).does(act).on(group)
+    }
+
+    /// Returns whether the trail has told that the client moves a group with a tenant, though it is
+    /// no member of it.
+    fn has_moved(&self, group: &str, tenant: &TenantId) -> bool {
+        self.moved.contains(&(group.to_owned(), tenant.clone()))
+    }
+
+    /// Notes that the trail tells so. Of many groups some are forgotten, and told again.
+    fn note_moved(&mut self, group: &str, tenant: &TenantId) {
+        if self.moved.len() >= MOVED_MAX {
+            self.moved.pop_first();
+        }
+        self.moved.insert((group.to_owned(), tenant.clone()));
+    }
+
     /// Returns the client's address as Kafka's tools show it.
     fn host(&self) -> String {
         format!("/{}", self.peer.ip())

@@ -33,6 +33,7 @@ pub use catalogue::{Entry, Label, Scope, Values};
 use http::Http;
 pub use http::Request;
 use intake::IntakeMetrics;
+pub use listener::Connected;
 use listener::ListenerMetrics;
 use log::LogMetrics;
 pub use log::{Scrape, StoreCounts};

@@ -193,13 +193,14 @@ async fn idle(store: Store, place: &Place, consumers: usize) {
         listens(setup, 4).with("BROKER", "none").with("KAFKA_HOST", "")
     });
     load(&Plan::backlog(ours.address, &names, 10_000)).await;
-    let what = |part: &str| format!("{consumers} idle consumers, {}: {part}", store.name());
+    let what = |part: &str| format!("{consumers} fetches that wait, {}: {part}", store.name());
     let mut memory = Contest::new(what("memory"), "MiB");
     let mut cpu = Contest::new(what("CPU time"), "ms/s");
     let process = Process(ours.pid());
     memory.add("without", process.resident_mib());
     let is_over = Arc::new(AtomicBool::new(false));
-    let fetch = fetch(&ours.topic(&names[0]), 10_001);
+    let topic = ours.topic(&names[0]);
+    let (fetch, topic_bytes) = (fetch(&topic, 10_001), topic.len());
     let (asked, mut clients) = (ours.broker().to_owned(), Vec::new());
     for _ in 0..consumers {
         let mut stream = TcpStream::connect(&asked).unwrap();
@@ -213,6 +214,7 @@ async fn idle(store: Store, place: &Place, consumers: usize) {
                 stream.read_exact(&mut length).unwrap();
                 let mut answer = vec![0; u32::from_be_bytes(length) as usize];
                 stream.read_exact(&mut answer).unwrap();
+                assert_eq!(error(&answer, topic_bytes), [0, 0], "a fetch was refused");
             }
         };
         clients.push(thread.spawn(reads).unwrap());
@@ -226,6 +228,13 @@ async fn idle(store: Store, place: &Place, consumers: usize) {
     cpu.tell();
     is_over.store(true, Ordering::Relaxed);
     clients.into_iter().for_each(|client| client.join().unwrap());
+}
+
+/// Returns the error of the only partition in an answer of that version, without its length: it
+/// follows number, pause, the topics, the topic's name, the partitions and the partition's number.
+fn error(answer: &[u8], topic_bytes: usize) -> [u8; 2] {
+    let at = 4 + 4 + 4 + 2 + topic_bytes + 4 + 4;
+    [answer[at], answer[at + 1]]
 }
 
 /// A Fetch of version 4 of a topic's first partition, from an offset on.
@@ -245,8 +254,9 @@ fn fetch(topic: &str, offset: i64) -> Vec<u8> {
 /// The time from the start of the process until Kafka's clients may connect.
 fn start(store: Store, place: &Place, rounds: &Rounds) {
     let mut contest = Contest::new(format!("start, {}", store.name()), "ms");
-    for _ in 0..rounds.rounds {
-        let setup = listens(Setup::new(&program(), &["t0"]), 4).with("ENV", "start");
+    for round in 0..rounds.rounds {
+        let setup = listens(Setup::new(&program(), &["t0"]), 4);
+        let setup = setup.with("ENV", format!("start{round}"));
         let setup = match place {
             Place::Server(server) => setup.with("STORE_URL", server.url()),
             Place::Sqlite => setup,

@@ -1,4 +1,4 @@
-//! The watch for a new certificate of the listener, and for the end of the one in use.
+//! The watch for a new HTTPS certificate, and for the expiry of the one in use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,32 +8,32 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::{Component, Health, Occurrence};
-use crate::http::{EndsSoon, Tls};
+use crate::http::{Expiry, Tls};
 
 /// The longest time until a new certificate is taken up.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Takes up a certificate that has changed, until the gateway stops. One that ends soon degrades
-/// the gateway.
+/// Takes up a certificate that has changed, until the gateway stops. One that expires soon
+/// degrades the gateway.
 pub(super) async fn watch(tls: Option<Arc<Tls>>, health: Arc<Health>, closing: CancellationToken) {
     let Some(tls) = tls else { return closing.cancelled().await };
     loop {
-        report(tls.ends_soon(), &health);
+        report(tls.expiry(), &health);
         if closing.run_until_cancelled(sleep(LOOK_EVERY)).await.is_none() {
             return;
         }
         let tls = tls.clone();
         if let Err(error) = spawn_blocking(move || tls.reload()).await {
-            tracing::error!(%error, "failed to look for a new certificate of the listener");
+            tracing::error!(%error, "failed to look for a new HTTPS certificate");
         }
     }
 }
 
-fn report(end: Option<EndsSoon>, health: &Health) {
-    match end {
+fn report(expiry: Option<Expiry>, health: &Health) {
+    match expiry {
         None => health.healthy(&Component::Certificate),
-        Some(end) if health.degraded(Component::Certificate, &end) == Occurrence::First => {
-            tracing::warn!("the certificate of the listener {end}; put a new one into its files");
+        Some(expiry) if health.degraded(Component::Certificate, &expiry) == Occurrence::First => {
+            tracing::warn!("HTTPS: {expiry}; put new ones into HTTP_TLS_CERT and HTTP_TLS_KEY");
         }
         Some(_) => {}
     }

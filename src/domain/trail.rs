@@ -77,7 +77,8 @@ impl fmt::Display for Act {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// The actor: `user:` and the user's id, `subject:` and that of a token without a user, `user`
-    /// if the caller names neither, `shell:` and the user of the operating system, or `gateway`.
+    /// if the caller names neither, `shell:` and the user of the operating system, `kafka:` and a
+    /// Kafka client's name and address, or `gateway`.
     pub who: String,
     /// The issuer of the caller's token, if the gateway has checked one.
     pub issuer: Option<String>,
@@ -118,6 +119,13 @@ impl Actor {
     /// Makes the actor of a subcommand, with the name of the operating system's user.
     pub fn shell(user: &str) -> Self {
         let who = cut(&format!("shell:{user}"), NAME_BYTES_MAX);
+        Self { who, issuer: None, request_id: None }
+    }
+
+    /// Makes the actor of a Kafka client's request, with the client's name for itself and address.
+    pub fn kafka(client: &str, address: &str) -> Self {
+        let room = NAME_BYTES_MAX.saturating_sub("kafka:@".len() + address.len());
+        let who = format!("kafka:{}@{address}", cut(client, room));
         Self { who, issuer: None, request_id: None }
     }
 

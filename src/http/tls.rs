@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
 pub(super) use stream::Stream;
-pub use validity::EndsSoon;
+pub use validity::Expiry;
 use validity::Validity;
 
 /// The protocols that are offered, in the form of ALPN.
@@ -93,10 +93,10 @@ impl Tls {
         Ok(Self { certificate, key, pair: RwLock::new(Pair { context, validity, read }) })
     }
 
-    /// Returns the first end in the chain in use that is past, or nearer than 14 days and a tenth
-    /// of its certificate's time.
-    pub fn ends_soon(&self) -> Option<EndsSoon> {
-        self.pair.read().expect("no holder panics").validity.ends_soon()
+    /// Returns the first expiry in the chain in use that is past, or nearer than a tenth of its
+    /// certificate's validity, 14 days at most.
+    pub fn expiry(&self) -> Option<Expiry> {
+        self.pair.read().expect("no holder panics").validity.expiry()
     }
 
     /// Takes up files that have changed since they were read last, for connections that come from
@@ -105,9 +105,9 @@ impl Tls {
     pub fn reload(&self) {
         match self.take_up() {
             Ok(false) => {}
-            Ok(true) => tracing::info!("took up the new certificate of the listener"),
+            Ok(true) => tracing::info!("took up the new HTTPS certificate"),
             Err(error) => tracing::error!(
-                "failed to take up the new certificate of the listener; the former one goes on: \
+                "failed to take up the new HTTPS certificate; the former one goes on: \
                  {error}"
             ),
         }

@@ -98,8 +98,8 @@ impl Authenticator {
         Ok(Self { mode, clock: clock.clone() })
     }
 
-    /// Returns whether the caller of a request to an open route may do what concerns all tenants.
-    /// The perimeter's word is taken for every one.
+    /// Returns whether the caller of a request to an open route, who was not checked before, may do
+    /// what concerns all tenants. The perimeter lets in nobody who may not.
     pub(super) async fn lets(&self, request: &HttpRequest, permission: &Permission) -> bool {
         let caller = match self.mode {
             Mode::Perimeter => return true,

@@ -25,12 +25,13 @@ use kafka_protocol::messages::{
 use super::answer::{code, kept, refused, text, unavailable};
 use super::group::Named;
 use super::offsets::index;
-use super::places::Places;
+use super::places::{Mover, Places, Told};
 use super::topics::{ByName, Served};
-use super::{Server, members};
+use super::{Server, Session, members};
 use crate::domain::position::Position;
 use crate::domain::subscription::{Part, PartCommit};
 use crate::domain::tenant::TenantId;
+use crate::domain::trail::{Act, TrailEntry};
 
 /// The offset that stands for a partition where a group has not been.
 const NONE: i64 = -1;
@@ -41,8 +42,12 @@ const ERROR_SINCE: i16 = 2;
 const EPOCH_SINCE: i16 = 5;
 
 /// Moves a group.
-pub(super) async fn commit(server: &Server, request: OffsetCommitRequest) -> OffsetCommitResponse {
-    let done = try_commit(server, &request).await;
+pub(super) async fn commit(
+    server: &Server,
+    session: &mut Session,
+    request: OffsetCommitRequest,
+) -> OffsetCommitResponse {
+    let done = try_commit(server, session, &request).await;
     let topics = request.topics.iter().enumerate().map(|(at, asked)| {
         let partitions = asked.partitions.iter().enumerate().map(|(index, part)| {
             let error = match &done {
@@ -67,6 +72,7 @@ type Errors = BTreeMap<Asked, ResponseError>;
 
 async fn try_commit(
     server: &Server,
+    session: &mut Session,
     request: &OffsetCommitRequest,
 ) -> Result<Errors, ResponseError> {
     let names = request.topics.iter().map(|topic| topic.name.as_str());
@@ -93,12 +99,23 @@ async fn try_commit(
         generation: request.generation_id_or_member_epoch,
     };
     let store = &*server.store;
-    let done = group.commit(&named, async |places, held| {
+    let done = group.commit(&named, async |places, has_members| {
         for (tenant, commits) in &commits {
             let parts: Vec<_> = commits.iter().map(|(_, commit)| commit.clone()).collect();
-            if let Err(why) = places.commit(store, tenant, &parts, &topics, held).await {
-                let error = kept(&why);
-                errors.extend(commits.iter().map(|(at, _)| (*at, error)));
+            let mover = match has_members {
+                true => Mover::Members,
+                false => Mover::Other {
+                    entry: session.does(Act::SeekSubscription, &request.group_id),
+                    is_first: !session.has_moved(&request.group_id, tenant),
+                },
+            };
+            match places.commit(store, tenant, &parts, &topics, &mover).await {
+                Ok(Told::ByTheTrail) => session.note_moved(&request.group_id, tenant),
+                Ok(Told::ByNobody) => {}
+                Err(why) => {
+                    let error = kept(&why);
+                    errors.extend(commits.iter().map(|(at, _)| (*at, error)));
+                }
             }
         }
         errors
@@ -237,8 +254,13 @@ fn part(
 }
 
 /// Forgets where a group without members stands.
-pub(super) async fn delete(server: &Server, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
-    let done = try_delete(server, &request).await;
+pub(super) async fn delete(
+    server: &Server,
+    session: &Session,
+    request: OffsetDeleteRequest,
+) -> OffsetDeleteResponse {
+    let by = session.does(Act::SeekSubscription, &request.group_id);
+    let done = try_delete(server, &request, &by).await;
     let error = done.as_ref().err().map_or(0, ResponseError::code);
     let topics = done.unwrap_or_default();
     OffsetDeleteResponse::default().with_error_code(error).with_topics(topics)
@@ -247,6 +269,7 @@ pub(super) async fn delete(server: &Server, request: OffsetDeleteRequest) -> Off
 async fn try_delete(
     server: &Server,
     request: &OffsetDeleteRequest,
+    by: &TrailEntry,
 ) -> Result<Vec<OffsetDeleteResponseTopic>, ResponseError> {
     let names = request.topics.iter().map(|topic| topic.name.as_str());
     let topics = server.topics.with(names).await.map_err(|error| unavailable(&error))?;
@@ -262,7 +285,7 @@ async fn try_delete(
                 let found = found.ok_or(ResponseError::UnknownTopicOrPartition);
                 let done = match found.and_then(|served| Ok((served, index(served, number)?))) {
                     Ok((served, index)) => {
-                        let forgotten = places.forget(&*server.store, served, index).await;
+                        let forgotten = places.forget(&*server.store, served, index, by).await;
                         forgotten.map_err(|why| kept(&why))
                     }
                     Err(error) => Err(error),

@@ -29,6 +29,8 @@ const FINISH: Duration = Duration::from_secs(1);
 pub(super) enum Ended {
     #[error(transparent)]
     Io(#[from] io::Error),
+    #[error("nothing was asked for {IDLE_MAX:?}")]
+    Idle,
     #[error(
         "the rest of a request, or of the reading of an answer, took longer than {FRAME_WITHIN:?}"
     )]
@@ -44,9 +46,10 @@ impl Ended {
     pub(super) fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Io(_) => None,
+            Self::Idle => Some("idle"),
             Self::Slow => Some("slow"),
             Self::Long(_) => Some("too-long"),
-            Self::Broken(Broken::Unspoken { .. }) => Some("unspoken"),
+            Self::Broken(Broken::Unspoken { .. }) => Some("unsupported"),
             Self::Broken(Broken::Short(_) | Broken::Unreadable { .. }) => Some("malformed"),
         }
     }
@@ -66,7 +69,7 @@ pub(super) async fn serve(
                 Ok(Ok(length)) => length,
                 Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
                 Ok(Err(error)) => return Err(error.into()),
-                Err(_) => return Ok(()),
+                Err(_) => return Err(Ended::Idle),
             },
             () = closing => return Ok(()),
         };

@@ -16,8 +16,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::census::Census;
 use super::group::{Answer, Answers, Group, Join, Member, Named, Refusal, Saved};
+use super::group_metrics::GroupMetrics;
 use super::places::Places;
 use crate::clock::Clock;
 use crate::domain::subscription;
@@ -59,7 +59,7 @@ struct Inner {
     group: Group<oneshot::Sender<Answer>>,
     row: KafkaGroup,
     places: Places,
-    census: Census,
+    metrics: GroupMetrics,
     held: Instant,
     /// Since when it has no members.
     idle: Instant,
@@ -150,14 +150,14 @@ impl Coordinator {
             }
             let now = Instant::now();
             let places = Places::new(group.clone());
-            let census = Census::of(&state, self.metrics.clone());
+            let metrics = GroupMetrics::new(&state, self.metrics.clone());
             return Ok(Arc::new(Coordinated {
                 store: self.store.clone(),
                 inner: tokio::sync::Mutex::new(Inner {
                     group: state,
                     row,
                     places,
-                    census,
+                    metrics,
                     held: now,
                     idle: now,
                 }),
@@ -293,11 +293,13 @@ impl Coordinated {
     /// Saves what the group has come to, and sends the answers.
     async fn tell(&self, inner: &mut Inner, mut answers: Answers<oneshot::Sender<Answer>>) {
         let is_new = inner.row.state != inner.group.save().as_column();
-        if is_new && !self.save(inner).await {
+        let is_saved = !is_new || self.save(inner).await;
+        if !is_saved {
             refuse(answers);
             answers = inner.group.begin_again(Instant::now());
         }
-        inner.census.note(&inner.row.group, &inner.group);
+        let Inner { metrics, row, group, .. } = &mut *inner;
+        metrics.update(&row.group, group, is_saved, self.gone.is_cancelled());
         if inner.group.is_empty() {
             inner.idle = Instant::now();
             self.hold(inner, false).await;

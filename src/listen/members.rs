@@ -23,6 +23,7 @@ use super::group::{Answer, Client, Join, Joined, Named, Refusal};
 use super::places::Kept;
 use super::{Server, Session};
 use crate::domain::subscription::Group;
+use crate::domain::trail::Act;
 
 /// The first version of JoinGroup whose new members join twice.
 const KNOWN_IDS_SINCE: i16 = 4;
@@ -266,17 +267,25 @@ pub(super) async fn list(
 }
 
 /// Removes groups that have no members, with the places that they stand at.
-pub(super) async fn delete(server: &Server, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
+pub(super) async fn delete(
+    server: &Server,
+    session: &Session,
+    request: DeleteGroupsRequest,
+) -> DeleteGroupsResponse {
     let mut results = Vec::with_capacity(request.groups_names.len());
     for asked in request.groups_names {
-        let deleted = delete_one(server, &asked).await;
+        let deleted = delete_one(server, session, &asked).await;
         let result = DeletableGroupResult::default().with_group_id(asked);
         results.push(result.with_error_code(code(&deleted)));
     }
     DeleteGroupsResponse::default().with_results(results)
 }
 
-async fn delete_one(server: &Server, asked: &GroupId) -> Result<(), ResponseError> {
+async fn delete_one(
+    server: &Server,
+    session: &Session,
+    asked: &GroupId,
+) -> Result<(), ResponseError> {
     let name = name(server, asked)?;
     let found = server.store.find_kafka_group(&name.0, &name.1).await;
     if found.map_err(|error| unavailable(&error))?.is_none() {
@@ -284,9 +293,11 @@ async fn delete_one(server: &Server, asked: &GroupId) -> Result<(), ResponseErro
     }
     let group = group(server, asked).await?;
     let tenants = server.store.list().await.map_err(|error| unavailable(&error))?;
+    let by = session.does(Act::DeleteSubscription, asked);
     let removed = group.remove(async |places| {
         for log in &tenants {
-            if let Err(Kept::Store(error)) = places.remove(&*server.store, &log.tenant).await {
+            let done = places.remove(&*server.store, &log.tenant, &by).await;
+            if let Err(Kept::Store(error)) = done {
                 return Err(error);
             }
         }

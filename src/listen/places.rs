@@ -14,6 +14,7 @@ use crate::domain::subscription::{Group, Part, PartCommit, Refusal, Subscription
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::domain::trail::TrailEntry;
 use crate::store::{Error, FoundSubscription, Store, SubscriptionChange};
 
 /// The number of times that a change is decided.
@@ -34,6 +35,22 @@ struct Known {
     read: Instant,
     /// Whether it is to be read again before it tells anything.
     is_stale: bool,
+}
+
+/// Whoever moves a group.
+pub(super) enum Mover {
+    /// The members, who are heard of by this.
+    Members,
+    /// Somebody else, with the entry for the trail. A client that has moved the group before, and
+    /// moves it on, does nothing that the trail tells: consumers without a group's members do so.
+    Other { entry: TrailEntry, is_first: bool },
+}
+
+/// Whether the trail has an entry of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    ByTheTrail,
+    ByNobody,
 }
 
 /// The reason why places are not moved.
@@ -102,16 +119,23 @@ impl Places {
         Ok(parts.iter().map(some).collect())
     }
 
-    /// Moves the group in a tenant's topics. `held` says whether its members are heard of by this.
+    /// Moves the group in a tenant's topics.
     pub(super) async fn commit(
         &mut self,
         store: &dyn Store,
         tenant: &TenantId,
         commits: &[PartCommit],
         topics: &ByName,
-        held: bool,
-    ) -> Result<(), Kept> {
-        let committed = self.change(store, tenant, |row, now| {
+        mover: &Mover,
+    ) -> Result<Told, Kept> {
+        self.read(store, tenant).await?;
+        let by = match mover {
+            Mover::Other { entry, is_first } if *is_first || self.is_back(tenant, commits) => {
+                Some(entry)
+            }
+            Mover::Other { .. } | Mover::Members => None,
+        };
+        let committed = self.change(store, tenant, by, |row, now| {
             let Some(subscription) = row else {
                 return Ok(Some(Subscription::of_kafka(commits)));
             };
@@ -123,8 +147,20 @@ impl Places {
             next.commit_parts(commits, &matched, now)?;
             Ok(Some(next))
         });
-        committed.await?;
-        if held { self.hold_one(store, tenant, held).await } else { Ok(()) }
+        let is_changed = committed.await?;
+        if let Mover::Members = mover {
+            self.hold_one(store, tenant, true).await?;
+        }
+        Ok(if is_changed && by.is_some() { Told::ByTheTrail } else { Told::ByNobody })
+    }
+
+    /// Returns whether any of these commits is before where the group is known to stand.
+    fn is_back(&self, tenant: &TenantId, commits: &[PartCommit]) -> bool {
+        let Some(row) = self.known.get(tenant).and_then(|known| known.row.as_ref()) else {
+            return false;
+        };
+        let part = |it: &PartCommit| row.subscription.part(&it.topic, it.partition);
+        commits.iter().any(|it| part(it).is_some_and(|part| it.part.cursor < part.cursor))
     }
 
     /// Forgets where the group stands in a partition of a tenant's topic.
@@ -133,8 +169,9 @@ impl Places {
         store: &dyn Store,
         served: &Served,
         partition: usize,
+        by: &TrailEntry,
     ) -> Result<(), Kept> {
-        self.change(store, &served.tenant, |row, _| {
+        self.change(store, &served.tenant, Some(by), |row, _| {
             let mut next = row.cloned();
             if let Some(next) = &mut next {
                 next.forget_part(&served.topic, partition);
@@ -142,6 +179,7 @@ impl Places {
             Ok(next)
         })
         .await
+        .map(drop)
     }
 
     /// Forgets where the group stands with a tenant, if only Kafka clients have read for it.
@@ -149,11 +187,13 @@ impl Places {
         &mut self,
         store: &dyn Store,
         tenant: &TenantId,
+        by: &TrailEntry,
     ) -> Result<(), Kept> {
-        self.change(store, tenant, |row, _| {
+        self.change(store, tenant, Some(by), |row, _| {
             Ok(row.filter(|subscription| subscription.parts.is_none()).cloned())
         })
         .await
+        .map(drop)
     }
 
     /// Keeps readers over HTTP away for another while, or (once no member is left) lets them in.
@@ -172,7 +212,7 @@ impl Places {
         held: bool,
     ) -> Result<(), Kept> {
         let reader = reader(&self.group);
-        let hold = self.change(store, tenant, |row, now| {
+        let hold = self.change(store, tenant, None, |row, now| {
             let mut next = row.cloned();
             if let Some(next) = &mut next
                 && next.parts.is_some()
@@ -182,28 +222,30 @@ impl Places {
             }
             Ok(next)
         });
-        hold.await
+        hold.await.map(drop)
     }
 
-    /// Changes the row of a tenant as `decide` says.
+    /// Changes the row of a tenant as `decide` says, with an entry of the trail if that is an act.
+    /// Returns whether there was anything to change.
     async fn change(
         &mut self,
         store: &dyn Store,
         tenant: &TenantId,
+        by: Option<&TrailEntry>,
         decide: impl Fn(Option<&Subscription>, Time) -> Result<Option<Subscription>, Refusal>,
-    ) -> Result<(), Kept> {
+    ) -> Result<bool, Kept> {
         for _ in 0..TRIES_MAX {
             let now = self.read(store, tenant).await?;
             let known = self.known.get_mut(tenant).expect("it was read");
             let before = known.row.as_ref().map(|found| &found.subscription);
             let next = decide(before, now).map_err(Kept::Refused)?;
             if next.as_ref() == before {
-                return Ok(());
+                return Ok(false);
             }
             let version = known.row.as_ref().map_or(0, |found| found.version);
+            let by = by.map(|entry| entry.clone().of(tenant));
             let (tenant, group) = (tenant.clone(), self.group.clone());
-            let change =
-                SubscriptionChange { tenant, group, version, next: next.clone(), by: None };
+            let change = SubscriptionChange { tenant, group, version, next: next.clone(), by };
             let written = store.change_subscriptions(slice::from_ref(&change)).await? == [true];
             if !written {
                 let is_new = version == 0;
@@ -227,7 +269,7 @@ impl Places {
                 subscription,
                 now,
             });
-            return Ok(());
+            return Ok(true);
         }
         let others = "others change the subscription all the time".to_owned();
         Err(Kept::Store(Error::Unavailable(others)))

@@ -117,11 +117,15 @@ async fn dispatch(
         ApiKey::OffsetForLeaderEpoch => {
             written(head, &offsets::for_epochs(server, message(head, body)?).await)
         }
-        ApiKey::OffsetCommit => written(head, &commits::commit(server, message(head, body)?).await),
+        ApiKey::OffsetCommit => {
+            written(head, &commits::commit(server, session, message(head, body)?).await)
+        }
         ApiKey::OffsetFetch => {
             written(head, &commits::fetch(server, version, message(head, body)?).await)
         }
-        ApiKey::OffsetDelete => written(head, &commits::delete(server, message(head, body)?).await),
+        ApiKey::OffsetDelete => {
+            written(head, &commits::delete(server, session, message(head, body)?).await)
+        }
         _ => return of_members(server, session, head, body).await.map(Some),
     };
     answered.map(Some)
@@ -153,7 +157,9 @@ async fn of_members(
         ApiKey::ListGroups => {
             written(head, &members::list(server, version, message(head, body)?).await)
         }
-        ApiKey::DeleteGroups => written(head, &members::delete(server, message(head, body)?).await),
+        ApiKey::DeleteGroups => {
+            written(head, &members::delete(server, session, message(head, body)?).await)
+        }
         _ => Err(Broken::Unspoken { key: key as i16, version }),
     }
 }

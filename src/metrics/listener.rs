@@ -18,7 +18,7 @@ const SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
 
 /// The reasons for which the gateway ends a connection.
-const REASONS: [&str; 5] = ["full", "malformed", "slow", "too-long", "unspoken"];
+const REASONS: [&str; 6] = ["full", "idle", "malformed", "slow", "too-long", "unsupported"];
 
 const CLIENTS: Declared<0> = Declared::replica(
     "event_gateway_listener_clients",
@@ -32,8 +32,9 @@ const CLIENTS_ENDED: Declared<1> = Declared::replica(
 )
 .by([Label::listed("reason", &REASONS)])
 .note(
-    "`full`: more than `KAFKA_LISTEN_CONNECTIONS_MAX`; `unspoken`: a request that the \
-     [listener](listener.md) has not. Each is a log line, at `debug` but for `full`",
+    "`full`: there were `KAFKA_LISTEN_CONNECTIONS_MAX` already; `unsupported`: a request, or a \
+     version of one, that the [listener](listener.md) does not support. Each is logged: `full` at \
+     `warn`, the others at `debug`",
 );
 const REQUESTS: Declared<1> = Declared::replica(
     "event_gateway_listener_request_duration_seconds",
@@ -57,10 +58,10 @@ const MEMBERS: Declared<0> = Declared::replica(
     "members",
     "Members of the groups of Kafka's clients that this replica coordinates",
 );
-const GENERATIONS: Declared<0> = Declared::replica(
-    "event_gateway_listener_generations",
-    "generations",
-    "Generations that groups of Kafka's clients have come to: their rebalances",
+const REBALANCES: Declared<0> = Declared::replica(
+    "event_gateway_listener_rebalances",
+    "rebalances",
+    "Rebalances of the groups of Kafka's clients",
 )
 .note("Many in a short time are members that are slower than their session, or that die");
 
@@ -72,7 +73,7 @@ pub(super) struct ListenerMetrics {
     fetched: Counter,
     cached: Gauge,
     members: Gauge,
-    generations: Counter,
+    rebalances: Counter,
 }
 
 impl ListenerMetrics {
@@ -89,20 +90,26 @@ impl ListenerMetrics {
             fetched: all.counter(FETCHED),
             cached: all.gauge(CACHED),
             members: all.gauge(MEMBERS),
-            generations: all.counter(GENERATIONS),
+            rebalances: all.counter(REBALANCES),
         }
     }
 }
 
-impl Metrics {
-    /// Counts a Kafka client that has connected.
-    pub fn client_came(&self) {
-        self.listener.clients.inc();
-    }
+/// A connection that is counted.
+#[must_use]
+pub struct Connected(Gauge);
 
-    /// Counts a Kafka client whose connection is gone.
-    pub fn client_left(&self) {
-        self.listener.clients.dec();
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Metrics {
+    /// Counts a connection of a Kafka client for as long as the answer lives.
+    pub fn client_came(&self) -> Connected {
+        self.listener.clients.inc();
+        Connected(self.listener.clients.clone())
     }
 
     /// Counts a connection that the gateway has ended, for one of the listed reasons.
@@ -130,8 +137,8 @@ impl Metrics {
         self.listener.members.inc_by(by);
     }
 
-    /// Counts generations that a group has come to.
-    pub fn generations_began(&self, count: u64) {
-        self.listener.generations.inc_by(count);
+    /// Counts rebalances of a group.
+    pub fn rebalanced(&self, count: u64) {
+        self.listener.rebalances.inc_by(count);
     }
 }

@@ -52,6 +52,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- else if gt (int .Values.replicas) 1 }}true{{ end -}}
 {{- end -}}
 
+{{- define "event-gateway.kafkaAddress" -}}
+{{- with .Values.kafkaListener -}}
+{{- default (printf "%s.%s:%d" (include "event-gateway.fullname" $) $.Release.Namespace (int .port)) .advertised -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "event-gateway.peers" -}}
+{{- if .Values.networkPolicy.from }}
+{{- toYaml .Values.networkPolicy.from }}
+{{- else }}
+- podSelector: {}
+{{- end }}
+{{- end -}}
+
 {{- define "event-gateway.scheme" -}}
 {{ ternary "HTTPS" "HTTP" (ne .Values.tls.secretName "") }}
 {{- end -}}

@@ -74,13 +74,10 @@
 {{- end }}
 {{- end }}
 {{- include $value (dict "name" "BROKER" "value" .Values.broker) }}
-{{- with .Values.kafkaListener }}
-{{- if .port }}
+{{- if .Values.kafkaListener.port }}
 {{- include $value (dict "name" "KAFKA_LISTEN_HOST" "value" "0.0.0.0") }}
-{{- include $value (dict "name" "KAFKA_LISTEN_PORT" "value" (int .port)) }}
-{{- $service := printf "%s.%s:%d" (include "event-gateway.fullname" $) $.Release.Namespace (int .port) }}
-{{- include $value (dict "name" "KAFKA_LISTEN_ADVERTISED" "value" (default $service .advertised)) }}
-{{- end }}
+{{- include $value (dict "name" "KAFKA_LISTEN_PORT" "value" (int .Values.kafkaListener.port)) }}
+{{- include $value (dict "name" "KAFKA_LISTEN_ADVERTISED" "value" (include "event-gateway.kafkaAddress" .)) }}
 {{- end }}
 {{- if eq .Values.broker "kafka" }}
 {{- with .Values.kafka }}

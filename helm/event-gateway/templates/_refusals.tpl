@@ -93,6 +93,9 @@
 {{- if and .port (ne $.Values.auth.mode "perimeter") -}}
 {{- fail (printf "kafkaListener.port checks no tokens, and auth.mode %s says that callers need them" $.Values.auth.mode) -}}
 {{- end -}}
+{{- if and .port (ne $.Values.service.type "ClusterIP") -}}
+{{- fail (printf "kafkaListener.port checks no tokens, and a service of type %s is reached from outside" $.Values.service.type) -}}
+{{- end -}}
 {{- if and .port (has (int .port) (list 8081 (int $.Values.service.port))) -}}
 {{- fail "kafkaListener.port is the port of HTTP" -}}
 {{- end -}}

@@ -1,4 +1,4 @@
-//! The time for which a chain of certificates counts.
+//! The validity of a certificate chain: which certificate expires first, and whether that is soon.
 
 use std::fmt;
 
@@ -7,19 +7,21 @@ use openssl::error::ErrorStack;
 use openssl::x509::X509;
 
 const DAY_S: i64 = 86_400;
-/// The longest time before its end for which a certificate is reported.
+/// The longest time before its expiry for which a certificate is reported.
 const SOON_S: i64 = 14 * DAY_S;
-/// The part of a certificate's time before its end for which it is reported: one of a few days is
-/// renewed in its last one.
+/// A certificate is reported in the last tenth of its validity: one of a few days is renewed in its
+/// last one.
 const SOON_PART: i64 = 10;
 
-/// The certificates of a chain, for the times for which they count.
+/// The certificates of a chain, for their validity.
 pub(super) struct Validity(Vec<X509>);
 
-/// The end of a certificate, which is near or past. `Display` says when.
+/// The expiry of a certificate of a chain, which is near or past. `Display` says when.
 #[derive(Debug, PartialEq, Eq)]
-pub struct EndsSoon {
-    end: String,
+pub struct Expiry {
+    /// The certificate's place in the chain, from 1.
+    place: usize,
+    at: String,
     left_s: i64,
 }
 
@@ -29,17 +31,17 @@ impl Validity {
         Self(chain.to_vec())
     }
 
-    /// Returns the first end in the chain that is near or past.
-    pub(super) fn ends_soon(&self) -> Option<EndsSoon> {
+    /// Returns the first expiry in the chain that is near or past.
+    pub(super) fn expiry(&self) -> Option<Expiry> {
         let now = Asn1Time::days_from_now(0).ok()?;
-        let ends = self.0.iter().filter_map(|certificate| {
+        let soon = (1..).zip(&self.0).filter_map(|(place, certificate)| {
             let end = certificate.not_after();
-            let life_s = seconds(certificate.not_before(), end).ok()?;
+            let validity_s = seconds(certificate.not_before(), end).ok()?;
             let left_s = seconds(&now, end).ok()?;
-            let is_soon = left_s < (life_s / SOON_PART).min(SOON_S);
-            is_soon.then(|| EndsSoon { end: end.to_string(), left_s })
+            let is_soon = left_s < (validity_s / SOON_PART).min(SOON_S);
+            is_soon.then(|| Expiry { place, at: end.to_string(), left_s })
         });
-        ends.min_by_key(|end| end.left_s)
+        soon.min_by_key(|expiry| expiry.left_s)
     }
 }
 
@@ -48,11 +50,9 @@ fn seconds(from: &Asn1TimeRef, to: &Asn1TimeRef) -> Result<i64, ErrorStack> {
     Ok(i64::from(between.days) * DAY_S + i64::from(between.secs))
 }
 
-impl fmt::Display for EndsSoon {
+impl fmt::Display for Expiry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.left_s {
-            ..=0 => write!(f, "has ended at {}", self.end),
-            _ => write!(f, "ends at {}", self.end),
-        }
+        let word = if self.left_s > 0 { "expires" } else { "expired" };
+        write!(f, "certificate {} of the chain {word} at {}", self.place, self.at)
     }
 }

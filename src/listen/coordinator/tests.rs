@@ -11,6 +11,7 @@ use crate::domain::position::Position;
 use crate::domain::subscription::{Group, Part, PartCommit};
 use crate::listen::fixture::{Bed, diku, item};
 use crate::listen::group::{Answer, Client, Join, Named, Refusal};
+use crate::listen::places::{Mover, Told};
 use crate::listen::topics::ByName;
 use crate::store::KafkaGroup;
 
@@ -100,10 +101,11 @@ async fn a_group_whose_last_member_has_left_is_free_at_once() {
     let part = Part { cursor: Position::START.next(), metadata: String::new() };
     let commit = [PartCommit { topic: item(), partition: 0, partitions: 1, part }];
     let (store, topics) = (&*bed.store, ByName::new());
-    let done = group.commit(&named, async |places, held| {
-        places.commit(store, &diku(), &commit, &topics, held).await
+    let done = group.commit(&named, async |places, has_members| {
+        assert!(has_members);
+        places.commit(store, &diku(), &commit, &topics, &Mover::Members).await
     });
-    assert!(matches!(done.await, Ok(Ok(()))));
+    assert!(matches!(done.await, Ok(Ok(Told::ByNobody))));
     let holder = async || {
         let found = store.find_subscriptions(&[(diku(), name().1)]).await.unwrap();
         found[0].subscription.holder(found[0].now).map(|lease| lease.reader.clone())

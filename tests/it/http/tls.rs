@@ -201,34 +201,36 @@ async fn a_new_pair_is_taken_for_new_connections_and_a_broken_one_never_is() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_ends_soon_is_told_by_its_end() {
+async fn a_certificate_that_expires_soon_is_told() {
     let pair = Pair::new("one");
     for (from_s, to_s, told) in [
         (-30 * DAY_S, 60 * DAY_S, None),
         (-80 * DAY_S, 10 * DAY_S, None),
-        (-82 * DAY_S, 8 * DAY_S, Some("ends at ")),
+        (-82 * DAY_S, 8 * DAY_S, Some("certificate 1 of the chain expires at ")),
         // Of ten years, a tenth is no reason to hurry.
         (-3_500 * DAY_S, 15 * DAY_S, None),
-        (-3_500 * DAY_S, 13 * DAY_S, Some("ends at ")),
+        (-3_500 * DAY_S, 13 * DAY_S, Some("certificate 1 of the chain expires at ")),
         (-3_600, DAY_S, None),
-        (-DAY_S, 3_600, Some("ends at ")),
-        (-2 * DAY_S, -DAY_S, Some("has ended at ")),
+        (-DAY_S, 3_600, Some("certificate 1 of the chain expires at ")),
+        (-2 * DAY_S, -DAY_S, Some("certificate 1 of the chain expired at ")),
     ] {
         pair.put(certificate("one", from_s, to_s));
-        let end = pair.load().unwrap().ends_soon().map(|end| end.to_string());
-        let begins = |text: &str| end.as_ref().is_some_and(|end| end.starts_with(text));
-        let is_right = told.map_or(end.is_none(), begins);
-        assert!(is_right, "{from_s} {to_s}: {end:?}");
+        let expiry = pair.load().unwrap().expiry().map(|expiry| expiry.to_string());
+        let begins = |text: &str| expiry.as_ref().is_some_and(|it| it.starts_with(text));
+        let is_right = told.map_or(expiry.is_none(), begins);
+        assert!(is_right, "{from_s} {to_s}: {expiry:?}");
     }
-    // The one above may end first.
+    // The one above may expire first.
     let (own, key) = self_signed("own");
     let (above, _) = certificate("above", -82 * DAY_S, 8 * DAY_S);
     pair.put((own.clone(), key));
     let tls = pair.load().unwrap();
-    assert_eq!(tls.ends_soon(), None);
+    assert_eq!(tls.expiry(), None);
     pair.write("tls.crt", &[own.to_pem().unwrap(), above.to_pem().unwrap()].concat());
     tls.reload();
-    assert!(tls.ends_soon().unwrap().to_string().starts_with("ends at "));
+    assert!(
+        tls.expiry().unwrap().to_string().starts_with("certificate 2 of the chain expires at ")
+    );
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ async fn clients_groups_and_what_they_read_are_counted_while_they_are_there() {
     let (serve, got) = (setup.serve(), Arc::new(Got::default()));
     post(&serve, "diku", 0..20).await;
     let none = metrics(&serve).await;
-    for name in ["clients", "members", "generations_total", "fetched_bytes_total", "cached_bytes"] {
+    for name in ["clients", "members", "rebalances_total", "fetched_bytes_total", "cached_bytes"] {
         assert_eq!(none[name], 0.0, "{name}");
     }
     let [one, two] = [(); 2].map(|()| Member::join(serve.broker(), "cg.search", &got, &[]));
@@ -41,13 +41,13 @@ async fn clients_groups_and_what_they_read_are_counted_while_they_are_there() {
     until("they have all", async || got.count() == 20).await;
     let some = metrics(&serve).await;
     assert!(some["clients"] >= 2.0, "{some:?}");
-    assert!(some["generations_total"] >= 1.0, "{some:?}");
+    assert!(some["rebalances_total"] >= 1.0, "{some:?}");
     let bytes = some["fetched_bytes_total"];
     assert!(bytes > 20.0 * 60.0 && some["cached_bytes"] > 20.0 * 60.0, "{some:?}");
     let fetches = r#"request_duration_seconds_count{request="Fetch"}"#;
     assert!(some[fetches] >= 1.0, "{some:?}");
-    let generation = "a group of Kafka clients has come to another generation";
-    assert!(setup.log().contains(generation), "{}", setup.log());
+    let told = "a group of Kafka's clients was rebalanced";
+    assert!(setup.log().contains(told), "{}", setup.log());
 
     one.leave();
     until("one is left", async || metrics(&serve).await["members"] == 1.0).await;
@@ -60,7 +60,7 @@ async fn clients_groups_and_what_they_read_are_counted_while_they_are_there() {
     for (bytes, reason) in [
         (&[0, 0, 0, 2, 0, 3][..], "malformed"),
         (&[0x7f, 0xff, 0xff, 0xff], "too-long"),
-        (&[0, 0, 0, 8, 0x03, 0xe7, 0, 0, 0, 0, 0, 7], "unspoken"),
+        (&[0, 0, 0, 8, 0x03, 0xe7, 0, 0, 0, 0, 0, 7], "unsupported"),
     ] {
         send(serve.broker(), bytes);
         let ended = format!(r#"clients_ended_total{{reason="{reason}"}}"#);

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use crash::serve::get;
+
 use crate::support::kafka_clients::{libs, post, setup};
 
 /// Runs one of Kafka's tools; returns what it prints.
@@ -58,4 +60,14 @@ async fn kafka_s_tools_list_describe_read_and_reset() {
 
     group(&["--delete"]);
     assert!(!tool(GROUPS, &address, &["--list"]).contains("cg.tool"));
+
+    let trail = get(&format!("{}/trail", serve.url), "diku").await;
+    let rows = trail["trail"].as_array().unwrap().iter();
+    let of_group = rows.filter(|row| row["object"] == "cg.tool").map(|row| {
+        let who = row["who"].as_str().unwrap();
+        assert!(who.starts_with("kafka:adminclient-") && who.ends_with("@127.0.0.1"), "{who}");
+        row["act"].as_str().unwrap()
+    });
+    let acts: Vec<_> = of_group.collect();
+    assert_eq!(acts, ["subscription-seek", "subscription-delete"], "members' commits are none");
 }

@@ -183,7 +183,19 @@ fn kafka_s_clients_are_told_the_service_whose_port_is_the_pod_s() {
     assert!(containers.contains(&json!({ "name": "kafka", "containerPort": 9092 })));
     let policy = objects.iter().find(|it| it["kind"] == "NetworkPolicy").unwrap();
     let lets_in = policy["spec"]["ingress"].as_array().unwrap();
-    assert!(lets_in.iter().any(|it| it["ports"][0]["port"] == "kafka"), "{policy}");
+    let rule = lets_in.iter().find(|it| it["ports"][0]["port"] == "kafka").unwrap();
+    assert_eq!(rule["from"], json!([{ "podSelector": {} }]), "{policy}");
+
+    let upgraded = Helm::new()
+        .set("auth.mode=perimeter")
+        .set("store.urlSecret.name=store")
+        .set("replicas=1")
+        .set("broker=none")
+        .set("kafkaListener.port=9092");
+    let objects = helm::objects(&upgraded.template().unwrap());
+    let workload = objects.iter().find(|it| it["kind"] == "Deployment").unwrap();
+    let strategy = &workload["spec"]["strategy"];
+    assert_eq!(*strategy, json!({ "type": "Recreate" }), "two pods would share its groups");
 
     let pod = Pod::of(&manifest("kafkaListener.advertised=kafka.example.org:19092"));
     assert_eq!(pod.written("KAFKA_LISTEN_ADVERTISED"), Some("kafka.example.org:19092"));

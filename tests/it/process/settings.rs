@@ -285,7 +285,7 @@ fn one_line_tells_what_serves_and_the_http_server_adds_none() {
 }
 
 #[tokio::test]
-async fn with_tls_the_address_says_so_and_a_certificate_that_ends_soon_is_named() {
+async fn with_tls_the_address_says_so_and_a_certificate_that_expires_soon_is_named() {
     let setup = serve::setup(&["diku"]);
     let (certificate, key) = self_signed_since(80);
     let [certificate, key] = [("tls.crt", certificate), ("tls.key", key)].map(|(file, bytes)| {
@@ -296,10 +296,12 @@ async fn with_tls_the_address_says_so_and_a_certificate_that_ends_soon_is_named(
     let setup = setup.with("HTTP_TLS_CERT", certificate).with("HTTP_TLS_KEY", key);
     let serve = setup.serve();
     assert!(serve.url.starts_with("https://127.0.0.1:"), "{}", serve.url);
-    until("the end of the certificate is told", async || {
+    until("the expiry is told", async || {
         let ready = format!("{}/readyz", serve.url);
         let told = Command::new("curl").args(["-ks", &ready]).output().unwrap().stdout;
-        String::from_utf8(told).unwrap().contains(r#""troubles":{"certificate":"ends at "#)
+        String::from_utf8(told)
+            .unwrap()
+            .contains(r#""troubles":{"certificate":"certificate 1 of the chain expires at "#)
     })
     .await;
 }

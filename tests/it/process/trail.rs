@@ -18,7 +18,7 @@ use crate::support::whole_way::setup;
 const ELSEWHERE: [(Act, &str); 8] = [
     (Act::DeleteAll, "modules alone, over HTTP: `http::trail`"),
     (Act::Release, "needs what is parked: `process::parked`, and `http::trail`"),
-    (Act::Discard, "callers alone, over HTTP: `http::trail`"),
+    (Act::Discard, "needs what is parked: `process::parked`, and `http::trail`"),
     (Act::EndReader, "readers alone, over HTTP: `http::trail`"),
     (Act::Repair, "needs what an audit has missed: `follow::audit`"),
     (Act::Restore, "needs a store that went back: `follow::restore`"),

@@ -60,9 +60,14 @@ impl Got {
 
     /// Returns how many different items have come.
     pub fn count(&self) -> usize {
+        self.count_from(0)
+    }
+
+    /// Returns how many different items have come that have this number or a greater one.
+    pub fn count_from(&self, least: u64) -> usize {
         let all = self.0.lock().unwrap();
         let distinct = |numbers: &Vec<u64>| {
-            let mut numbers = numbers.clone();
+            let mut numbers: Vec<_> = numbers.iter().filter(|it| **it >= least).collect();
             numbers.sort_unstable();
             numbers.dedup();
             numbers.len()

@@ -168,8 +168,8 @@ impl<'a> Erasures<'a> {
         its.copied().filter(is_before)
     }
 
-    /// Returns the observed completions of erasures that took what was at a position, in the first
-    /// era: those of a DELETE that nothing has any more.
+    /// Returns the observed completions of erasures that took the content of the event at a
+    /// position. Eras are not compared: it is asked only if the store was never put back.
     pub(super) fn completed_after(
         &self,
         topic: &str,

@@ -228,8 +228,9 @@ impl<'a> Reading<'a> {
         is_erased && !is_known && !self.index.former.is_empty()
     }
 
-    /// Returns the topic of the DELETE of an expanded DELETE_ALL that was erased before it was sent,
-    /// be it delivered before or after: once it has left the log, neither that nor the topic has it.
+    /// Returns the topic of an expanded DELETE_ALL whose DELETE an event is, if that has been erased
+    /// since. Such a DELETE may be in neither the log nor the topic any more, whether it was
+    /// delivered with its content or without.
     fn topic_of_erased_delete(&self, event: &Delivered) -> Option<&'a String> {
         let Delivered { position, event_id, key, payload } = event;
         let (deletes, erasures) = (&self.index.deletes, &self.index.erasures);

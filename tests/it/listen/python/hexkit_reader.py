@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 
+from aiokafka.errors import KafkaError
 from hexkit.protocols.eventsub import EventSubscriberProtocol
 from hexkit.providers.akafka import KafkaConfig, KafkaEventSubscriber
 
@@ -21,16 +22,22 @@ class Printer(EventSubscriberProtocol):
 
 
 async def read(address, group, topics):
-    """Reads with hexkit's own settings; it commits after each event."""
-    config = KafkaConfig(
-        service_name=group, service_instance_id="1", kafka_servers=[address]
-    )
+    """Reads with hexkit's own settings, which commit after each event. hexkit's subscriber ends
+    when a commit fails, and whoever runs it starts it again."""
+    config = KafkaConfig(service_name=group, service_instance_id="1", kafka_servers=[address])
     printer = Printer(topics.split(","))
-    async with KafkaEventSubscriber.construct(config=config, translator=printer) as subscriber:
-        reading = asyncio.create_task(subscriber.run())
-        ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-        await asyncio.wait({reading, ended}, return_when=asyncio.FIRST_COMPLETED)
-        reading.cancel()
+    ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    while not ended.done():
+        try:
+            async with KafkaEventSubscriber.construct(config=config, translator=printer) as it:
+                reading = asyncio.create_task(it.run())
+                await asyncio.wait({reading, ended}, return_when=asyncio.FIRST_COMPLETED)
+                if reading.done():
+                    reading.result()
+                reading.cancel()
+        except KafkaError as error:
+            print(error, file=sys.stderr)
+            await asyncio.sleep(0.2)
 
 
 asyncio.run(read(*sys.argv[1:]))
