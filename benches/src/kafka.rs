@@ -193,16 +193,17 @@ pub fn count(address: &str, topic: &str) -> u64 {
 
 /// A read_committed consumer of the records that come into a topic from now on.
 pub fn committed_from_now(address: &str, topic: &str) -> BaseConsumer {
-    committed_from(address, topic, Offset::End)
+    committed_from(address, topic, PARTITIONS, Offset::End)
 }
 
 /// A read_committed consumer of a topic, from its first record on.
 pub fn committed(address: &str, topic: &str) -> BaseConsumer {
-    committed_from(address, topic, Offset::Beginning)
+    committed_from(address, topic, PARTITIONS, Offset::Beginning)
 }
 
-fn committed_from(address: &str, topic: &str, from: Offset) -> BaseConsumer {
+/// A read_committed consumer of a topic of so many partitions, from there on.
+pub fn committed_from(address: &str, topic: &str, partitions: usize, from: Offset) -> BaseConsumer {
     let consumer = consumer(address, Isolation::ReadCommitted);
-    assign_all(&consumer, &[topic], PARTITIONS, from);
+    assign_all(&consumer, &[topic], partitions, from);
     consumer
 }

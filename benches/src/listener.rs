@@ -9,10 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
-use crash::kafka::{Isolation, PrivateBroker, assign_all, consumer};
+use crash::kafka::PrivateBroker;
 use crash::serve::Setup;
 use rdkafka::Offset;
-use rdkafka::consumer::BaseConsumer;
 use rdkafka::message::Message;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -20,6 +19,7 @@ use tokio::time::sleep;
 use crate::client::{Plan, Poster, load};
 use crate::contest::{Contest, per_second, quantile};
 use crate::gateway::{Gateway, program, tenants};
+use crate::kafka::committed_from;
 use crate::options::Rounds;
 use crate::process::Process;
 use crate::records::Records;
@@ -120,7 +120,7 @@ async fn rate_of(address: &str, topic: &str, partitions: usize, events: u64) -> 
     let (address, topic) = (address.to_owned(), topic.to_owned());
     spawn_blocking(move || {
         let since = Instant::now();
-        let consumer = consumer_of(&address, &topic, partitions, Offset::Beginning);
+        let consumer = committed_from(&address, &topic, partitions, Offset::Beginning);
         let mut got = 0;
         while got < events {
             match consumer.poll(PATIENCE) {
@@ -135,12 +135,6 @@ async fn rate_of(address: &str, topic: &str, partitions: usize, events: u64) -> 
     .unwrap()
 }
 
-fn consumer_of(address: &str, topic: &str, partitions: usize, from: Offset) -> BaseConsumer {
-    let consumer = consumer(address, Isolation::ReadCommitted);
-    assign_all(&consumer, &[topic], partitions, from);
-    consumer
-}
-
 /// Takes the time from the POST of single changes until consumers of both sides have them.
 async fn arrivals(
     ours: &Gateway,
@@ -153,7 +147,7 @@ async fn arrivals(
         let (send, got) = mpsc::channel();
         let (address, topic, is_over) = (address.to_owned(), topic.to_owned(), is_over.clone());
         thread::spawn(move || {
-            let consumer = consumer_of(&address, &topic, partitions, Offset::End);
+            let consumer = committed_from(&address, &topic, partitions, Offset::End);
             while !is_over.load(Ordering::Relaxed) {
                 if let Some(Ok(record)) = consumer.poll(Duration::from_millis(100)) {
                     let key = String::from_utf8_lossy(record.key().unwrap()).into_owned();

@@ -88,14 +88,12 @@ pub(super) async fn ready(_: Anyone<Ready>, request: HttpRequest) -> HttpRespons
         Err(troubles) => {
             HttpResponse::ServiceUnavailable().json(State { status: "DOWN", troubles })
         }
-        Ok(troubles) if troubles.is_empty() => {
-            HttpResponse::Ok().json(State { status: "ready", troubles })
-        }
         Ok(mut troubles) => {
-            if !gateway.shows_metrics_to(&request).await {
+            let status = if troubles.is_empty() { "ready" } else { "degraded" };
+            if !troubles.is_empty() && !gateway.shows_metrics_to(&request).await {
                 troubles.clear();
             }
-            HttpResponse::Ok().json(State { status: "degraded", troubles })
+            HttpResponse::Ok().json(State { status, troubles })
         }
     }
 }

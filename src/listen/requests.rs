@@ -74,7 +74,7 @@ pub(super) async fn answer(
     let since = Instant::now();
     let answered = dispatch(server, session, (shape, head), bytes).await;
     if answered.is_ok() {
-        server.metrics.client_answered(format!("{:?}", shape.key), since.elapsed());
+        server.metrics.client_answered(shape.name, since.elapsed());
     }
     answered
 }

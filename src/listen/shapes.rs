@@ -14,6 +14,8 @@ const VARINT_BYTES_MAX: usize = 5;
 /// A request that is spoken: its versions, and its fields.
 pub(super) struct Shape {
     pub(super) key: ApiKey,
+    /// The name that Kafka's protocol has for it.
+    pub(super) name: &'static str,
     pub(super) min: i16,
     pub(super) max: i16,
     /// The first version whose lengths are varints, and whose objects end with tagged fields.
@@ -54,11 +56,24 @@ const fn since(version: i16, part: Part) -> Field {
 
 const TOPICS: &[Field] = &[always(Text), always(Numbers)];
 
+macro_rules! shape {
+    ($key:ident, ($min:expr, $max:expr), $flexible:expr, $fields:expr $(,)?) => {
+        Shape {
+            key: ApiKey::$key,
+            name: stringify!($key),
+            min: $min,
+            max: $max,
+            flexible: $flexible,
+            fields: $fields,
+        }
+    };
+}
+
 /// All requests that are spoken. What is advertised decides what clients send: librdkafka fetches
 /// nothing where Produce is missing.
 pub(super) const SHAPES: &[Shape] = &[
-    shape(
-        ApiKey::Produce,
+    shape!(
+        Produce,
         (3, 9),
         9,
         &[
@@ -68,8 +83,8 @@ pub(super) const SHAPES: &[Shape] = &[
             always(List(&[always(Text), always(List(&[always(I32), always(Bytes)]))])),
         ],
     ),
-    shape(
-        ApiKey::Fetch,
+    shape!(
+        Fetch,
         (4, 12),
         12,
         &[
@@ -95,8 +110,8 @@ pub(super) const SHAPES: &[Shape] = &[
             since(11, Text),
         ],
     ),
-    shape(
-        ApiKey::ListOffsets,
+    shape!(
+        ListOffsets,
         (1, 6),
         6,
         &[
@@ -105,14 +120,14 @@ pub(super) const SHAPES: &[Shape] = &[
             always(List(&[always(Text), always(List(&[always(I32), since(4, I32), always(I64)]))])),
         ],
     ),
-    shape(
-        ApiKey::Metadata,
+    shape!(
+        Metadata,
         (0, 9),
         9,
         &[always(List(&[always(Text)])), since(4, I8), since(8, I8), since(8, I8)],
     ),
-    shape(
-        ApiKey::OffsetCommit,
+    shape!(
+        OffsetCommit,
         (2, 8),
         8,
         &[
@@ -127,10 +142,10 @@ pub(super) const SHAPES: &[Shape] = &[
             ])),
         ],
     ),
-    shape(ApiKey::OffsetFetch, (1, 7), 6, &[always(Text), always(List(TOPICS)), since(7, I8)]),
-    shape(ApiKey::FindCoordinator, (0, 3), 3, &[always(Text), since(1, I8)]),
-    shape(
-        ApiKey::JoinGroup,
+    shape!(OffsetFetch, (1, 7), 6, &[always(Text), always(List(TOPICS)), since(7, I8)]),
+    shape!(FindCoordinator, (0, 3), 3, &[always(Text), since(1, I8)]),
+    shape!(
+        JoinGroup,
         (0, 7),
         6,
         &[
@@ -143,15 +158,15 @@ pub(super) const SHAPES: &[Shape] = &[
             always(List(&[always(Text), always(Bytes)])),
         ],
     ),
-    shape(ApiKey::Heartbeat, (0, 4), 4, &[always(Text), always(I32), always(Text), since(3, Text)]),
-    shape(
-        ApiKey::LeaveGroup,
+    shape!(Heartbeat, (0, 4), 4, &[always(Text), always(I32), always(Text), since(3, Text)]),
+    shape!(
+        LeaveGroup,
         (0, 4),
         4,
         &[always(Text), Field(0, 2, Text), since(3, List(&[always(Text), always(Text)]))],
     ),
-    shape(
-        ApiKey::SyncGroup,
+    shape!(
+        SyncGroup,
         (0, 5),
         4,
         &[
@@ -164,11 +179,11 @@ pub(super) const SHAPES: &[Shape] = &[
             always(List(&[always(Text), always(Bytes)])),
         ],
     ),
-    shape(ApiKey::DescribeGroups, (0, 5), 5, &[always(Texts), since(3, I8)]),
-    shape(ApiKey::ListGroups, (0, 4), 3, &[since(4, Texts)]),
-    shape(ApiKey::ApiVersions, (0, 4), 3, &[since(3, Text), since(3, Text)]),
-    shape(
-        ApiKey::OffsetForLeaderEpoch,
+    shape!(DescribeGroups, (0, 5), 5, &[always(Texts), since(3, I8)]),
+    shape!(ListGroups, (0, 4), 3, &[since(4, Texts)]),
+    shape!(ApiVersions, (0, 4), 3, &[since(3, Text), since(3, Text)]),
+    shape!(
+        OffsetForLeaderEpoch,
         (2, 4),
         4,
         &[
@@ -176,25 +191,16 @@ pub(super) const SHAPES: &[Shape] = &[
             always(List(&[always(Text), always(List(&[always(I32), always(I32), always(I32)]))])),
         ],
     ),
-    shape(
-        ApiKey::DescribeConfigs,
+    shape!(
+        DescribeConfigs,
         (1, 4),
         4,
         &[always(List(&[always(I8), always(Text), always(Texts)])), always(I8), since(3, I8)],
     ),
-    shape(ApiKey::DeleteGroups, (0, 2), 2, &[always(Texts)]),
-    shape(ApiKey::OffsetDelete, (0, 0), ALL, &[always(Text), always(List(TOPICS))]),
-    shape(ApiKey::DescribeCluster, (0, 1), 0, &[always(I8), since(1, I8)]),
+    shape!(DeleteGroups, (0, 2), 2, &[always(Texts)]),
+    shape!(OffsetDelete, (0, 0), ALL, &[always(Text), always(List(TOPICS))]),
+    shape!(DescribeCluster, (0, 1), 0, &[always(I8), since(1, I8)]),
 ];
-
-const fn shape(
-    key: ApiKey,
-    (min, max): (i16, i16),
-    flexible: i16,
-    fields: &'static [Field],
-) -> Shape {
-    Shape { key, min, max, flexible, fields }
-}
 
 /// Returns the shape of a request, if it is spoken in any version.
 pub(super) fn find(key: i16) -> Option<&'static Shape> {

@@ -79,13 +79,11 @@ pub(super) struct ListenerMetrics {
 impl ListenerMetrics {
     pub(super) fn new(all: &mut Catalogue) -> Self {
         all.section("Kafka's clients");
-        let clients_ended = all.counters(CLIENTS_ENDED);
-        REASONS.iter().for_each(|reason| drop(clients_ended.with([(*reason).into()])));
         let requests = all.histograms(REQUESTS, || Histogram::new(SECONDS));
         drop(requests.with(["Fetch".into()]));
         Self {
             clients: all.gauge(CLIENTS),
-            clients_ended,
+            clients_ended: all.counters(CLIENTS_ENDED),
             requests,
             fetched: all.counter(FETCHED),
             cached: all.gauge(CACHED),
@@ -118,7 +116,7 @@ impl Metrics {
     }
 
     /// Counts a request of a Kafka client that took so long.
-    pub fn client_answered(&self, request: String, took: Duration) {
+    pub fn client_answered(&self, request: &'static str, took: Duration) {
         self.listener.requests.with([request.into()]).observe(took.as_secs_f64());
     }
 

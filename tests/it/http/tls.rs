@@ -7,27 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crash::until;
-use event_gateway::clock::{Clock, System};
 use event_gateway::http::Tls;
-use openssl::asn1::Asn1Time;
-use openssl::bn::BigNum;
-use openssl::ec::{EcGroup, EcKey};
-use openssl::hash::MessageDigest;
-use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
 use openssl::symm::Cipher;
-use openssl::x509::{X509, X509NameBuilder};
+use openssl::x509::X509;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
 use crate::support::gateway::{Gateway, Setup};
+use crate::support::pem::{DAY_S, certificate};
 use crate::support::raw_http::{closed, post};
-
-/// The seconds of a day.
-const DAY_S: i64 = 86_400;
 
 /// The files of a certificate and its key.
 struct Pair {
@@ -63,28 +55,6 @@ impl Pair {
 
 fn self_signed(name: &str) -> (X509, PKey<Private>) {
     certificate(name, 0, DAY_S)
-}
-
-/// Makes a certificate that counts from one number of seconds after now to another.
-fn certificate(name: &str, from_s: i64, to_s: i64) -> (X509, PKey<Private>) {
-    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
-    let mut subject = X509NameBuilder::new().unwrap();
-    subject.append_entry_by_text("CN", name).unwrap();
-    let subject = subject.build();
-    let mut certificate = X509::builder().unwrap();
-    certificate.set_version(2).unwrap();
-    let number = BigNum::from_u32(fastrand::u32(1..)).unwrap().to_asn1_integer().unwrap();
-    certificate.set_serial_number(&number).unwrap();
-    certificate.set_subject_name(&subject).unwrap();
-    certificate.set_issuer_name(&subject).unwrap();
-    certificate.set_pubkey(&key).unwrap();
-    let now = System.now().as_ms() / 1_000;
-    let after = |seconds| Asn1Time::from_unix(now + seconds).unwrap();
-    certificate.set_not_before(&after(from_s)).unwrap();
-    certificate.set_not_after(&after(to_s)).unwrap();
-    certificate.sign(&key, MessageDigest::sha256()).unwrap();
-    (certificate.build(), key)
 }
 
 fn encrypted(key: &PKey<Private>) -> Vec<u8> {

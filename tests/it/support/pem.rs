@@ -7,9 +7,12 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkcs12::Pkcs12;
-use openssl::pkey::PKey;
+use openssl::pkey::{PKey, Private};
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
+
+/// The seconds of a day.
+pub const DAY_S: i64 = 86_400;
 
 /// Returns a certificate for 127.0.0.1 that is its own authority and began just now, and its key, as
 /// PEM.
@@ -19,27 +22,35 @@ pub fn self_signed() -> (Vec<u8>, Vec<u8>) {
 
 /// The same, if it began so many days ago. It ends tomorrow.
 pub fn self_signed_since(days: i64) -> (Vec<u8>, Vec<u8>) {
+    let (certificate, key) = certificate("127.0.0.1", -days * DAY_S, DAY_S);
+    (certificate.to_pem().unwrap(), key.private_key_to_pem_pkcs8().unwrap())
+}
+
+/// Makes a certificate of a name for 127.0.0.1 that is its own authority, and counts from one number
+/// of seconds after now to another.
+pub fn certificate(name: &str, from_s: i64, to_s: i64) -> (X509, PKey<Private>) {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
-    let mut name = X509NameBuilder::new().unwrap();
-    name.append_entry_by_text("CN", "127.0.0.1").unwrap();
-    let name = name.build();
+    let mut subject = X509NameBuilder::new().unwrap();
+    subject.append_entry_by_text("CN", name).unwrap();
+    let subject = subject.build();
     let mut made = X509::builder().unwrap();
     made.set_version(2).unwrap();
-    let number = BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap();
+    let number = BigNum::from_u32(fastrand::u32(1..)).unwrap().to_asn1_integer().unwrap();
     made.set_serial_number(&number).unwrap();
-    made.set_subject_name(&name).unwrap();
-    made.set_issuer_name(&name).unwrap();
+    made.set_subject_name(&subject).unwrap();
+    made.set_issuer_name(&subject).unwrap();
     made.set_pubkey(&key).unwrap();
-    let began = Asn1Time::from_unix(System.now().as_ms() / 1_000 - days * 86_400).unwrap();
-    made.set_not_before(&began).unwrap();
-    made.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+    let now = System.now().as_ms() / 1_000;
+    let after = |seconds| Asn1Time::from_unix(now + seconds).unwrap();
+    made.set_not_before(&after(from_s)).unwrap();
+    made.set_not_after(&after(to_s)).unwrap();
     made.append_extension(BasicConstraints::new().ca().build().unwrap()).unwrap();
     let host =
         SubjectAlternativeName::new().ip("127.0.0.1").build(&made.x509v3_context(None, None));
     made.append_extension(host.unwrap()).unwrap();
     made.sign(&key, MessageDigest::sha256()).unwrap();
-    (made.build().to_pem().unwrap(), key.private_key_to_pem_pkcs8().unwrap())
+    (made.build(), key)
 }
 
 /// Returns a PKCS#12 store of a pair.

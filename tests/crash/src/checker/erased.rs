@@ -158,26 +158,21 @@ impl<'a> Erasures<'a> {
 
     /// Returns the observed completions of erasures that have taken an event's content.
     pub(super) fn completed_of(&self, event_id: &str) -> impl Iterator<Item = &'a Completed> {
-        let place = self.places.get(event_id);
-        let subject = place.map(|place| (place.topic.clone(), place.key));
-        let its = subject.and_then(|subject| self.completed.get(&subject)).into_iter().flatten();
-        // After the store was put back, a position may be another event's.
-        let is_before = move |it: &&'a Completed| {
-            place.is_some_and(|place| place.position < it.position && place.era <= it.era)
-        };
-        its.copied().filter(is_before)
+        let place = self.places.get(event_id).into_iter();
+        place.flat_map(|it| self.completed_at(&it.topic, it.key, it.position, it.era))
     }
 
-    /// Returns the observed completions of erasures that took the content of the event at a
-    /// position. Eras are not compared: it is asked only if the store was never put back.
-    pub(super) fn completed_after(
+    /// Returns those that have taken the content of the event at a position, which was there in an
+    /// era for certain: after the store was put back, a position may be another event's.
+    pub(super) fn completed_at(
         &self,
         topic: &str,
         key: &'a str,
         position: u64,
-    ) -> impl Iterator<Item = &'a Completed> {
-        let its = self.completed.get(&(topic.to_owned(), key)).into_iter().flatten();
-        its.copied().filter(move |it| position < it.position)
+        era: u32,
+    ) -> impl Iterator<Item = &'a Completed> + use<'a> {
+        let its = self.completed.get(&(topic.to_owned(), key)).cloned().unwrap_or_default();
+        its.into_iter().filter(move |it| position < it.position && era <= it.era)
     }
 }
 

@@ -268,7 +268,7 @@ impl<'a> Reading<'a> {
             let mut completed = erasures.completed_of(&event.event_id).chain(
                 topic
                     .into_iter()
-                    .flat_map(|topic| erasures.completed_after(topic, &event.key, event.position)),
+                    .flat_map(|topic| erasures.completed_at(topic, &event.key, event.position, 0)),
             );
             if completed.any(|it| it.number <= completions) {
                 self.find(Kind::Erasure, format!("it was erased before: {event:?}"));

@@ -30,6 +30,15 @@ async fn okapi() -> Gateway {
     Setup::new().with_auth(Auth::Okapi(KEY.into()), &clock()).start().await
 }
 
+/// Starts a gateway with the realms `diku` and `ops`, which have one key; `ops` is the operators'.
+async fn with_operators() -> (Realms, Key, Gateway) {
+    let (realms, key) = (Realms::start().await, Key::rsa("r", 0));
+    realms.set("diku", &[&key]);
+    realms.set("ops", &[&key]);
+    let (gateway, _) = realms.gateway().await;
+    (realms, key, gateway)
+}
+
 fn outcome(answer: &Answer) -> (u16, String) {
     match answer.status {
         200 | 201 => (answer.status, String::new()),
@@ -177,11 +186,7 @@ async fn troubles_are_named_to_who_may_read_the_metrics() {
     setup.http.metrics_open = true;
     assert_eq!(troubles(&setup.start().await, "").await, named);
 
-    let realms = Realms::start().await;
-    let key = Key::rsa("r", 0);
-    realms.set("diku", &[&key]);
-    realms.set("ops", &[&key]);
-    let (gateway, _) = realms.gateway().await;
+    let (realms, key, gateway) = with_operators().await;
     for (realm, role, is_told) in [
         ("diku", ALL, false),
         ("ops", "event-gateway.domain-events.item.get", false),
@@ -213,11 +218,7 @@ async fn metrics_tell_of_refused_tokens_and_need_an_operator_where_there_are_any
         let line = format!("event_gateway_tokens_refused_total{{reason=\"{reason}\"}} 1\n");
         assert!(told.text().contains(&line), "{}", told.text());
     }
-    let realms = Realms::start().await;
-    let key = Key::rsa("r", 0);
-    realms.set("diku", &[&key]);
-    realms.set("ops", &[&key]);
-    let (gateway, _) = realms.gateway().await;
+    let (realms, key, gateway) = with_operators().await;
     for (realm, role, status) in [
         ("diku", "event-gateway.metrics.get", 403),
         ("diku", ALL, 403),
