@@ -69,10 +69,13 @@ async fn of_group(
     Ok(first.map(|first| Hold { sink: None, from: first.position, topics }))
 }
 
-/// Returns the hold of a replay that has not ended: whatever it has before it.
+/// Returns the hold of a replay that has not ended: whatever it has before it. One to its own topics
+/// also holds what it has behind it, by which it knows the keys that it has sent, if it ends early.
 fn of_replay(replay: &Replay) -> Hold {
-    let topics = replay.plan.topics.iter().map(TopicPattern::exact).collect();
-    Hold { sink: None, from: replay.progress.position, topics }
+    let Replay { plan, progress, .. } = replay;
+    let from = if replay.is_to_own_topics() { plan.after } else { progress.position };
+    let topics = plan.topics.iter().map(TopicPattern::exact).collect();
+    Hold { sink: None, from: from.min(progress.position), topics }
 }
 
 /// Returns the holds of the sinks: those that are configured, and those that were and are not

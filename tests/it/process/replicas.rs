@@ -123,7 +123,7 @@ async fn come_and_go(store: &str) {
 }
 
 /// Faults of half of the kinds, on a Kafka and a store of their own. The schedule is the same each
-/// time; `cargo run -p crash` makes others, and docs/reliability.md names what they have found.
+/// time; `cargo run -p crash` makes others.
 async fn faults(store: store::Kind, seed: u64) {
     let gateway = env!("CARGO_BIN_EXE_event-gateway").into();
     let faults = schedule::Kind::ALL.len() / 2;

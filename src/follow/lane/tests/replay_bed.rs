@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -14,17 +15,23 @@ use crate::domain::draft::{Draft, Place, Posting};
 use crate::domain::entity::{Entity, TopicSettings};
 use crate::domain::event::EventId;
 use crate::domain::filter::TopicPattern;
+use crate::domain::follower::Follower;
 use crate::domain::json::Raw;
 use crate::domain::key::Pointer;
 use crate::domain::lane::Lane;
+use crate::domain::position::Position;
 use crate::domain::replay::{Rate, Replay, ReplayRequest, Wish};
+use crate::domain::retention::Retention;
 use crate::domain::subject::Subject;
 use crate::domain::topic::Topic;
 use crate::domain::trail::{Act, Actor};
 use crate::domain::wire_form::WireForm;
+use crate::follow::interruptible::Interruptible;
 use crate::follow::lane::task;
 use crate::follow::lease::LEASE;
+use crate::follow::removal::RemovalTask;
 use crate::follow::replay::submit::{NotSubmitted, SubmitDeps, Submitted};
+use crate::follow::{FollowDeps, page_scan};
 use crate::store::{Batch, Lease};
 
 /// A tenant whose lane publishes to a sink in memory.
@@ -137,6 +144,21 @@ impl Bed {
     pub(super) async fn wish(&self, replay: &Replay, wish: Wish) {
         let by = Actor::shell("test").does(Act::PauseReplay);
         self.submit.wish(&diku(), replay.id, wish, None, &by).await.unwrap();
+    }
+
+    /// Removes what a retention of no time lets go. Returns the positions that are left.
+    pub(super) async fn remove_all(&self) -> Vec<u64> {
+        let removal =
+            Retention { log_retention: Some(Duration::ZERO), ..self.work.lane.deps.removal };
+        let deps = FollowDeps { removal, ..self.work.lane.deps.clone() };
+        RemovalTask::new(deps, vec![Follower::relay()]).round().await.unwrap();
+        let slices = self
+            .submit
+            .store
+            .read(&[(diku(), Position::START.into())], &page_scan(99))
+            .await
+            .unwrap();
+        slices[0].events.iter().map(|event| event.position.number()).collect()
     }
 
     /// Returns the positions that a replay has sent, in order.

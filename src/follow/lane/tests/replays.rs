@@ -67,6 +67,26 @@ async fn a_key_that_a_cancelled_replay_has_sent_gets_its_newest_event_and_no_oth
 }
 
 #[tokio::test]
+async fn the_keys_that_a_replay_has_sent_stay_in_the_log_until_it_has_ended() {
+    let mut bed = Bed::new().await;
+    bed.post(ITEMS, &["a", "b", "c", "a", "d", "b", "e"]).await;
+    bed.rest().await;
+    let replay = bed.replay(&slow(of_topic(ITEMS))).await;
+    bed.until_sent(&replay, 2).await;
+    bed.wish(&replay, Wish::Pause).await;
+    // Its row is written once a second.
+    tokio::time::sleep(Duration::from_millis(1_010)).await;
+    bed.rest().await;
+    assert_eq!(bed.now(&replay).await.progress.position.number(), 2);
+    assert_eq!(bed.remove_all().await, Vec::from_iter(1..=7));
+    bed.wish(&replay, Wish::Cancel).await;
+    bed.rest().await;
+    assert_eq!(bed.sent(&replay), [1, 2, 4, 6]);
+    assert_eq!(bed.now(&replay).await.status(), "Cancelled");
+    assert_eq!(bed.remove_all().await, [7]);
+}
+
+#[tokio::test]
 async fn each_event_is_sent_once_though_the_lane_is_taken_over_between_any_two_pages() {
     let mut bed = Bed::new().await;
     for _ in 0..3 {

@@ -98,7 +98,8 @@ fn timelines<'a>(story: &'a Story, index: &Index<'a>) -> Timelines<'a> {
     let changes = story.observed.acknowledged.iter();
     let changes = changes.filter(|it| !index.former.has_lost(&it.event_id));
     for it in changes.filter(|it| story.rules.expanded == Some(it.entity.as_str())) {
-        let touch = Touch { position: it.position, state: it.new.as_deref(), request: None };
+        let position = index.former.position(&it.event_id, it.position);
+        let touch = Touch { position, state: it.new.as_deref(), request: None };
         timelines.entry(&it.tenant).or_default().entry(&it.key).or_default().push(touch);
     }
     for it in index.deletes.iter() {

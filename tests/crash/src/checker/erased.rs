@@ -90,7 +90,8 @@ impl<'a> Erasures<'a> {
         }
         for it in &story.observed.acknowledged {
             let topic = story.topic_of(&it.tenant, &it.entity);
-            let (key, position, era) = (it.key.as_str(), it.position, it.eras.acknowledged);
+            let (key, era) = (it.key.as_str(), it.eras.acknowledged);
+            let position = former.position(&it.event_id, it.position);
             all.changes.insert(&it.event_id, it);
             all.places.insert(&it.event_id, Place { topic, key, position, era });
         }

@@ -20,6 +20,8 @@ pub(super) struct Former<'a> {
     unknown: HashSet<(&'a str, u64)>,
     /// The ids of events that may have been appended twice, before and after a loss.
     twice: HashSet<&'a str>,
+    /// The positions of events in Kafka's last records of them.
+    recorded: HashMap<&'a str, u64>,
     /// The records that are only in Kafka, by their places.
     told: HashSet<(&'a str, i32, i64)>,
     /// The order of the logs' ids.
@@ -46,7 +48,10 @@ impl<'a> Former<'a> {
         }
         // What is published, and not lost, has survived, though it may have left the log since.
         let live = story.committed.iter().filter(|it| !it.is_replayed() && !former.is_told(it));
-        let survived: HashSet<_> = live.filter_map(|record| record.header("event_id")).collect();
+        let recorded = live.filter_map(|record| {
+            Some((record.header("event_id")?, record.header("position")?.parse().ok()?))
+        });
+        former.recorded = recorded.collect();
         let changes = observed.acknowledged.iter();
         let changes = changes.map(|it| (it.event_id.as_str(), it.eras, &it.tenant, it.position));
         let delete_alls = observed.delete_alls.iter();
@@ -58,7 +63,7 @@ impl<'a> Former<'a> {
                 former.twice.insert(id);
             }
             let may_be_lost = observed.put_backs.iter().any(|it| it.may_lose(eras));
-            if may_be_lost && !by_id.contains_key(id) && !survived.contains(id) {
+            if may_be_lost && !by_id.contains_key(id) && !former.recorded.contains_key(id) {
                 former.lost.insert(id);
                 former.unknown.insert((tenant, position));
             }
@@ -79,6 +84,13 @@ impl<'a> Former<'a> {
     /// Returns whether an event may have been another one before a loss.
     pub(super) fn may_have(&self, event_id: &str) -> bool {
         self.lost.contains(event_id) || self.twice.contains(event_id)
+    }
+
+    /// Returns the position of an event, given that of its acknowledgement: it may have been lost, and
+    /// appended again by a request that its client had given up.
+    pub(super) fn position(&self, event_id: &str, told: u64) -> u64 {
+        let recorded = self.recorded.get(event_id).filter(|_| self.twice.contains(event_id));
+        recorded.copied().unwrap_or(told)
     }
 
     /// Returns whether a position may be that of an event that has left the log.

@@ -54,6 +54,9 @@ impl<'a> Index<'a> {
         let erasures = Erasures::new(story, &by_id, &former, &deletes);
         let mut known = known(story, &deletes, &erasures);
         known.retain(|(id, _)| !former.has_lost(id));
+        for (id, event) in &mut known {
+            event.position = former.position(id, event.position);
+        }
         let mut newest: HashMap<(&str, &str), u64> = HashMap::new();
         for (_, event) in &known {
             let newest = newest.entry((&event.topic, event.key)).or_default();

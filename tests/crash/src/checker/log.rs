@@ -87,11 +87,15 @@ fn changes(acknowledged: &[Acknowledged], index: &Index<'_>) -> Vec<Finding> {
             // The finding is named at the event's position.
             continue;
         }
-        if event.position != change.position {
+        if event.position != index.former.position(id, change.position) {
             findings.push(Kind::Receipt.of(format!("{change:?} stands at {}", event.position)));
         }
         if !is_as_posted(event, change) {
             findings.push(Kind::Bytes.of(format!("{change:?} is {event:?}")));
+        }
+        if event.position != change.position {
+            // A request that its client had given up came after others.
+            continue;
         }
         let key = (*tenant, change.entity.as_str(), change.key.as_str());
         let (seq, position) = last.insert(key, (change.seq, event.position)).unwrap_or_default();

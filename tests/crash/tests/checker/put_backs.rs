@@ -198,3 +198,29 @@ fn a_group_gets_what_a_log_has_after_it_was_restored() {
         })],
     );
 }
+
+/// A change was acknowledged at position 6, lost, and appended again at position 5 by a request that
+/// its client had given up.
+#[test]
+fn a_change_that_an_abandoned_request_appends_again_has_another_position_than_it_was_told() {
+    let mut story = story_put_back();
+    let changes = &mut story.observed.acknowledged;
+    let lost = changes.iter().find(|it| it.event_id == "diku-6").unwrap().clone();
+    let later = changes.last_mut().unwrap();
+    later.position = 6;
+    let both = [Acknowledged { position: 5, ..lost }, later.clone()].map(|change| {
+        let mut event = logged(&change);
+        renamed(&mut event);
+        event
+    });
+    story.committed.pop();
+    story.uncommitted.pop();
+    both.iter().zip(10..).for_each(|(event, offset)| publish(&mut story, &record(event, offset)));
+    diku(&mut story).splice(4.., both);
+    story.sums.log_events = 12;
+    story.sums.states.insert("published".to_owned(), 12);
+    assert_eq!(check(&story), [], "it is in the log");
+    story.rules.expiring = Some("item");
+    diku(&mut story).remove(4);
+    assert_eq!(check(&story), [], "it has left the log");
+}
