@@ -50,7 +50,10 @@ const EXAMPLES: [Example; 46] = [
     ("tenants disable", ["event-gateway tenants disable diku", ""], "`tenant`, `state`"),
     (
         "tenants purge",
-        ["event-gateway tenants purge diku", "event-gateway tenants purge diku --force --detach"],
+        [
+            "event-gateway tenants purge diku --reason asked",
+            "event-gateway tenants purge diku --force --detach",
+        ],
         "`tenant`, `id` (of the job), `state` (`being purged`, then `purged`), `message`, \
          `sharedTopics` (in the first line: the topics that keep the tenant's records)",
     ),

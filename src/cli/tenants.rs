@@ -18,6 +18,7 @@ use crate::config::{self, PartsOptions, StoreOptions, TenantsOptions};
 use crate::domain::follower::Follower;
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJobId};
+use crate::domain::text;
 use crate::domain::topic::Topic;
 use crate::domain::trail::Act;
 use crate::sink::Sinks;
@@ -65,6 +66,9 @@ pub struct PurgeOptions {
     /// Returns at once, while the purge is under way.
     #[arg(long)]
     pub detach: bool,
+    /// The reason, which the trail keeps.
+    #[arg(long, value_parser = text::reason)]
+    pub reason: Option<String>,
     /// The form of the output.
     #[command(flatten)]
     output: OutputOptions,
@@ -79,6 +83,9 @@ pub struct TenantOptions {
     /// The tenant.
     #[arg(value_parser = TenantId::parse)]
     pub tenant: TenantId,
+    /// The reason, which the trail keeps.
+    #[arg(long, value_parser = text::reason)]
+    pub reason: Option<String>,
     /// The form of the output.
     #[command(flatten)]
     output: OutputOptions,
@@ -117,7 +124,8 @@ async fn change(
     let store = deps::attached(&options.store, clock.clone()).await?;
     foreign_settings::refuse(&*store, &settings).await?;
     let deps = Deps { store, settings, sinks: Sinks::default() }.tenants(clock);
-    deps.submit(tenant, TenantAttributes::of(act), &by).await?;
+    let attributes = TenantAttributes::of(act, options.reason.as_deref());
+    deps.submit(tenant, attributes, &by).await?;
     let (done, state) = match act {
         TenantAct::Enable => ("is enabled", "enabled"),
         TenantAct::Disable => {
@@ -135,7 +143,8 @@ async fn purge(options: &PurgeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<
     let deps = Deps::open(&options.parts, Access::Attach, 1, clock.clone()).await?;
     let (store, shared) = (deps.store.clone(), shared_topics(&deps, tenant).await?);
     let by = super::act(Act::PurgeTenant, tenant);
-    let submitted = deps.tenants(clock).submit(tenant, TenantAttributes::of(act), &by).await?;
+    let attributes = TenantAttributes::of(act, options.reason.as_deref());
+    let submitted = deps.tenants(clock).submit(tenant, attributes, &by).await?;
     let (job, form) = (submitted.job, options.output.form);
     let object = |state: &str, message: Option<&str>| {
         let id = job.id.to_string();

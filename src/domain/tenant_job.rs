@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::json::{Raw, Shape};
@@ -21,12 +22,12 @@ use super::{Invalid, hyphenated};
 pub const PARAMETERS_MAX: usize = 100;
 /// The parameter of a purge that may lose events.
 const FORCE: &str = "force";
-/// The request for a purge that may lose events, as the subcommands make it.
-const FORCED: &str =
-    r#"{"module_from":"event-gateway","purge":true,"parameters":[{"key":"force","value":"true"}]}"#;
-
 /// The parameter by which an upgrade deletes topics.
 const DELETE_OBSOLETE: &str = "deleteObsoleteTopics";
+/// The parameter that says why, for the trail.
+const REASON: &str = "reason";
+/// The module that the subcommands name in their requests.
+const MODULE: &str = "event-gateway";
 
 /// The id of a tenant job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +81,8 @@ pub struct TenantAttributes {
     pub act: TenantAct,
     /// The treatment of obsolete topics; `None` if this is no upgrade.
     pub obsolete: Option<ObsoleteTopics>,
+    /// The reason that was given.
+    pub reason: Option<String>,
     /// The request as it was posted, which the job shows again.
     pub posted: String,
 }
@@ -89,14 +92,13 @@ impl TenantAttributes {
     pub const MEMBERS: [&str; 4] = ["module_from", "module_to", "purge", "parameters"];
     /// The members of a parameter.
     pub const PARAMETER_MEMBERS: [&str; 2] = ["key", "value"];
-    /// The parameters that are the gateway's own, whose value is `true` or `false`.
-    pub const OWN_PARAMETERS: [&str; 2] = [FORCE, DELETE_OBSOLETE];
 
     /// Parses the body of a request, `{module_from?, module_to?, purge?, parameters?}`. With
     /// `module_to`, the tenant is enabled, or upgraded if there is a `module_from` too; without it,
-    /// disabled, or purged if `purge` is true. The parameters `deleteObsoleteTopics` of an upgrade
-    /// and `force` of a purge are the gateway's own. Others, such as FOLIO's `loadReference` and
-    /// `loadSample`, are accepted and mean nothing, since the gateway has nothing to load.
+    /// disabled, or purged if `purge` is true. The parameters `deleteObsoleteTopics` of an upgrade,
+    /// `force` of a purge and `reason` are the gateway's own. Others, such as FOLIO's
+    /// `loadReference` and `loadSample`, are accepted and mean nothing, since the gateway has
+    /// nothing to load.
     pub fn parse(raw: &Raw) -> Result<Self, Vec<Violation>> {
         let mut members = ObjectReader::parse(raw, &Self::MEMBERS, "")?;
         let attributes = Self::read(&mut members, raw);
@@ -111,7 +113,7 @@ impl TenantAttributes {
             let why = "a tenant is purged without `module_to`, which enables it";
             members.refuse("purge", "illegal-value", why);
         }
-        let Parameters { force, deletes } = parameters(members);
+        let Parameters { force, deletes, reason } = parameters(members);
         let act = match (is_enabled, purges) {
             (true, _) => TenantAct::Enable,
             (false, true) => TenantAct::Purge { force },
@@ -119,7 +121,7 @@ impl TenantAttributes {
         };
         let obsolete = if deletes { ObsoleteTopics::Delete } else { ObsoleteTopics::Tell };
         let obsolete = (is_known && is_enabled).then_some(obsolete);
-        Self { act, obsolete, posted: posted.as_str().to_owned() }
+        Self { act, obsolete, reason, posted: posted.as_str().to_owned() }
     }
 
     /// Reads what the store keeps, which was parsed before, perhaps by a newer version: what this
@@ -133,22 +135,29 @@ impl TenantAttributes {
     }
 
     /// Makes the attributes of a request that names no module of its own, as the subcommands do.
-    pub fn of(act: TenantAct) -> Self {
-        let posted = match act {
-            TenantAct::Enable => r#"{"module_to":"event-gateway"}"#,
-            TenantAct::Disable => r#"{"module_from":"event-gateway"}"#,
-            TenantAct::Purge { force: false } => r#"{"module_from":"event-gateway","purge":true}"#,
-            TenantAct::Purge { force: true } => FORCED,
+    pub fn of(act: TenantAct, reason: Option<&str>) -> Self {
+        let mut posted = match act {
+            TenantAct::Enable => json!({ "module_to": MODULE }),
+            TenantAct::Disable => json!({ "module_from": MODULE }),
+            TenantAct::Purge { .. } => json!({ "module_from": MODULE, "purge": true }),
         };
-        Self { act, obsolete: None, posted: posted.to_owned() }
+        let force = (act == TenantAct::Purge { force: true }).then_some((FORCE, "true"));
+        let own = force.into_iter().chain(reason.map(|reason| (REASON, reason)));
+        let own: Vec<_> = own.map(|(key, value)| json!({ "key": key, "value": value })).collect();
+        if !own.is_empty() {
+            posted["parameters"] = Value::Array(own);
+        }
+        let (posted, reason) = (posted.to_string(), reason.map(str::to_owned));
+        Self { act, obsolete: None, reason, posted }
     }
 }
 
 /// The parameters of a request that mean something here.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Parameters {
     force: bool,
     deletes: bool,
+    reason: Option<String>,
 }
 
 /// Reads the parameters, a list of `{key, value}`, and notes what is illegal of them.
@@ -171,21 +180,41 @@ fn parameters(members: &mut ObjectReader) -> Parameters {
                 parameter.need("key", "missing", "must be given");
                 let key = parameter.string("key");
                 let value = parameter.string("value");
-                let own = match key.as_deref() {
-                    Some(FORCE) => Some(&mut all.force),
-                    Some(DELETE_OBSOLETE) => Some(&mut all.deletes),
-                    _ => None,
+                let Parameters { force, deletes, reason } = &mut all;
+                let kept = match key.as_deref() {
+                    Some(FORCE) => keep(force, flag(value.as_deref())),
+                    Some(DELETE_OBSOLETE) => keep(deletes, flag(value.as_deref())),
+                    Some(REASON) => keep(reason, why(value.as_deref())),
+                    _ => Ok(()),
                 };
-                match (own, value.as_deref()) {
-                    (Some(own), Some("true")) => *own = true,
-                    (None, _) | (_, Some("false")) => {}
-                    _ => parameter.refuse("value", "illegal-value", "must be true or false"),
+                if let Err(rule) = kept {
+                    parameter.refuse("value", "illegal-value", rule);
                 }
                 parameter.finish(Some(()))
             });
         members.keep(parsed);
     }
     all
+}
+
+/// Keeps a legal value of a parameter.
+fn keep<T>(place: &mut T, value: Result<T, &'static str>) -> Result<(), &'static str> {
+    *place = value?;
+    Ok(())
+}
+
+/// Parses the value of a parameter that is true or false.
+fn flag(value: Option<&str>) -> Result<bool, &'static str> {
+    match value {
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        _ => Err("must be true or false"),
+    }
+}
+
+/// Parses the value of the parameter that says why.
+fn why(value: Option<&str>) -> Result<Option<String>, &'static str> {
+    text::reason(value.unwrap_or_default()).map(Some).map_err(|invalid| invalid.rule)
 }
 
 /// A job of the tenant interface.
@@ -253,12 +282,29 @@ mod tests {
         assert_eq!(forced("false"), Ok(TenantAct::Purge { force: false }));
         assert_eq!(forced("yes").unwrap_err(), ["/parameters/0/value"]);
         for act in [TenantAct::Enable, TenantAct::Disable, TenantAct::Purge { force: true }] {
-            let posted = TenantAttributes::of(act).posted;
-            assert_eq!(TenantAttributes::from_column(&posted).unwrap().act, act);
+            for reason in [None, Some("they \"leave\"")] {
+                let made = TenantAttributes::of(act, reason);
+                assert_eq!((made.act, made.reason.as_deref()), (act, reason));
+                assert_eq!(TenantAttributes::from_column(&made.posted).unwrap(), made);
+            }
         }
         for disables in ["{}", r#"{"module_from":"m","module_to":null,"purge":false}"#] {
             assert_eq!(parse(disables), Ok(TenantAct::Disable), "{disables}");
         }
+    }
+
+    #[test]
+    fn a_reason_is_text_that_is_not_too_long() {
+        let with = |reason: &str| {
+            let parameters = format!(r#"[{{"key":"reason","value":"{reason}"}}]"#);
+            parse(&format!(r#"{{"purge":true,"parameters":{parameters}}}"#))
+        };
+        assert_eq!(with("they leave"), Ok(TenantAct::Purge { force: false }));
+        for illegal in [String::new(), "x".repeat(1_001)] {
+            assert_eq!(with(&illegal).unwrap_err(), ["/parameters/0/value"]);
+        }
+        let missing = r#"{"parameters":[{"key":"reason"}]}"#;
+        assert_eq!(parse(missing).unwrap_err(), ["/parameters/0/value"]);
     }
 
     #[test]

@@ -21,6 +21,9 @@ use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJob};
 use crate::domain::trail::{Act, Actor, TrailEntry};
 use crate::store::{self, PurgeStart, Store, Unpublished};
 
+/// The words of the trail for a purge that may lose events, before the reason that was given.
+const FORCED: &str = "forced, whatever is not published";
+
 /// The reason why a request of the tenant interface was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSubmitted {
@@ -104,14 +107,15 @@ impl TenantDeps {
         if !rows::have_room(&*self.store, tenant, &attributes).await? {
             return Err(NotSubmitted::TooManyJobs(tenant.clone()));
         }
+        let by = by.because(attributes.reason.as_deref());
         let has_changed = match attributes.act {
             TenantAct::Enable => {
                 self.take_up_files().await?;
                 self.check_topics(tenant).await?;
-                self.enable(tenant, by).await?
+                self.enable(tenant, &by).await?
             }
-            TenantAct::Disable => self.disable(tenant, by).await?,
-            TenantAct::Purge { force } => self.purge(tenant, force, by).await?,
+            TenantAct::Disable => self.disable(tenant, &by).await?,
+            TenantAct::Purge { force } => self.purge(tenant, force, &by).await?,
         };
         let job = rows::add((&*self.store, &*self.clock), tenant, attributes, &by.actor).await?;
         Ok(Submitted { job, has_changed })
@@ -138,7 +142,7 @@ impl TenantDeps {
             if let Some(log) = self.store.find_tenant(&tenant).await? {
                 self.store.note_topics(&tenant, &self.settings.subjects(&tenant)).await?;
                 if log.is_enabled {
-                    let attributes = TenantAttributes::of(TenantAct::Enable);
+                    let attributes = TenantAttributes::of(TenantAct::Enable, None);
                     let by = Actor::gateway();
                     rows::add((&*self.store, &*self.clock), &tenant, attributes, &by).await?;
                 }
@@ -191,8 +195,12 @@ impl TenantDeps {
         by: &TrailEntry,
     ) -> Result<bool, NotSubmitted> {
         let published_by = (!force).then_some(&self.followers[..]);
-        let entry = by.as_act(Act::PurgeTenant).on(tenant);
-        let entry = entry.because(force.then_some("forced, whatever is not published"));
+        let mut entry = by.as_act(Act::PurgeTenant).on(tenant);
+        if force {
+            let reason = by.reason.iter().map(|reason| format!(": {reason}"));
+            let reason = format!("{FORCED}{}", reason.collect::<String>());
+            entry = entry.because(Some(&reason));
+        }
         let begun = self.store.begin_purge(tenant, self.clock.now(), published_by, Some(&entry));
         match begun.await? {
             PurgeStart::Begun => {

@@ -69,8 +69,9 @@ async fn of_group(
     Ok(first.map(|first| Hold { sink: None, from: first.position, topics }))
 }
 
-/// Returns the hold of a replay that has not ended: whatever it has before it. One to its own topics
-/// also holds what it has behind it, by which it knows the keys that it has sent, if it ends early.
+/// Returns the hold of a replay that has not ended: whatever it has before it. One to its own
+/// topics also holds what it has behind it, by which it knows the keys that it has sent, if it ends
+/// early.
 fn of_replay(replay: &Replay) -> Hold {
     let Replay { plan, progress, .. } = replay;
     let from = if replay.is_to_own_topics() { plan.after } else { progress.position };

@@ -3,18 +3,16 @@
 use std::collections::BTreeSet;
 
 use event_gateway::domain::follower::Follower;
-use event_gateway::domain::position::Position;
-use event_gateway::domain::replay::{Replay, ReplayId};
 use event_gateway::domain::trail::{Act, Actor};
-use event_gateway::domain::transition::{Change, Transition};
 use event_gateway::http::{ACTS, ALL, ALL_OF_ALL_TENANTS, PERMISSIONS, access};
+use event_gateway::store::TrailScan;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::gateway::Gateway;
-use crate::support::ids::{diku, event_id, key, tenant, topic};
+use crate::support::ids::{diku, event_id, tenant};
 use crate::support::keycloak::Realms;
-use crate::support::replays::replay;
+use crate::support::replays::add_with_parked;
 use crate::support::tokens::Key;
 
 const USER: &str = "2205005b-ca51-4a04-87fd-938eefa8f6de";
@@ -55,27 +53,6 @@ fn told(rows: &[Value]) -> Vec<(String, String)> {
     rows.iter().map(|row| (text(&row["act"]), text(&row["object"]))).collect()
 }
 
-/// Parks a key of `diku`'s, and adds a replay, since this gateway has no broker.
-async fn prepare(gateway: &Gateway) -> ReplayId {
-    let store = &gateway.store;
-    let log = store.find_tenant(&diku()).await.unwrap().unwrap();
-    let lease = store.seize(log.lane, "test", crash::PATIENCE).await.unwrap();
-    for (number, id) in [(1_u64, 5), (2, 6)] {
-        let change = Change::Park {
-            position: Position::from_column(number.cast_signed()),
-            topic: topic("folio.diku.inventory.item"),
-            key: Some(key(&format!("k{id}"))),
-            cause: "too large".to_owned(),
-        };
-        let (log_id, event_id) = (log.log_id, event_id(id));
-        let park = Transition { tenant: diku(), log_id, event_id, number, change };
-        store.write_transitions(&lease, &Follower::relay(), &[park]).await.unwrap();
-    }
-    let replay = Replay { log_id: log.log_id, ..replay(7) };
-    assert!(store.add_replay(&replay, None).await.unwrap());
-    replay.id
-}
-
 #[test]
 fn each_route_that_changes_something_is_an_act_or_is_named_here() {
     let acts: BTreeSet<_> = ACTS.iter().map(|(permission, _)| permission.name).collect();
@@ -92,7 +69,7 @@ fn each_route_that_changes_something_is_an_act_or_is_named_here() {
 #[allow(clippy::too_many_lines, reason = "it is a table")]
 async fn every_act_of_a_caller_is_in_the_trail_and_nothing_that_was_refused() {
     let gateway = Gateway::start().await;
-    let replay = prepare(&gateway).await;
+    let replay = add_with_parked(&*gateway.store).await;
     let (parked, other) = (event_id(5).to_string(), event_id(6).to_string());
     let erasure =
         json!({"producer": "inventory", "entity": "item", "key": "a", "reason": "art. 17"});
@@ -129,7 +106,8 @@ async fn every_act_of_a_caller_is_in_the_trail_and_nothing_that_was_refused() {
     assert_eq!(act("POST", "/erasures", erasure).await, 200, "it is under way");
     assert_eq!(act("POST", &delete_all, once.clone()).await, 201);
     assert_eq!(act("POST", &delete_all, once).await, 201, "it was posted before");
-    assert_eq!(act("POST", "/_/tenant", json!({"module_from": "x"})).await, 204);
+    let disables = json!({"module_from": "x", "parameters": [{"key": "reason", "value": "moved"}]});
+    assert_eq!(act("POST", "/_/tenant", disables).await, 204);
     assert_eq!(act("POST", "/_/tenant", json!({"module_from": "x"})).await, 204);
     assert_eq!(act("GET", "/trail", none.clone()).await, 404, "it is disabled");
     assert_eq!(act("POST", "/_/tenant", json!({"module_to": "x"})).await, 201);
@@ -166,7 +144,7 @@ async fn every_act_of_a_caller_is_in_the_trail_and_nothing_that_was_refused() {
         assert!(!row.to_string().contains("not.a.secret"), "{row}");
     }
     let reasons: Vec<_> = own.iter().filter_map(|row| row["reason"].as_str()).collect();
-    assert_eq!(reasons, ["it is wrong", "art. 17"]);
+    assert_eq!(reasons, ["it is wrong", "art. 17", "moved"]);
     // Only the start of a replay needs a broker; the stories of replays have it.
     let seen: BTreeSet<_> = found.iter().map(|(act, _)| *act).collect();
     let acts = ACTS.iter().map(|(_, act)| act.as_str()).filter(|act| *act != "replay-start");
@@ -176,6 +154,21 @@ async fn every_act_of_a_caller_is_in_the_trail_and_nothing_that_was_refused() {
     for line in ["acts_total{act=\"erase\"} 1", "acts_total{act=\"parked-discard\"} 1"] {
         assert!(metrics.contains(&format!("event_gateway_{line}\n")), "{metrics}");
     }
+}
+
+#[tokio::test]
+async fn a_purge_s_reason_is_kept_and_that_it_was_forced() {
+    let gateway = Gateway::start().await;
+    let own = |key: &str, value: &str| json!({ "key": key, "value": value });
+    let parameters = json!([own("force", "true"), own("reason", "they leave")]);
+    let purges = json!({ "purge": true, "parameters": parameters });
+    let job = ask(&gateway, ("POST", "/_/tenant"), "diku", purges).await;
+    assert_eq!(job.0, 201, "{job:?}");
+    let act = Some(Act::PurgeTenant);
+    let scan = TrailScan { tenant: None, act, from: None, to: None, after: None, rows_max: 9 };
+    let rows = gateway.store.trail(&scan).await.unwrap();
+    let reasons: Vec<_> = rows.iter().map(|row| row.reason.as_deref().unwrap()).collect();
+    assert_eq!(reasons, ["forced, whatever is not published: they leave"]);
 }
 
 #[tokio::test]

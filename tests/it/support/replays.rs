@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use event_gateway::clock::System;
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::replay::{
     Plan, Progress, Rate, Replay, ReplayId, ReplayRequest, Target, Timestamp, Wish,
 };
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::trail::Act;
+use event_gateway::domain::transition::{Change, Transition};
 use event_gateway::follow::replay::submit::{SubmitDeps, Submitted};
+use event_gateway::store::Store;
 use uuid::Uuid;
 
 use crate::support::harness::Harness;
-use crate::support::ids::{diku, key, log_id, position, topic};
+use crate::support::ids::{diku, event_id, key, log_id, position, topic};
 use crate::support::trail::by;
 
 /// Returns a replay of diku's log with every column set.
@@ -44,6 +47,27 @@ pub fn replay(number: u64) -> Replay {
         wish: (Wish::Run, Time::from_ms(1_000)),
         progress: Progress { position: position(2), ..Progress::default() },
     }
+}
+
+/// Parks two keys of diku's, `k5` and `k6`, and adds a replay, as a lane would, for a gateway that
+/// has no broker. Returns the replay's id; that of each scope has the number of its key.
+pub async fn add_with_parked(store: &dyn Store) -> ReplayId {
+    let log = store.find_tenant(&diku()).await.unwrap().unwrap();
+    let lease = store.seize(log.lane, "test", crash::PATIENCE).await.unwrap();
+    for (number, id) in [(1_u64, 5), (2, 6)] {
+        let change = Change::Park {
+            position: position(number),
+            topic: topic("folio.diku.inventory.item"),
+            key: Some(key(&format!("k{id}"))),
+            cause: "too large".to_owned(),
+        };
+        let (log_id, event_id) = (log.log_id, event_id(id));
+        let park = Transition { tenant: diku(), log_id, event_id, number, change };
+        store.write_transitions(&lease, &Follower::relay(), &[park]).await.unwrap();
+    }
+    let replay = Replay { log_id: log.log_id, ..replay(7) };
+    assert!(store.add_replay(&replay, None).await.unwrap());
+    replay.id
 }
 
 /// Submits a replay of the harness's log.

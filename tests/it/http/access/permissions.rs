@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use event_gateway::domain::event::EventId;
 use event_gateway::domain::position::LogId;
+use event_gateway::domain::replay::ReplayId;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::http::{ALL, ALL_OF_ALL_TENANTS, Access, Auth, PERMISSIONS, Permission, access};
@@ -15,8 +17,10 @@ use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 use crate::support::gateway::{Gateway, Setup, tenant_id};
+use crate::support::ids::event_id;
 use crate::support::keycloak::{Realms, clock};
 use crate::support::raw_http::{Answer, answer};
+use crate::support::replays::add_with_parked;
 use crate::support::tokens::Key;
 
 const EVENT: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
@@ -27,8 +31,10 @@ type Answers = [&'static str; 3];
 
 const LIST: Answers = ["200", "200", NOT_ENABLED];
 const POSTED: Answers = ["201", "201", NOT_ENABLED];
-const PARKED: Answers = only_there("404 unknown-parked", "404 unknown-parked");
-const REPLAY: Answers = only_there("404 unknown-replay", "404 unknown-replay");
+// It was released before.
+const PARKED: Answers = only_there("409 not-parked", "404 unknown-parked");
+// It was cancelled before.
+const REPLAY: Answers = only_there("409 replay-ended", "404 unknown-replay");
 const JOB: Answers = ["404 unknown-tenant-job"; 3];
 const NOT_ENABLED: &str = "404 tenant-not-enabled";
 const NO_GROUP: &str = "404 unknown-subscription";
@@ -53,10 +59,10 @@ const ANSWERS: [(&str, &str, &str, Answers); 32] = [
     ("POST", "/parked/{id}/discard", r#"{"reason":"x"}"#, PARKED),
     ("POST", "/replays", "{}", ["409 no-broker", "409 no-broker", NOT_ENABLED]),
     ("GET", "/replays", "", LIST),
-    ("GET", "/replays/{id}", "", REPLAY),
+    ("GET", "/replays/{id}", "", only_there("200", "404 unknown-replay")),
     ("POST", "/replays/{id}/pause", "", REPLAY),
     ("POST", "/replays/{id}/resume", "", REPLAY),
-    ("POST", "/replays/{id}/cancel", "", REPLAY),
+    ("POST", "/replays/{id}/cancel", "", only_there("202", "404 unknown-replay")),
     ("POST", "/erasures", ERASURE, LIST),
     ("GET", "/erasures", "", LIST),
     ("GET", "/erasures/{id}", "", only_there("200", "404 unknown-erasure")),
@@ -90,6 +96,9 @@ struct Walk {
     realms: Realms,
     keys: BTreeMap<&'static str, Key>,
     erasure: String,
+    replay: ReplayId,
+    /// A scope that is parked.
+    parked: EventId,
 }
 
 /// The tenant of the header, seen from the token's tenant.
@@ -103,7 +112,9 @@ impl Walk {
             realms.set(realm, &[key]);
         }
         let (gateway, _) = realms.gateway().await;
-        let mut walk = Self { gateway, realms, keys: keys.into(), erasure: String::new() };
+        let replay = add_with_parked(&*gateway.store).await;
+        let (keys, parked) = (keys.into(), event_id(5));
+        let mut walk = Self { gateway, realms, keys, erasure: String::new(), replay, parked };
         let token = walk.token("diku", &[ALL]);
         let event = format!(r#"{{"new":{{"id":"1"}},"eventId":"{EVENT}"}}"#);
         let posted = walk.send("POST", "/domain-events/inventory/instance", "diku", &token, &event);
@@ -112,6 +123,11 @@ impl Walk {
         let operator = walk.token("ops", &[ALL_OF_ALL_TENANTS]);
         walk.send("POST", "/erasures", "college", &operator, ERASURE).await;
         purge(&*walk.gateway.store, &tenant_id("purged")).await;
+        let (release, cancel) =
+            (format!("/parked/{parked}/release"), format!("/replays/{replay}/cancel"));
+        for path in [release, cancel] {
+            assert_eq!(walk.send("POST", &path, "diku", &token, "{}").await.status, 202);
+        }
         walk.erasure = erasure.json()["id"].as_str().unwrap().to_owned();
         walk
     }
@@ -136,8 +152,13 @@ impl Walk {
     fn request(&self, case: &Case) -> Vec<u8> {
         let Case { route, token, at, .. } = case;
         let (_, _, body, _) = answers(route);
-        let id = if route.path.starts_with("/erasures") { &self.erasure } else { EVENT };
-        bytes(route.method, &target(route.path, id), TENANTS[*at], token, body)
+        let id = match route.path.split('/').nth(1) {
+            Some("erasures") => self.erasure.clone(),
+            Some("replays") => self.replay.to_string(),
+            Some("parked") => self.parked.to_string(),
+            _ => EVENT.to_owned(),
+        };
+        bytes(route.method, &target(route.path, &id), TENANTS[*at], token, body)
     }
 
     /// Returns what is wrong with the answers to some cases, whose requests share a connection as

@@ -139,11 +139,12 @@ def fit_replay(body):
 
 
 def fit_tenant(body):
-    """A tenant is purged without `module_to`; the gateway's own parameters are true or false."""
+    """A tenant is purged without `module_to`; the gateway's own parameters are true or false, or a
+    reason, which isn't empty."""
     if body.get("module_to") and body.get("purge"):
         body["purge"] = False
     for parameter in body.get("parameters") or []:
-        if parameter.get("key") in ("force", "deleteObsoleteTopics"):
+        if parameter.get("key") in ("force", "deleteObsoleteTopics", "reason"):
             parameter["value"] = "true"
 
 

@@ -245,7 +245,7 @@ async fn fill<B: StoreFixture>(opened: &OpenStore<B>) -> Lease {
     let job = TenantJob {
         id: TenantJobId::new(Uuid::from_u128(1)),
         tenant: diku(),
-        attributes: TenantAttributes::of(TenantAct::Purge { force: true }),
+        attributes: TenantAttributes::of(TenantAct::Purge { force: true }, None),
         by: Actor::shell("test"),
         submitted: at(6),
         progress: JobProgress::default(),

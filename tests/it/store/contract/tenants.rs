@@ -184,7 +184,7 @@ pub async fn a_job_is_found_until_it_is_removed<B: StoreFixture>() {
     let job = |tenant: &TenantId, id: u128| TenantJob {
         id: TenantJobId::new(Uuid::from_u128(id)),
         tenant: tenant.clone(),
-        attributes: TenantAttributes::of(TenantAct::Enable),
+        attributes: TenantAttributes::of(TenantAct::Enable, None),
         by: Actor::user(Some("1"), Some("https://k/realms/diku"), Some("1/2")),
         submitted: Time::from_ms(1_000 - i64::try_from(id).unwrap()),
         progress: JobProgress::default(),
