@@ -158,6 +158,7 @@ fn removal(limits: &LimitsOptions) -> Retention {
         log_retention: Some(days(limits.log_retention_days)).filter(|it| !it.is_zero()),
         idempotency: days(limits.idempotency_days),
         trail: Some(days(limits.trail_retention_days)).filter(|it| !it.is_zero()),
+        erasures: Some(days(limits.erasure_keep_days)).filter(|it| !it.is_zero()),
     }
 }
 

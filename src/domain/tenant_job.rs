@@ -24,7 +24,7 @@ pub const PARAMETERS_MAX: usize = 100;
 const FORCE: &str = "force";
 /// The parameter by which an upgrade deletes topics.
 const DELETE_OBSOLETE: &str = "deleteObsoleteTopics";
-/// The parameter that says why, for the trail.
+/// The parameter that is the reason, for the trail.
 const REASON: &str = "reason";
 /// The module that the subcommands name in their requests.
 const MODULE: &str = "event-gateway";
@@ -184,7 +184,7 @@ fn parameters(members: &mut ObjectReader) -> Parameters {
                 let kept = match key.as_deref() {
                     Some(FORCE) => keep(force, flag(value.as_deref())),
                     Some(DELETE_OBSOLETE) => keep(deletes, flag(value.as_deref())),
-                    Some(REASON) => keep(reason, why(value.as_deref())),
+                    Some(REASON) => keep(reason, reason_of(value.as_deref())),
                     _ => Ok(()),
                 };
                 if let Err(rule) = kept {
@@ -212,8 +212,8 @@ fn flag(value: Option<&str>) -> Result<bool, &'static str> {
     }
 }
 
-/// Parses the value of the parameter that says why.
-fn why(value: Option<&str>) -> Result<Option<String>, &'static str> {
+/// Parses the value of the parameter that is the reason.
+fn reason_of(value: Option<&str>) -> Result<Option<String>, &'static str> {
     text::reason(value.unwrap_or_default()).map(Some).map_err(|invalid| invalid.rule)
 }
 

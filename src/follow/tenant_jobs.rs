@@ -21,7 +21,7 @@ use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJob};
 use crate::domain::trail::{Act, Actor, TrailEntry};
 use crate::store::{self, PurgeStart, Store, Unpublished};
 
-/// The words of the trail for a purge that may lose events, before the reason that was given.
+/// The reason that the trail has for a purge that may lose events; the one that was given follows.
 const FORCED: &str = "forced, whatever is not published";
 
 /// The reason why a request of the tenant interface was not carried out.
@@ -197,8 +197,10 @@ impl TenantDeps {
         let published_by = (!force).then_some(&self.followers[..]);
         let mut entry = by.as_act(Act::PurgeTenant).on(tenant);
         if force {
-            let reason = by.reason.iter().map(|reason| format!(": {reason}"));
-            let reason = format!("{FORCED}{}", reason.collect::<String>());
+            let reason = match &by.reason {
+                Some(reason) => format!("{FORCED}: {reason}"),
+                None => FORCED.to_owned(),
+            };
             entry = entry.because(Some(&reason));
         }
         let begun = self.store.begin_purge(tenant, self.clock.now(), published_by, Some(&entry));

@@ -67,7 +67,7 @@ impl Described for PostTenant {
             "FOLIO's tenant interface 2.0. With `module_to`, the tenant is enabled or upgraded; \
              without it, disabled, or purged if `purge` is true. The parameter `force` of a purge, \
              and `deleteObsoleteTopics` of an upgrade, are `true` or `false`; `reason`, of 1 to \
-             1,000 bytes, is kept in the trail.",
+             1,000 bytes, is kept in the trail, if the request changes anything.",
         );
         object::describe(operation, &attributes())
             .answer::<Job>(201, "The job that enables or purges the tenant.")

@@ -76,6 +76,9 @@ pub trait Erasures: Send + Sync {
         at: Time,
     ) -> Result<bool, Error>;
 
+    /// Drops at most `max` erasures that were completed before a time. Returns how many.
+    async fn drop_erasures(&self, before: Time, max: usize) -> Result<u64, Error>;
+
     /// Takes what was emptied out of the files that the store uses, as far as it can. Returns
     /// `false` if something holds it up for now.
     async fn scrub(&self) -> Result<bool, Error> {

@@ -69,8 +69,8 @@ async fn of_group(
     Ok(first.map(|first| Hold { sink: None, from: first.position, topics }))
 }
 
-/// Returns the hold of a replay that has not ended: whatever it has before it. One to its own
-/// topics also holds what it has behind it, by which it knows the keys that it has sent, if it ends
+/// Returns the hold of an open replay: the events after its position. A replay to its own topics
+/// also holds those that it has passed, since it finds the keys that it has sent by them if it ends
 /// early.
 fn of_replay(replay: &Replay) -> Hold {
     let Replay { plan, progress, .. } = replay;

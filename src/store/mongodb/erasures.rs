@@ -1,14 +1,14 @@
 //! The port's `Erasures` on MongoDB: the last step empties events and appends in one snapshot, so
 //! that one of it and another append loses.
 
-use ::mongodb::bson::{Document, doc};
+use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 
 use super::append::{Append, HeadVersion};
 use super::collections::{BY_KEY, Collections, along};
 use super::error::{reading, writing};
-use super::trail::{ActOnRow, Change};
+use super::trail::{ActOnRow, Change, column_of};
 use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, rows};
 use crate::domain::erasure::{Erasure, ErasureId};
@@ -125,6 +125,21 @@ impl Erasures for Mongodb {
         };
         let complete = self.collections.erasures.update_one(its, complete);
         Ok(writing(complete).await?.modified_count == 1)
+    }
+
+    async fn drop_erasures(&self, before: Time, max: usize) -> Result<u64, Error> {
+        let erasures = &self.collections.erasures;
+        let old = async {
+            let old = erasures.find(doc! { "completed_ms": { "$lt": before.as_ms() } });
+            let old = old.sort(doc! { "completed_ms": 1 }).limit(column_of(max));
+            old.projection(doc! { "_id": 1 }).await?.try_collect::<Vec<_>>().await
+        };
+        let id = |row: &RawDocumentBuf| {
+            Ok(doc! { "tenant": row.text("tenant")?, "id": row.text("id")? })
+        };
+        let ids = reading(old).await?.iter().map(id).collect::<Result<Vec<_>, Error>>()?;
+        let dropped = erasures.delete_many(doc! { "_id": { "$in": ids } });
+        Ok(writing(dropped).await?.deleted_count)
     }
 }
 

@@ -177,6 +177,6 @@ fn row(entry: &TrailEntry) -> Vec<Document> {
 }
 
 /// Returns a limit as the server takes it, to which 0 is none.
-fn column_of(max: usize) -> i64 {
+pub(super) fn column_of(max: usize) -> i64 {
     i64::try_from(max).unwrap_or(i64::MAX).max(1)
 }

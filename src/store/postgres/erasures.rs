@@ -99,6 +99,13 @@ impl Erasures for Postgres {
         let complete = of_id(sql!("postgres/erasure_complete.sql"), tenant, id).bind(at.as_ms());
         Ok(self.sessions.acquire().await?.write(complete).await? == 1)
     }
+
+    async fn drop_erasures(&self, before: Time, max: usize) -> Result<u64, Error> {
+        let old = sqlx::query(sql!("postgres/erasure_drop.sql"))
+            .bind(before.as_ms())
+            .bind(i64::try_from(max).unwrap_or(i64::MAX));
+        self.sessions.acquire().await?.write(old).await
+    }
 }
 
 impl Postgres {

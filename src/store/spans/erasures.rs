@@ -89,6 +89,11 @@ impl<S: Store> Erasures for Spans<S> {
     }
 
     #[instrument(level = "debug", skip_all)]
+    async fn drop_erasures(&self, before: Time, max: usize) -> Result<u64, Error> {
+        timed!(self.drop_erasures(before, max))
+    }
+
+    #[instrument(level = "debug", skip_all)]
     async fn scrub(&self) -> Result<bool, Error> {
         timed!(self.scrub())
     }

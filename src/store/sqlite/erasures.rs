@@ -129,6 +129,12 @@ impl Erasures for Sqlite {
             .await
     }
 
+    async fn drop_erasures(&self, before: Time, max: usize) -> Result<u64, Error> {
+        let old = [before.as_ms(), i64::try_from(max).unwrap_or(i64::MAX)];
+        let drop = sql!("sqlite/erasure_drop.sql");
+        self.writer.write(move |writing| Ok(rows::change(writing, drop, old)? as u64)).await
+    }
+
     async fn scrub(&self) -> Result<bool, Error> {
         self.writer.cut_wal().await
     }

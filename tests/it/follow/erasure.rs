@@ -2,14 +2,17 @@
 //! was sent, and no content is left in the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crash::until;
+use event_gateway::clock::Manual;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::erasure::Erasure;
 use event_gateway::domain::event::EventType;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::time::Time;
 use event_gateway::follow::Followers;
 use event_gateway::follow::erasure::waits_for;
 use event_gateway::sink::Sinks;
@@ -228,4 +231,31 @@ async fn what_is_posted_while_an_erasure_waits_is_taken_by_the_next_one() {
     let records = harness.kafka.state(|state| state.records.clone());
     let sent: Vec<_> = records.iter().map(|record| record.event_type.as_str()).collect();
     assert_eq!(sent, ["ERASED", "ERASED"], "nothing of the record was sent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_is_dropped_once_it_was_complete_for_as_long_as_erasures_are_kept() {
+    let (day, noon) = (Duration::from_secs(86_400), Time::from_ms(1_700_000_000_000));
+    let clock = Arc::new(Manual::new(noon));
+    let mut harness = Harness::on_clock(1, &[diku()], clock.clone()).await;
+    harness.parts.clock = clock.clone();
+    harness.parts.removal.erasures = Some(30 * day);
+    let (old, new) = (two_topics(&diku(), 1, "k1"), two_topics(&diku(), 2, "k2"));
+    for (days, erasure) in [(0, &old), (20, &new)] {
+        clock.set(noon.after((days * day).as_millis() as i64));
+        harness.store.add_erasure(erasure, None).await.unwrap();
+        let followers = harness.follow();
+        completed(&harness, erasure).await;
+        followers.stop().await;
+    }
+    assert_eq!(harness.store.erasures(&diku()).await.unwrap().len(), 2);
+    clock.set(noon.after((31 * day).as_millis() as i64));
+    let followers = harness.follow();
+    let ids = async || {
+        let left = harness.store.erasures(&diku()).await.unwrap();
+        left.into_iter().map(|erasure| erasure.id).collect::<Vec<_>>()
+    };
+    until("the old erasure is gone", async || ids().await.len() < 2).await;
+    assert_eq!(ids().await, [new.id]);
+    followers.stop().await;
 }

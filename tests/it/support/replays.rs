@@ -50,7 +50,7 @@ pub fn replay(number: u64) -> Replay {
 }
 
 /// Parks two keys of diku's, `k5` and `k6`, and adds a replay, as a lane would, for a gateway that
-/// has no broker. Returns the replay's id; that of each scope has the number of its key.
+/// has no broker. Returns the replay's id; the scopes have `event_id(5)` and `event_id(6)`.
 pub async fn add_with_parked(store: &dyn Store) -> ReplayId {
     let log = store.find_tenant(&diku()).await.unwrap().unwrap();
     let lease = store.seize(log.lane, "test", crash::PATIENCE).await.unwrap();

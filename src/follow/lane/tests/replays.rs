@@ -300,6 +300,12 @@ async fn a_replay_that_is_paused_for_too_long_is_cancelled_and_closes() {
     bed.until_ended(&replay).await;
     assert_eq!(bed.now(&replay).await.status(), "Cancelled");
     assert_eq!(bed.sent(&replay), [1, 3]);
+    // One that has sent nothing holds events, too.
+    let early = bed.replay(&slow(of_topic(ITEMS))).await;
+    bed.wish(&early, Wish::Pause).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    bed.until_ended(&early).await;
+    assert_eq!((bed.now(&early).await.status(), bed.sent(&early)), ("Cancelled", Vec::new()));
 }
 
 #[tokio::test]

@@ -17,7 +17,6 @@ impl Run {
     /// Does what operators wish. Returns whether the replay waits.
     pub(super) async fn obey(&mut self, deps: &FollowDeps, lease: &Lease) -> Result<bool, Error> {
         let is_closing = self.replay.progress.closing.is_some();
-        let is_own = self.replay.is_to_own_topics() && self.replay.progress.sent.events > 0;
         match self.replay.wish {
             _ if is_closing || !self.replay.is_open() => Ok(false),
             (Wish::Run, _) => {
@@ -30,7 +29,7 @@ impl Run {
                 Ok(false)
             }
             (Wish::Pause, since) => {
-                if is_own {
+                if self.replay.is_to_own_topics() {
                     self.warn_of_pause(deps, lease, since).await?;
                 }
                 Ok(true)
@@ -38,8 +37,8 @@ impl Run {
         }
     }
 
-    /// Reports a pause that leaves older records as the last ones of their keys, and cancels a
-    /// replay that was paused for too long.
+    /// Cancels a replay that was paused for too long: until it ends, nothing leaves its topics.
+    /// Reports a pause that leaves older records as the last ones of their keys.
     async fn warn_of_pause(
         &mut self,
         deps: &FollowDeps,
@@ -55,6 +54,9 @@ impl Run {
             let by = Actor::gateway().does(Act::CancelReplay).of(tenant).on(id);
             let by = by.because(Some("it was paused for too long"));
             deps.store.wish_replay(tenant, id, (Wish::Cancel, now), None, Some(&by)).await?;
+            return Ok(());
+        }
+        if self.replay.progress.sent.events == 0 {
             return Ok(());
         }
         let why = format!(

@@ -90,10 +90,12 @@ impl<'a> Erasures<'a> {
         }
         for it in &story.observed.acknowledged {
             let topic = story.topic_of(&it.tenant, &it.entity);
-            let (key, era) = (it.key.as_str(), it.eras.acknowledged);
-            let position = former.position(&it.event_id, it.position);
+            let (key, position, era) = (it.key.as_str(), it.position, it.eras.acknowledged);
             all.changes.insert(&it.event_id, it);
-            all.places.insert(&it.event_id, Place { topic, key, position, era });
+            // It is unknown in which era a request that was given up has appended a change again.
+            if former.position(&it.event_id, position) == position {
+                all.places.insert(&it.event_id, Place { topic, key, position, era });
+            }
         }
         // DELETEs may have been lost and made again.
         for it in deletes.iter().filter(|_| former.is_empty()) {

@@ -22,6 +22,8 @@ pub(super) struct Former<'a> {
     twice: HashSet<&'a str>,
     /// The positions of events in Kafka's last records of them.
     recorded: HashMap<&'a str, u64>,
+    /// The ids of changes and DELETE_ALLs whose acknowledgement the store may have lost.
+    unkept: HashSet<&'a str>,
     /// The records that are only in Kafka, by their places.
     told: HashSet<(&'a str, i32, i64)>,
     /// The order of the logs' ids.
@@ -63,6 +65,9 @@ impl<'a> Former<'a> {
                 former.twice.insert(id);
             }
             let may_be_lost = observed.put_backs.iter().any(|it| it.may_lose(eras));
+            if may_be_lost {
+                former.unkept.insert(id);
+            }
             if may_be_lost && !by_id.contains_key(id) && !former.recorded.contains_key(id) {
                 former.lost.insert(id);
                 former.unknown.insert((tenant, position));
@@ -89,7 +94,7 @@ impl<'a> Former<'a> {
     /// Returns the position of an event, given that of its acknowledgement: it may have been lost, and
     /// appended again by a request that its client had given up.
     pub(super) fn position(&self, event_id: &str, told: u64) -> u64 {
-        let recorded = self.recorded.get(event_id).filter(|_| self.twice.contains(event_id));
+        let recorded = self.recorded.get(event_id).filter(|_| self.unkept.contains(event_id));
         recorded.copied().unwrap_or(told)
     }
 

@@ -97,7 +97,7 @@ struct Walk {
     keys: BTreeMap<&'static str, Key>,
     erasure: String,
     replay: ReplayId,
-    /// A scope that is parked.
+    /// A scope that was parked, and is released.
     parked: EventId,
 }
 

@@ -121,6 +121,13 @@ pub async fn a_step_that_is_repeated_changes_nothing_and_later_events_stay<B: St
     assert_eq!(ids, [again.id, jane.id], "newest first");
     assert_eq!(store.erasures(&college()).await.unwrap(), []);
     assert!(store.scrub().await.unwrap(), "nobody reads");
+    // What is in progress stays, however old it is.
+    for (before, dropped) in [(7, 0), (8, 1), (i64::MAX, 0)] {
+        assert_eq!(store.drop_erasures(Time::from_ms(before), 10).await.unwrap(), dropped);
+    }
+    assert!(store.complete_erasure(&diku(), again.id, Time::from_ms(9)).await.unwrap());
+    assert_eq!(store.drop_erasures(Time::from_ms(i64::MAX), 1).await.unwrap(), 1);
+    assert_eq!(store.erasures(&diku()).await.unwrap(), []);
 }
 
 pub async fn a_topic_that_was_noted_once_stays_known<B: StoreFixture>() {

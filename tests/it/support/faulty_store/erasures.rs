@@ -62,6 +62,10 @@ impl Erasures for FaultyStore {
         self.through(Call::Other, self.inner.complete_erasure(tenant, id, at)).await
     }
 
+    async fn drop_erasures(&self, before: Time, max: usize) -> Result<u64, Error> {
+        self.through(Call::Other, self.inner.drop_erasures(before, max)).await
+    }
+
     async fn scrub(&self) -> Result<bool, Error> {
         self.through(Call::Other, self.inner.scrub()).await
     }
