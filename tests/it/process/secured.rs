@@ -3,6 +3,8 @@
 //!
 //! One broker, which these stories share, is started for all of them.
 
+mod mechanisms;
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
@@ -11,17 +13,19 @@ use std::time::{Duration, Instant};
 use crash::folder::Folder;
 use crash::serve::Setup;
 use crash::{PATIENCE, ports, root};
-use event_gateway::clock::{Clock, System};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
 use crate::support::serve;
 
 const ITEM: &str = "[entities.\"inventory.item\"]\n";
+const OWN: &str = "folio.diku.inventory.item";
+const OTHERS: &str = "folio.college.inventory.item";
+const CURSORS: &str = "folio.event-gateway.cursors";
+/// The number of lanes after `lanes resize`; there is one before.
+const LANES_AFTER: &str = "2";
 
 /// The broker, and Java's admin client that grants rights at it.
 struct Secured {
@@ -87,6 +91,15 @@ impl Secured {
         let setup = setup.with("KAFKA_SASL_PASSWORD", "gateway-secret");
         let setup = setup.with("KAFKA_SSL_TRUSTSTORE_LOCATION", self.tls("ca.p12"));
         setup.with("KAFKA_SSL_TRUSTSTORE_PASSWORD", "changeit")
+    }
+
+    /// Returns the names of all topics.
+    fn topics(&self) -> Vec<String> {
+        let address = format!("127.0.0.1:{}", self.ports[0]);
+        let asking: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
+        let metadata = asking.fetch_metadata(None, Duration::from_secs(10)).unwrap();
+        metadata.topics().iter().map(|topic| topic.name().to_owned()).collect()
     }
 
     fn consumer(&self) -> BaseConsumer {
@@ -177,7 +190,7 @@ fn settles(setup: &Setup) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_printed_rights_are_enough_and_each_missing_one_is_named() {
     let kafka = Secured::start();
-    authenticates(&kafka).await;
+    mechanisms::authenticate(&kafka).await;
     let setup = kafka.scram(&["diku", "college"]);
     // The store is made; and a user without any right is told so.
     says(&setup, "diku", "lacks the right").await;
@@ -226,28 +239,56 @@ async fn the_printed_rights_are_enough_and_each_missing_one_is_named() {
     let further: Vec<_> = all.into_iter().filter(|right| !own.contains(right)).collect();
     manages(&kafka, &setup, &further);
     consumes(&kafka, &setup);
+    purges(&kafka, &setup.with("LANES", LANES_AFTER), &further).await;
 }
 
 /// Changes what the further rights are for, and misses each of them first.
 fn manages(kafka: &Secured, setup: &Setup, rights: &[Right]) {
-    let of = |operation: &str| {
-        rights.iter().find(|it| it.operation == operation && it.name.ends_with('.')).unwrap()
-    };
     let write = |text: &str| {
         std::fs::write(setup.path().join("tenants/_default.toml"), text).unwrap();
     };
-    let misses = |operation: &str, arguments: &[&str]| {
-        let (status, _) = topics(setup, arguments);
-        assert_eq!(status, 1, "{operation}: {}", setup.log());
-        let told = format!("lacks the right {operation} on the topic `folio.diku.inventory.item`");
-        assert!(setup.log().contains(&told), "{told}: {}", setup.log());
-        kafka.change("add", of(operation));
-        let (status, _) = topics(setup, arguments);
-        assert_eq!(status, 0, "{operation}: {}", setup.log());
+    let misses = |operation: &str, on: &str, verb: &[&str]| {
+        let done = || setup.command(verb).output().unwrap().status.code();
+        assert_eq!(done(), Some(1), "{operation}: {}", setup.log());
+        assert!(setup.log().contains(&lack(operation, on)), "{operation} {on}: {}", setup.log());
+        kafka.change("add", further(rights, operation, on));
+        assert_eq!(done(), Some(0), "{operation}: {}", setup.log());
     };
     write(&format!("{ITEM}retention_ms = 5000000\npartitions = 2\n"));
-    misses("AlterConfigs", &["apply", "--shorten", "--tenant", "diku"]);
-    misses("Alter", &["grow", "folio.diku.inventory.item"]);
+    misses("AlterConfigs", OWN, &["topics", "apply", "--shorten", "--tenant", "diku"]);
+    misses("Alter", OWN, &["topics", "grow", OWN]);
+    misses("Alter", CURSORS, &["lanes", "resize", LANES_AFTER]);
+}
+
+/// Purges a tenant, whose topic stays until the right to delete it is there.
+async fn purges(kafka: &Secured, setup: &Setup, rights: &[Right]) {
+    let serve = setup.serve();
+    let purge = |more: &[&str]| {
+        let verb = [&["tenants", "purge", "diku", "--force"], more].concat();
+        assert!(setup.command(&verb).output().unwrap().status.success(), "{}", setup.log());
+    };
+    purge(&["--detach"]);
+    let lack = lack("Delete", OWN);
+    crash::until(&format!("it says {lack}"), async || setup.log().contains(&lack)).await;
+    assert!(kafka.topics().contains(&OWN.to_owned()));
+    kafka.change("add", further(rights, "Delete", OWN));
+    crash::until("the topic is gone", async || !kafka.topics().contains(&OWN.to_owned())).await;
+    assert!(kafka.topics().contains(&OTHERS.to_owned()));
+    serve.terminate();
+}
+
+/// Returns the right among these that is for an operation on a topic.
+fn further<'a>(rights: &'a [Right], operation: &str, on: &str) -> &'a Right {
+    let is_for = |right: &Right| match &*right.pattern {
+        "prefixed" => on.starts_with(&right.name),
+        _ => on == right.name,
+    };
+    rights.iter().find(|it| it.operation == operation && is_for(it)).unwrap()
+}
+
+/// Returns how the lack of a right on a topic is told.
+fn lack(operation: &str, topic: &str) -> String {
+    format!("lacks the right {operation} on the topic `{topic}`")
 }
 
 fn consumes(kafka: &Secured, setup: &Setup) {
@@ -255,7 +296,6 @@ fn consumes(kafka: &Secured, setup: &Setup) {
         setup,
         &["--tenant", "diku", "--group", "cg.search", "--principal", "User:consumer"],
     );
-    let (own, others) = ("folio.diku.inventory.item", "folio.college.inventory.item");
     let refusal = |topic: &str| {
         let consumer = kafka.consumer();
         consumer.subscribe(&[topic]).unwrap();
@@ -274,125 +314,11 @@ fn consumes(kafka: &Secured, setup: &Setup) {
     for right in &all {
         let others = all.iter().filter(|other| *other != right);
         others.clone().for_each(|other| kafka.change("add", other));
-        let refused = refusal(own).unwrap_err().to_lowercase();
+        let refused = refusal(OWN).unwrap_err().to_lowercase();
         assert!(refused.contains(&right.resource), "{refused} {right:?}");
         others.for_each(|other| kafka.change("remove", other));
     }
     all.iter().for_each(|right| kafka.change("add", right));
-    assert_eq!(refusal(own).as_deref(), Ok(own));
-    assert!(refusal(others).unwrap_err().contains("Topic authorization failed"));
-}
-
-/// Compares topics with each mechanism and each form of a store: what a user may not see is
-/// missing, and only who can't authenticate is in trouble.
-#[allow(clippy::too_many_lines, reason = "it is a table")]
-async fn authenticates(kafka: &Secured) {
-    let tls = |file: &str| kafka.tls(file);
-    let tokens = tokens().await;
-    let ca = ("KAFKA_SSL_TRUSTSTORE_LOCATION", tls("ca.pem"));
-    let password = |variable: &'static str| (variable, "changeit".to_owned());
-    let keystore = |file: &str| ("KAFKA_SSL_KEYSTORE_LOCATION", tls(file));
-    let protocol = |protocol: &str| ("KAFKA_SECURITY_PROTOCOL", protocol.to_owned());
-    let sasl = |mechanism: &str, secret: &str| {
-        let user = [("KAFKA_SASL_USERNAME", "gateway"), ("KAFKA_SASL_PASSWORD", secret)];
-        let user = user.map(|(name, value)| (name, value.to_owned()));
-        [&[protocol("SASL_SSL"), ("KAFKA_SASL_MECHANISM", mechanism.to_owned())], &user[..]]
-            .concat()
-    };
-    let p12 = [
-        ("KAFKA_SSL_TRUSTSTORE_LOCATION", tls("ca.p12")),
-        password("KAFKA_SSL_TRUSTSTORE_PASSWORD"),
-    ];
-    let mutual_p12 = [keystore("gateway.p12"), password("KAFKA_SSL_KEYSTORE_PASSWORD")];
-    let mutual = [protocol("SSL"), ca.clone()];
-    let oauth = |secret: &str| {
-        vec![
-            protocol("SASL_PLAINTEXT"),
-            ("KAFKA_SASL_MECHANISM", "OAUTHBEARER".to_owned()),
-            ("KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL", tokens.clone()),
-            ("KAFKA_SASL_OAUTHBEARER_CLIENT_ID", "gateway".to_owned()),
-            ("KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET", secret.to_owned()),
-        ]
-    };
-    let [_, sasl_ssl, ssl, oauth_port, _] = kafka.ports;
-    let with = |all: Vec<(&'static str, String)>, more: &[(&'static str, String)]| {
-        [&all[..], more].concat()
-    };
-    let jks = [("KAFKA_SSL_TRUSTSTORE_LOCATION", tls("ca.jks"))];
-    // Who is known may not see the topic, since no right is granted yet.
-    let known = "lacks the right Describe on the topic `folio.diku.inventory.item`";
-    let setup = serve::setup(&["diku"]).for_all_tenants(ITEM).with("ENV", "folio");
-    let setup = setup.with("BROKER", "none");
-    setup.serve().terminate();
-    for (port, variables, told) in [
-        (sasl_ssl, with(sasl("PLAIN", "gateway-secret"), std::slice::from_ref(&ca)), known),
-        (sasl_ssl, with(sasl("SCRAM-SHA-256", "gateway-secret"), &p12), known),
-        (sasl_ssl, with(sasl("SCRAM-SHA-512", "gateway-secret"), &p12), known),
-        (sasl_ssl, with(sasl("SCRAM-SHA-512", "wrong"), &p12), "uthentication failed"),
-        (sasl_ssl, sasl("SCRAM-SHA-512", "gateway-secret"), "certificate verify failed"),
-        (sasl_ssl, with(sasl("PLAIN", "x"), &jks), "keytool -importkeystore"),
-        (ssl, with(mutual.to_vec(), &[keystore("gateway.pem")]), known),
-        (ssl, with(mutual.to_vec(), &mutual_p12), known),
-        (ssl, mutual.to_vec(), "certificate"),
-        (oauth_port, oauth("gateway-secret"), known),
-        (oauth_port, oauth("wrong"), "OAUTHBEARER"),
-    ] {
-        let mut command = setup.command(&["topics", "diff"]);
-        command
-            .env("BROKER", "kafka")
-            .env("KAFKA_HOST", "127.0.0.1")
-            .env("KAFKA_PORT", port.to_string());
-        command.envs(variables.clone()).stderr(Stdio::piped());
-        let done = command.output().unwrap();
-        let log = String::from_utf8(done.stderr).unwrap();
-        let shown: Vec<_> =
-            variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        assert_eq!(done.status.code(), Some(2), "{shown:?}: {log}");
-        assert!(log.contains(told), "{shown:?}: {log}");
-        assert!(!log.contains("-secret") && !log.contains("changeit"), "{log}");
-    }
-}
-
-/// Serves a token endpoint, which gives unsecured tokens to the client `gateway`.
-async fn tokens() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/token", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut connection, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut asked = vec![0; 8192];
-                let mut length = 0;
-                // The head, and a body as short as a grant's.
-                while !asked[..length].windows(10).any(|it| it == b"grant_type") {
-                    length += connection.read(&mut asked[length..]).await.unwrap();
-                }
-                let head = String::from_utf8_lossy(&asked[..length]).into_owned();
-                // gateway:gateway-secret
-                let is_known = head.contains("Z2F0ZXdheTpnYXRld2F5LXNlY3JldA==");
-                let now = System.now().as_ms() / 1_000;
-                let claims = json!({"sub": "gateway", "iat": now, "exp": now + 600});
-                let encode =
-                    |value: Value| openssl::base64::encode_block(value.to_string().as_bytes());
-                let url_safe =
-                    |text: String| text.trim_end_matches('=').replace('+', "-").replace('/', "_");
-                let [header, claims] =
-                    [json!({"alg": "none"}), claims].map(|it| url_safe(encode(it)));
-                let token = json!({
-                    "access_token": format!("{header}.{claims}."), "expires_in": 600,
-                    "token_type": "Bearer",
-                });
-                let (status, body) = match is_known {
-                    true => ("200 OK", token.to_string()),
-                    false => ("401 Unauthorized", r#"{"error":"invalid_client"}"#.to_owned()),
-                };
-                let answer = format!(
-                    "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n\
-                     Content-Length: {}\r\n\r\n{body}",
-                    body.len()
-                );
-                drop(connection.write_all(answer.as_bytes()).await);
-            });
-        }
-    });
-    url
+    assert_eq!(refusal(OWN).as_deref(), Ok(OWN));
+    assert!(refusal(OTHERS).unwrap_err().contains("Topic authorization failed"));
 }
