@@ -12,6 +12,7 @@ mod cache;
 mod commits;
 mod connection;
 mod coordinator;
+mod described;
 mod feed;
 mod fetch;
 #[cfg(test)]
@@ -30,10 +31,12 @@ mod topics;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -49,6 +52,8 @@ use feed::Feed;
 use logs::Logs;
 use topics::{Served, Topics};
 
+/// The pause after a connection could not be accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 /// The most groups and tenants of which a connection remembers that it has moved them.
 const MOVED_MAX: usize = 100;
 /// The scope of groups that read the topics of all tenants.
@@ -176,7 +181,9 @@ impl Listener {
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::debug!(%error, "failed to accept a Kafka client");
+                    // Such as that the process has as many files open as it may have.
+                    tracing::warn!(%error, "failed to accept a Kafka client");
+                    sleep(ACCEPT_AGAIN).await;
                     continue;
                 }
             };
@@ -207,7 +214,7 @@ impl Server {
 
     /// Returns the feed of a topic.
     async fn feed(&self, served: &Served) -> Result<Arc<Feed>, crate::subscribe::Error> {
-        self.logs.feed(&served.tenant, &served.topic, served.partitions).await
+        self.logs.feed(served).await
     }
 }
 

@@ -12,7 +12,7 @@ use crate::listen;
 /// The most bytes of a request: what a client says about thousands of partitions has room.
 const REQUEST_BYTES_MAX: usize = 4 << 20;
 /// The most bytes of all requests under way.
-const REQUESTS_BYTES_MAX: usize = 32 << 20;
+const REQUESTS_BYTES_MAX: usize = 128 << 20;
 /// The bytes of records that are kept in memory.
 const CACHE_BYTES_MAX: usize = 32 << 20;
 
@@ -45,6 +45,12 @@ pub(super) fn listen(
              no tokens: set AUTH_MODE=perimeter if nobody but trusted clients can reach it"
         ),
         Some(AuthMode::Perimeter) | None => {}
+    }
+    if options.kafka_listen_advertised.is_none() && host.is_unspecified() {
+        bail!(
+            "KAFKA_LISTEN_HOST is {host}, which no client can connect to: set \
+             KAFKA_LISTEN_ADVERTISED to the address that clients reach"
+        );
     }
     if settings.naming().is_shared() {
         let why = "each of the listener's topics is in one tenant's log, and with \

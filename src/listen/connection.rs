@@ -1,7 +1,8 @@
 //! A client's connection: frames come in, are answered one after the other, and go out.
 //!
 //! A frame is four bytes of length and then the request. All connections together have so many
-//! bytes of requests under way; one that sends half a frame, or reads no answers, is closed.
+//! bytes of requests under way, which count as they arrive; one that sends half a frame, or reads
+//! no answers, is closed.
 
 use std::io;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use super::{Server, Session};
 
 /// The time after which a connection is closed on which nothing is asked, as Kafka has it.
 const IDLE_MAX: Duration = Duration::from_mins(10);
+/// The most bytes for which there must be room before more of a frame is read.
+const STEP_BYTES: usize = 64 << 10;
 /// The longest time in which the rest of a frame must arrive, and an answer be read.
 const FRAME_WITHIN: Duration = Duration::from_secs(30);
 
@@ -73,16 +76,26 @@ pub(super) async fn serve(
             },
             () = closing => return Ok(()),
         };
-        let (request, _permit) = read(server, &mut stream, length).await?;
-        let answered = tokio::select! {
-            answered = requests::answer(server, &mut session, request.freeze()) => answered?,
+        tokio::select! {
+            served = serve_one(server, &mut stream, &mut session, length) => served?,
             () = stopped(server) => return Ok(()),
-        };
-        if let Some(answer) = answered {
-            let written = timeout(FRAME_WITHIN, stream.write_all(&answer)).await;
-            written.map_err(|_| Ended::Slow)??;
         }
     }
+}
+
+/// Reads one request of so many bytes, and answers it.
+async fn serve_one(
+    server: &Server,
+    stream: &mut TcpStream,
+    session: &mut Session,
+    length: i32,
+) -> Result<(), Ended> {
+    let (request, _room) = read(server, stream, length).await?;
+    if let Some(answer) = requests::answer(server, session, request.freeze()).await? {
+        let written = timeout(FRAME_WITHIN, stream.write_all(&answer)).await;
+        written.map_err(|_| Ended::Slow)??;
+    }
+    Ok(())
 }
 
 /// Waits until the gateway stops, and a moment for the request under way: one that waits for others
@@ -92,19 +105,26 @@ async fn stopped(server: &Server) {
     sleep(FINISH).await;
 }
 
-/// Reads a request of so many bytes, once there is room for it.
+/// Reads a request of so many bytes, each step once there is room for it. A client that says more
+/// than it sends takes no room for the rest.
 async fn read(
     server: &Server,
     stream: &mut TcpStream,
     length: i32,
-) -> Result<(BytesMut, OwnedSemaphorePermit), Ended> {
-    let bytes = u32::try_from(length).ok().filter(|it| *it as usize <= server.request_bytes_max);
+) -> Result<(BytesMut, Vec<OwnedSemaphorePermit>), Ended> {
+    let bytes = usize::try_from(length).ok().filter(|it| *it <= server.request_bytes_max);
     let bytes = bytes.ok_or(Ended::Long(length.into()))?;
-    let room = server.requests.clone().acquire_many_owned(bytes);
-    let permit = timeout(FRAME_WITHIN, room).await.map_err(|_| Ended::Slow)?;
-    let permit = permit.expect("it is never closed");
-    let mut request = BytesMut::zeroed(bytes as usize);
-    let read = timeout(FRAME_WITHIN, stream.read_exact(&mut request)).await;
-    read.map_err(|_| Ended::Slow)??;
-    Ok((request, permit))
+    let (mut request, mut rooms) = (BytesMut::new(), Vec::new());
+    let reading = async {
+        while request.len() < bytes {
+            let (at, step) = (request.len(), STEP_BYTES.min(bytes - request.len()));
+            let room = server.requests.clone().acquire_many_owned(step as u32).await;
+            rooms.push(room.expect("it is never closed"));
+            request.resize(at + step, 0);
+            stream.read_exact(&mut request[at..]).await?;
+        }
+        Ok::<_, io::Error>(())
+    };
+    timeout(FRAME_WITHIN, reading).await.map_err(|_| Ended::Slow)??;
+    Ok((request, rooms))
 }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::described::{Described, DescribedMember};
 use super::group::{Answer, Answers, Group, Join, Member, Named, Refusal, Saved};
 use super::group_metrics::GroupMetrics;
 use super::places::Places;
@@ -26,6 +27,8 @@ use crate::store::{Error, KafkaGroup, Store};
 
 /// How often the places of a group with members are held for another while.
 const HOLD_EVERY: Duration = Duration::from_secs(20);
+/// The pause after a group could not be saved.
+const SAVE_AGAIN: Duration = Duration::from_secs(1);
 /// The time after which a group without members is forgotten, until somebody asks for it again.
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(1);
 /// The longest time for which a request waits for its group, beyond what its members wait for.
@@ -63,26 +66,8 @@ struct Inner {
     held: Instant,
     /// Since when it has no members.
     idle: Instant,
-}
-
-/// A group as it is described.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Described {
-    pub(super) state: &'static str,
-    pub(super) protocol_type: String,
-    pub(super) protocol: String,
-    pub(super) members: Vec<DescribedMember>,
-}
-
-/// A member as it is described.
-#[derive(Debug, Clone)]
-pub(super) struct DescribedMember {
-    pub(super) id: String,
-    pub(super) instance: Option<String>,
-    pub(super) client_id: String,
-    pub(super) host: String,
-    pub(super) said: Bytes,
-    pub(super) assignment: Bytes,
+    /// When it may be saved again, after that has failed.
+    again: Instant,
 }
 
 impl Coordinator {
@@ -160,6 +145,7 @@ impl Coordinator {
                     metrics,
                     held: now,
                     idle: now,
+                    again: now,
                 }),
                 changed: Notify::new(),
                 gone: CancellationToken::new(),
@@ -297,6 +283,7 @@ impl Coordinated {
         if !is_saved {
             refuse(answers);
             answers = inner.group.begin_again(Instant::now());
+            inner.again = Instant::now() + SAVE_AGAIN;
         }
         let Inner { metrics, row, group, .. } = &mut *inner;
         metrics.update(&row.group, group, is_saved, self.gone.is_cancelled());
@@ -361,7 +348,8 @@ impl Coordinated {
         let mut inner = self.inner.lock().await;
         let now = Instant::now();
         let answers = inner.group.tick(now);
-        if !answers.is_empty() || inner.row.state != inner.group.save().as_column() {
+        let is_saved = inner.row.state == inner.group.save().as_column();
+        if !answers.is_empty() || !is_saved && inner.again <= now {
             self.tell(&mut inner, answers).await;
         }
         let has_members = !inner.group.is_empty();
@@ -373,7 +361,8 @@ impl Coordinated {
             self.gone.cancel();
         }
         let next = if has_members { inner.held + HOLD_EVERY } else { inner.idle + FORGOTTEN_AFTER };
-        inner.group.wakes().into_iter().chain([next]).min()
+        let again = (inner.again > Instant::now()).then_some(inner.again);
+        inner.group.wakes().into_iter().chain([next]).chain(again).min()
     }
 
     /// Keeps readers over HTTP away for another while, or lets them in.

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::batch::{self, Batch, BatchBuilder};
 use super::cache::{Cache, Holder, Used};
+use super::topics::Served;
 use crate::domain::envelope::Envelope;
 use crate::domain::filter::{Filter, TopicPattern};
 use crate::domain::partition;
@@ -37,6 +38,9 @@ pub(super) struct Feed {
     /// The number of the log's incarnation, from 1 on.
     epoch: i32,
     partitions: usize,
+    /// Whether a reader passes over what was removed without being told, as in Kafka's own
+    /// compacted topics: the last event of each key stays.
+    compacted: bool,
     state: Mutex<State>,
     /// Rises as events are added.
     grown: watch::Sender<u64>,
@@ -55,6 +59,8 @@ struct State {
     floor: Position,
     /// The chunks that are kept, by the position up to which each was looked at.
     chunks: BTreeMap<Position, Arc<Chunk>>,
+    /// How often the chunks were forgotten.
+    forgotten: u64,
 }
 
 /// A stretch of the log as batches.
@@ -92,22 +98,24 @@ pub(super) struct Bounds {
 impl Feed {
     /// Makes the feed of a topic, of which nothing is known yet.
     pub(super) fn new(
-        (tenant, topic): (&TenantId, &Topic),
+        Served { tenant, topic, partitions, compacted }: &Served,
         epoch: i32,
-        partitions: usize,
         cache: Arc<Cache>,
     ) -> Arc<Self> {
+        let partitions = usize::from(*partitions);
         let state = State {
             last: vec![Position::START; partitions],
             known_to: Position::START,
             floor: Position::START,
             chunks: BTreeMap::new(),
+            forgotten: 0,
         };
         Arc::new_cyclic(|this| Self {
             tenant: tenant.clone(),
             topic: topic.clone(),
             epoch,
             partitions,
+            compacted: *compacted,
             state: Mutex::new(state),
             grown: watch::Sender::new(0),
             reads: tokio::sync::Mutex::default(),
@@ -141,7 +149,7 @@ impl Feed {
         let state = self.lock();
         let last = state.last.get(partition).filter(|last| **last > Position::START);
         let end = last.map_or(0, |last| last.next().as_column());
-        let start = state.floor.as_column();
+        let start = if self.compacted { 0 } else { state.floor.as_column() };
         let most = state.known_to.next().as_column();
         Bounds { start, end: end.max(start), most: most.max(end).max(start) }
     }
@@ -149,17 +157,34 @@ impl Feed {
     /// Reads on until the ends of all partitions are known up to the head.
     pub(super) async fn learn(&self, subscribe: &Subscribe) -> Result<(), Error> {
         loop {
-            let part = subscribe.read(&self.tenant, self.known_to(), self.scan()).await?;
-            let mut state = self.lock();
-            for event in part.events.iter().filter(|event| event.has_content()) {
-                let last = &mut state.last[self.partition(event)];
-                *last = (*last).max(event.position);
-            }
-            state.known_to = state.known_to.max(part.scanned);
-            state.floor = part.floors.of(&self.topic).floor;
+            let after = self.known_to();
+            let part = subscribe.read(&self.tenant, after, self.scan()).await?;
+            self.note(after, &part);
             if !part.more {
                 return Ok(());
             }
+        }
+    }
+
+    /// Notes where the partitions end after a stretch of this topic, if the stretch begins where
+    /// that is known, and wakes whoever waits for more.
+    fn note(&self, after: Position, part: &Part) {
+        let mut state = self.lock();
+        state.floor = part.floors.of(&self.topic).floor;
+        let known_to = state.known_to;
+        if after > known_to || part.scanned <= known_to {
+            return;
+        }
+        state.known_to = part.scanned;
+        let is_new = |event: &&Arc<Envelope>| event.position > known_to && event.has_content();
+        let mut has_new = false;
+        for event in part.events.iter().filter(is_new) {
+            state.last[self.partition(event)] = event.position;
+            has_new = true;
+        }
+        drop(state);
+        if has_new {
+            self.grown.send_modify(|grown| *grown += 1);
         }
     }
 
@@ -180,8 +205,9 @@ impl Feed {
         for (partition, batch) in &chunk.batches {
             state.last[*partition] = batch.last;
         }
+        let forgotten = state.forgotten;
         drop(state);
-        self.keep(Arc::new(chunk));
+        self.keep(Arc::new(chunk), forgotten);
         self.grown.send_modify(|grown| *grown += 1);
     }
 
@@ -256,7 +282,10 @@ impl Feed {
 
     /// Drops what is kept: an event of it was erased.
     pub(super) fn forget(&self) {
-        let chunks = std::mem::take(&mut self.lock().chunks);
+        let mut state = self.lock();
+        state.forgotten += 1;
+        let chunks = std::mem::take(&mut state.chunks);
+        drop(state);
         chunks.values().for_each(|chunk| self.cache.forget(&chunk.used));
     }
 
@@ -271,12 +300,13 @@ impl Feed {
         if let Some(chunk) = self.kept(partition, after) {
             return Ok(chunk);
         }
+        let forgotten = self.lock().forgotten;
         let part = subscribe.read(&self.tenant, after, self.scan()).await?;
-        self.lock().floor = part.floors.of(&self.topic).floor;
+        self.note(after, &part);
         let events: Vec<_> = part.events.iter().collect();
         let chunk = Arc::new(self.chunk(after, part.scanned, None, &events));
         if !events.is_empty() {
-            self.keep(chunk.clone());
+            self.keep(chunk.clone(), forgotten);
         }
         Ok(chunk)
     }
@@ -292,8 +322,15 @@ impl Feed {
         Some(chunk)
     }
 
-    fn keep(&self, chunk: Arc<Chunk>) {
-        let former = self.lock().chunks.insert(chunk.scanned, chunk.clone());
+    /// Keeps a chunk, unless the chunks were forgotten since it was read: then it may have what
+    /// was erased.
+    fn keep(&self, chunk: Arc<Chunk>, forgotten: u64) {
+        let mut state = self.lock();
+        if state.forgotten != forgotten {
+            return;
+        }
+        let former = state.chunks.insert(chunk.scanned, chunk.clone());
+        drop(state);
         former.iter().for_each(|former| self.cache.forget(&former.used));
         let bytes = chunk.batches.values().map(|batch| batch.bytes.len()).sum();
         self.cache.keep(&chunk.used, bytes, (self.this.clone(), chunk.scanned));

@@ -136,6 +136,12 @@ async fn partition(
         return refused(asked, error);
     }
     let most = usize::try_from(asked.partition_max_bytes).unwrap_or(0).min(left);
+    if asked.fetch_offset > feed.bounds(index).most
+        && let Err(error) = feed.learn(server.logs.subscribe()).await
+    {
+        // Another replica may have told of what is not known here yet.
+        return refused(asked, unread(&error));
+    }
     let mut data = within(feed, asked, index);
     if data.error_code != 0 || most == 0 && !is_first {
         return data;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::cache::Cache;
 use super::logs::Logs;
+use super::topics::Served;
 use crate::clock::{Clock, System};
 use crate::domain::draft::{Content, Draft, Origin, Place};
 use crate::domain::envelope::Envelope;
@@ -75,6 +76,11 @@ pub(super) fn diku() -> TenantId {
 /// The topic of the log's events.
 pub(super) fn item() -> Topic {
     Topic::parse(ITEM).unwrap()
+}
+
+/// Returns a topic of the log as it is served.
+pub(super) fn served(topic: &Topic, partitions: u16) -> Served {
+    Served { tenant: diku(), topic: topic.clone(), partitions, compacted: false }
 }
 
 impl Bed {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cache::Cache;
 use super::feed::Feed;
+use super::topics::Served;
 use crate::domain::event::EventType;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
@@ -63,17 +64,12 @@ impl Logs {
     }
 
     /// Returns the feed of a topic, which is opened if it isn't.
-    pub(super) async fn feed(
-        &self,
-        tenant: &TenantId,
-        topic: &Topic,
-        partitions: u16,
-    ) -> Result<Arc<Feed>, Error> {
-        let log = self.log(tenant).await?;
+    pub(super) async fn feed(&self, served: &Served) -> Result<Arc<Feed>, Error> {
+        let topic = &served.topic;
+        let log = self.log(&served.tenant).await?;
         let cell = lock(&log.opening).entry(topic.clone()).or_default().clone();
         let opened = cell.get_or_try_init(async || {
-            let partitions = partitions.into();
-            let feed = Feed::new((tenant, topic), log.epoch, partitions, self.cache.clone());
+            let feed = Feed::new(served, log.epoch, self.cache.clone());
             feed.learn(&self.subscribe).await?;
             // What was appended meanwhile is learned while nothing is added, and the rest is added.
             let at = log.at.lock().await;
@@ -189,7 +185,7 @@ mod tests {
 
     use crate::domain::position::Position;
     use crate::domain::topic::Topic;
-    use crate::listen::fixture::{Bed, diku, item};
+    use crate::listen::fixture::{Bed, item, served};
 
     /// Appends beside each step of the opening, whichever it is.
     #[tokio::test]
@@ -197,10 +193,10 @@ mod tests {
         let mut bed = Bed::new().await;
         // The log's reader is there already, with another topic.
         let other = Topic::parse("folio.diku.inventory.other").unwrap();
-        bed.logs.feed(&diku(), &other, 1).await.unwrap();
+        bed.logs.feed(&served(&other, 1)).await.unwrap();
         let (logs, mut appended) = (bed.logs.clone(), 0);
-        let (diku, item) = (diku(), item());
-        let mut opening = Box::pin(logs.feed(&diku, &item, 1));
+        let item = served(&item(), 1);
+        let mut opening = Box::pin(logs.feed(&item));
         let feed = loop {
             bed.append(&["a"]).await;
             appended += 1;
@@ -220,7 +216,7 @@ mod tests {
     async fn an_erasure_drops_what_was_read_before() {
         let mut bed = Bed::new().await;
         bed.append(&["a", "b"]).await;
-        let feed = bed.logs.feed(&diku(), &item(), 1).await.unwrap();
+        let feed = bed.logs.feed(&served(&item(), 1)).await.unwrap();
         feed.read(&bed.subscribe, 0, Position::START.next(), 1).await.unwrap();
         assert_eq!(feed.chunks(), 1);
         bed.append_erased("a").await;

@@ -1,5 +1,6 @@
 //! The requests of groups' members, and of whoever lists and describes groups.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::answer::{code, refused, text, unavailable};
-use super::coordinator::{Coordinated, Described};
+use super::coordinator::Coordinated;
+use super::described::Described;
 use super::group::{Answer, Client, Join, Joined, Named, Refusal};
 use super::places::Kept;
 use super::{Server, Session};
@@ -190,7 +192,8 @@ pub(super) async fn describe(
 ) -> DescribeGroupsResponse {
     let known = server.store.list_kafka_groups().await.map_err(|error| unavailable(&error));
     let mut groups = Vec::with_capacity(request.groups.len());
-    for asked in request.groups {
+    // Once each, however often it is named.
+    for asked in request.groups.into_iter().collect::<BTreeSet<_>>() {
         let is_known = |name: &(String, Group)| match &known {
             Ok(known) => Ok(known.iter().any(|it| (&it.scope, &it.group) == (&name.0, &name.1))),
             Err(error) => Err(*error),

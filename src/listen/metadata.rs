@@ -2,6 +2,8 @@
 //!
 //! This replica is the one broker that a client sees, under the address that it is to use.
 
+use std::collections::BTreeSet;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::api_versions_response::{ApiVersion, ApiVersionsResponse};
 use kafka_protocol::messages::describe_cluster_response::{
@@ -59,7 +61,8 @@ pub(super) async fn metadata(
 ) -> MetadataResponse {
     // In the first version an empty list stands for all topics.
     let named = request.topics.filter(|topics| version > 0 || !topics.is_empty());
-    let named: Option<Vec<TopicName>> =
+    // Once each, however often it is named.
+    let named: Option<BTreeSet<TopicName>> =
         named.map(|topics| topics.into_iter().filter_map(|topic| topic.name).collect());
     let found = match &named {
         Some(named) => server.topics.with(named.iter().map(|name| name.as_str())).await,

@@ -31,6 +31,8 @@ pub(super) struct Served {
     pub(super) topic: Topic,
     /// The number of its partitions.
     pub(super) partitions: u16,
+    /// Whether the log keeps the last event of each key.
+    pub(super) compacted: bool,
 }
 
 /// The topics by their names.
@@ -57,9 +59,16 @@ impl Topics {
         Self { store, settings, known: Mutex::default() }
     }
 
-    /// Returns all topics.
+    /// Returns all topics; while the store is away, those that were known last: a client that is
+    /// told of no topics would let go of all that it reads.
     pub(super) async fn all(&self) -> Result<Arc<ByName>, Error> {
-        self.known_since(FRESH).await
+        match self.known_since(FRESH).await {
+            Err(error) => match &*self.known.lock().await {
+                Some(known) => Ok(known.topics.clone()),
+                None => Err(error),
+            },
+            found => found,
+        }
     }
 
     /// Returns the topics as they are known, looked for once more if a name is not among them.
@@ -101,17 +110,21 @@ impl Topics {
     }
 
     async fn find(&self, before: &ByName) -> Result<ByName, Error> {
-        let (mut found, mut new) = (ByName::new(), Vec::new());
+        let (mut found, mut new, mut compacted) = (ByName::new(), Vec::new(), Vec::new());
         for tenant in self.enabled().await? {
             let named = self.settings.specs(&tenant).into_iter().map(|spec| spec.topic);
             let of_log = self.store.topics(&tenant).await?;
-            let topics: BTreeSet<_> = named.chain(of_log).collect();
+            let mut topics: BTreeSet<_> = named.chain(of_log).collect();
+            // Their events go as soon as every sink has them, whether or not a group has.
+            let rules = self.settings.log_rules(&tenant);
+            topics.retain(|topic| rules.get(topic).is_none_or(|rule| rule.stored));
             for topic in topics {
                 match before.get(topic.as_str()).filter(|it| it.tenant == tenant) {
                     Some(known) => drop(found.insert(topic.to_string(), known.clone())),
                     None => {
-                        let wanted = self.settings.spec(&tenant, &topic).partitions;
-                        new.push((tenant.clone(), topic, wanted));
+                        let spec = self.settings.spec(&tenant, &topic);
+                        compacted.push(spec.compacted);
+                        new.push((tenant.clone(), topic, spec.partitions));
                     }
                 }
             }
@@ -120,10 +133,11 @@ impl Topics {
             return Ok(found);
         }
         let fixed = self.store.fix_partitions(&new).await?;
-        let served = |((tenant, topic, _), partitions): ((TenantId, Topic, u16), u16)| {
-            (topic.to_string(), Served { tenant, topic, partitions })
-        };
-        found.extend(new.into_iter().zip(fixed).map(served));
+        for (((tenant, topic, _), partitions), compacted) in
+            new.into_iter().zip(fixed).zip(compacted)
+        {
+            found.insert(topic.to_string(), Served { tenant, topic, partitions, compacted });
+        }
         Ok(found)
     }
 }

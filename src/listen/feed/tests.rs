@@ -9,7 +9,7 @@ use super::{Bounds, Feed};
 use crate::domain::partition;
 use crate::domain::position::Position;
 use crate::listen::cache::Cache;
-use crate::listen::fixture::{Bed, diku, item};
+use crate::listen::fixture::{Bed, item, served};
 
 const PARTITIONS: usize = 3;
 
@@ -62,7 +62,7 @@ async fn a_reader_gets_each_event_of_its_partition_once_however_the_chunks_lie()
     let mut bed = Bed::new().await;
     let all = keys(500);
     append(&mut bed, &all[..300]).await;
-    let feed = bed.logs.feed(&diku(), &item(), PARTITIONS as u16).await.unwrap();
+    let feed = bed.logs.feed(&served(&item(), PARTITIONS as u16)).await.unwrap();
     // Somebody who begins within leaves chunks that lie across those of others.
     for from in [120, 7, 300, 250] {
         feed.read(&bed.subscribe, 1, at(from), 1).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_reader_gets_each_event_of_its_partition_once_however_the_chunks_lie()
 async fn a_chunk_of_the_newest_events_does_not_stand_for_older_ones() {
     let mut bed = Bed::new().await;
     append(&mut bed, &keys(60)).await;
-    let feed = bed.logs.feed(&diku(), &item(), 1).await.unwrap();
+    let feed = bed.logs.feed(&served(&item(), 1)).await.unwrap();
     let mut grown = feed.grown();
     append(&mut bed, &keys(5)).await;
     grown.changed().await.unwrap();
@@ -101,10 +101,25 @@ async fn a_chunk_of_the_newest_events_does_not_stand_for_older_ones() {
 async fn a_feed_of_another_room_is_bounded_by_its_cache() {
     let mut bed = Bed::new().await;
     append(&mut bed, &keys(400)).await;
-    let feed = Feed::new((&diku(), &item()), 1, 1, Arc::new(Cache::new(1, Arc::default())));
+    let feed = Feed::new(&served(&item(), 1), 1, Arc::new(Cache::new(1, Arc::default())));
     feed.learn(&bed.subscribe).await.unwrap();
     for _ in 0..2 {
         assert_eq!(read_all(&bed, &feed, 0, 1).await.len(), 400);
     }
     assert!(feed.chunks() <= 1);
+}
+
+/// The reader of the log has not come there yet, or another replica has appended.
+#[tokio::test]
+async fn what_a_reader_got_is_within_the_bounds() {
+    let mut bed = Bed::new().await;
+    append(&mut bed, &keys(10)).await;
+    let feed = Feed::new(&served(&item(), 1), 1, Arc::new(Cache::new(1, Arc::default())));
+    feed.learn(&bed.subscribe).await.unwrap();
+    append(&mut bed, &keys(5)).await;
+    let grown = feed.grown();
+    feed.read(&bed.subscribe, 0, at(3), 1 << 20).await.unwrap();
+    assert_eq!(feed.bounds(0), Bounds { start: 0, end: 16, most: 16 });
+    assert!(grown.has_changed().unwrap(), "whoever waits at the end is woken");
+    assert_eq!(read_all(&bed, &feed, 0, 1).await.len(), 15);
 }
