@@ -1,5 +1,5 @@
 -- Counts the events of all logs, those that the relay has passed, and those of them that are
--- parked, superseded or discarded; counts the keys and topics that are parked.
+-- parked, superseded or discarded; counts the keys and topics that any sink has parked.
 SELECT
     (SELECT coalesce(sum(position), 0) FROM heads JOIN tenants USING (tenant)) AS head,
     (
@@ -9,9 +9,8 @@ SELECT
         LEFT JOIN cursors
             ON cursors.tenant = tenants.tenant AND cursors.log_id = tenants.log_id AND follower = 'relay'
     ) AS relayed_to,
-    coalesce(sum(events) FILTER (WHERE state IN ('parked', 'releasing')), 0) AS parked,
-    coalesce(sum(events) FILTER (WHERE state = 'superseded'), 0) AS superseded,
-    coalesce(sum(events) FILTER (WHERE state = 'discarded'), 0) AS discarded,
+    coalesce(sum(events) FILTER (WHERE follower = 'relay' AND state IN ('parked', 'releasing')), 0) AS parked,
+    coalesce(sum(events) FILTER (WHERE follower = 'relay' AND state = 'superseded'), 0) AS superseded,
+    coalesce(sum(events) FILTER (WHERE follower = 'relay' AND state = 'discarded'), 0) AS discarded,
     count(*) FILTER (WHERE state IN ('parked', 'releasing')) AS scopes
 FROM parked JOIN tenants USING (tenant)
-WHERE follower = 'relay'

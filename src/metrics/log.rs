@@ -32,10 +32,13 @@ const EVENTS: Declared<1> = Declared::store(
 )
 .by([Label::listed("state", &["published", "pending", "parked", "superseded", "discarded"])])
 .note("Their sum is `event_gateway_log_events`. Absent without a relay");
-const PARKED: Declared<0> =
-    Declared::store("event_gateway_parked_scopes", "scopes", "Keys and topics that are parked")
-        .note("Absent without a relay, and while the store is away")
-        .alerts(&["EventGatewayParked"]);
+const PARKED: Declared<0> = Declared::store(
+    "event_gateway_parked_scopes",
+    "scopes",
+    "Keys and topics that a sink has parked",
+)
+.note("Absent while the store is away")
+.alerts(&["EventGatewayParked"]);
 
 /// The store's counts, which a few scrapes share.
 #[derive(Debug, Clone)]
@@ -89,12 +92,13 @@ impl Metrics {
     /// Sets the values that the store has told a scrape.
     pub(super) fn stored(&self, scrape: &Scrape) {
         let (log, counts) = (&self.log, scrape.counts.as_ref());
-        log.store_up.set(i64::from(counts.is_some() && scrape.takes_changes));
+        // Counts that are late, or fail, are no reason to say that the store is down.
+        log.store_up.set(i64::from(scrape.takes_changes));
         log.events_ever.set(counts.map(|counts| counts.events.head.cast_signed()));
         log.bytes.set(counts.and_then(|counts| counts.disk_bytes).map(u64::cast_signed));
         log.events.clear();
+        log.parked_scopes.set(counts.map(|counts| counts.events.scopes.cast_signed()));
         let events = counts.filter(|_| scrape.has_relay).map(|counts| &counts.events);
-        log.parked_scopes.set(events.map(|events| events.scopes.cast_signed()));
         let Some(events) = events else { return };
         for (state, count) in [
             ("published", events.published),

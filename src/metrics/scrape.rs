@@ -116,5 +116,11 @@ mod tests {
         assert_eq!(shown(&away), Vec::<&str>::new(), "{away}");
         assert!(!away.contains("\nevent_gateway_events{") && !away.contains("lag_seconds{"));
         assert!(away.contains("\nevent_gateway_store_up 0\n"), "{away}");
+        // Counts that are late are no reason to say so.
+        let late = metrics.scraped(&Scrape { takes_changes: true, ..scrape(None) });
+        assert!(late.contains("\nevent_gateway_store_up 1\n"), "{late}");
+        assert_eq!(shown(&late), Vec::<&str>::new(), "{late}");
+        let no_relay = metrics.scraped(&Scrape { has_relay: false, ..scrape(Some(counts())) });
+        assert!(no_relay.contains("\nevent_gateway_parked_scopes 1\n"), "{no_relay}");
     }
 }

@@ -19,7 +19,7 @@ pub struct EventCounts {
     pub superseded: u64,
     /// The events that were given up.
     pub discarded: u64,
-    /// The number of keys and topics that are parked.
+    /// The number of keys and topics that any sink has parked.
     pub scopes: u64,
 }
 

@@ -132,11 +132,12 @@ fn waits(row: &RawDocument) -> Result<Duration, Error> {
 }
 
 async fn parked_counts(parked: &Rows, session: &mut ClientSession) -> Result<ParkedCounts, Error> {
-    let relay = doc! { "_id.follower": "relay" };
-    let group =
-        doc! { "_id": "$state", "events": { "$sum": "$events" }, "scopes": { "$sum": 1_i64 } };
+    // The events are the relay's, the scopes any sink's.
+    let is_relay = doc! { "$eq": ["$_id.follower", "relay"] };
+    let events = doc! { "$cond": [is_relay, "$events", 0_i64] };
+    let group = doc! { "_id": "$state", "events": { "$sum": events }, "scopes": { "$sum": 1_i64 } };
     let mut parked_counts = ParkedCounts::default();
-    let counts = parked.aggregate(vec![doc! { "$match": relay }, doc! { "$group": group }]);
+    let counts = parked.aggregate(vec![doc! { "$group": group }]);
     for row in bulk::aggregate(counts, session).await? {
         match row.text("_id")? {
             "parked" | "releasing" => {

@@ -31,10 +31,20 @@ pub async fn found<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) ->
 /// Writes new rows as they are to be, by the transitions that make them so. Those that the row's
 /// ledger number says it had before its last are releases that had to wait.
 pub async fn write_rows(store: &dyn Store, lease: &Lease, rows: &[Parked]) -> LeaseCheck {
+    write_rows_of(store, lease, &Follower::relay(), rows).await
+}
+
+/// The same, of any follower.
+pub async fn write_rows_of(
+    store: &dyn Store,
+    lease: &Lease,
+    follower: &Follower,
+    rows: &[Parked],
+) -> LeaseCheck {
     let mut check = LeaseCheck::Held;
     for number in 1..=rows.iter().map(|row| row.ledger).max().unwrap_or_default() {
         let each: Vec<_> = rows.iter().flat_map(|row| transitions(row, number)).collect();
-        check = store.write_transitions(lease, &Follower::relay(), &each).await.unwrap();
+        check = store.write_transitions(lease, follower, &each).await.unwrap();
     }
     check
 }

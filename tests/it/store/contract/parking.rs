@@ -11,7 +11,7 @@ use event_gateway::store::{EventCounts, LeaseCheck, LogLedger};
 use crate::support::drafts::{create, create_in, parked};
 use crate::support::ids::{college, diku, log_id, position};
 use crate::support::store_fixture::{OpenStore, StoreFixture, cursors};
-use crate::support::store_parking::{found, hold, write_rows};
+use crate::support::store_parking::{found, hold, write_rows, write_rows_of};
 
 pub async fn what_is_parked_is_kept_as_it_was_written<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
@@ -153,6 +153,9 @@ pub async fn the_counts_account_for_every_event<B: StoreFixture>() {
     let resolved = Parked { events: 0, ..over(State::Resolved(position(9)), 3) };
     let rows = [parked(&diku(), 7), discarded, superseded, resolved];
     write_rows(&*opened.store, &lease, &rows).await;
+    // What another sink has parked is published all the same, but somebody must look at it.
+    let of_hexkit = [parked(&diku(), 11)];
+    write_rows_of(&*opened.store, &lease, &Follower::hexkit(), &of_hexkit).await;
     let event_counts = opened.store.event_counts().await.unwrap();
     let expected = EventCounts {
         head: 25,
@@ -161,7 +164,7 @@ pub async fn the_counts_account_for_every_event<B: StoreFixture>() {
         parked: 3,
         superseded: 2,
         discarded: 1,
-        scopes: 1,
+        scopes: 2,
     };
     assert_eq!(event_counts, expected);
     let passed = [(diku(), of_diku[20]), (college(), of_college[5])];
