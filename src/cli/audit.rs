@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::deps::Deps;
 use super::output::{Output, OutputOptions, stdout};
 use super::progress;
+use super::replays::Watched;
 use crate::clock::Clock;
 use crate::config::TopicsOptions;
 use crate::domain::filter::TopicPattern;
@@ -83,9 +84,14 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
         })?;
         if let Some(submit) = repair {
             bar.end();
-            mend(submit, &audited, form)
-                .await
-                .with_context(|| format!("tenant {}", enabled.tenant))?;
+            let tenant = &enabled.tenant;
+            let mended = mend(submit, &audited, form).await;
+            if mended.with_context(|| format!("tenant {tenant}"))? == Watched::Left {
+                bail!(
+                    "the replay was left, so {tenant} and what comes after it may still lack \
+                     events: once it has ended, run `audit --repair` again"
+                );
+            }
         }
     }
     bar.end();
@@ -114,17 +120,23 @@ async fn refuse_unmatched(
     }
 }
 
-/// Replays the events that are missing, topic after topic, and shows the progress.
-async fn mend(submit: &SubmitDeps, audited: &Audit, form: Output) -> anyhow::Result<()> {
+/// Replays the events that are missing, topic after topic, and shows the progress, unless the
+/// operator leaves one.
+async fn mend(submit: &SubmitDeps, audited: &Audit, form: Output) -> anyhow::Result<Watched> {
     let tenant = &audited.tenant;
     for topic in &audited.topics {
         let Some(request) = audit::repair(&*submit.store, tenant, topic).await? else { continue };
         match submit.submit(tenant, &request, &super::act(Act::Repair, tenant)).await? {
-            Submitted::Replay(replay) => super::replays::watch_it(submit, *replay, form).await?,
+            Submitted::Replay(replay) => {
+                let watched = super::replays::watch_it(submit, *replay, form).await?;
+                if watched == Watched::Left {
+                    return Ok(watched);
+                }
+            }
             Submitted::Count(count) => super::replays::print_count(tenant, &count, form)?,
         }
     }
-    Ok(())
+    Ok(Watched::Completed)
 }
 
 fn show(bar: &progress::Progress, tenant: &str, progress: Progress<'_>) {

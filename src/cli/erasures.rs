@@ -184,7 +184,7 @@ async fn find(deps: &ErasureDeps, tenant: &TenantId, id: ErasureId) -> anyhow::R
 
 /// Shows what an erasure waits for until it is complete, then the topics that hold the record.
 async fn watch_it(deps: &ErasureDeps, mut erasure: Erasure, form: Output) -> anyhow::Result<()> {
-    let shown = Progress::begin("{elapsed}")?;
+    let shown = Progress::without_end()?;
     let (tenant, id) = (erasure.tenant.clone(), erasure.id);
     loop {
         let outlook = deps.outlook(erasure).await?;
@@ -199,7 +199,7 @@ async fn watch_it(deps: &ErasureDeps, mut erasure: Erasure, form: Output) -> any
             (Some(_), true) => "completes".to_owned(),
             (Some(_), false) => format!("waits for {}", sinks.join(", ")),
         };
-        shown.show(format!("{tenant}: {waits}"), progress.events, progress.events);
+        shown.show_so_far(format!("{tenant}: {waits}"), progress.events);
         sleep(LOOK_EVERY).await;
         erasure = find(deps, &tenant, id).await?;
     }

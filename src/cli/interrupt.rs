@@ -1,9 +1,47 @@
 //! Ctrl-C while a long piece of work is shown that a running gateway does: asks whether to pause
 //! it, cancel it, or leave it.
+//!
+//! Once a process listens for Ctrl-C, it no longer dies of it by itself: while nobody asks, it is
+//! ended here.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::progress::Progress;
+
+/// The exit status of a process that dies of Ctrl-C, as shells tell it.
+const INTERRUPTED: i32 = 130;
+
+static LISTENS: Once = Once::new();
+/// How many wait for Ctrl-C to ask.
+static ASKING: AtomicUsize = AtomicUsize::new(0);
+
+/// Somebody who asks at Ctrl-C, until it is dropped.
+struct Asking;
+
+impl Asking {
+    fn begin() -> Self {
+        ASKING.fetch_add(1, Ordering::SeqCst);
+        LISTENS.call_once(|| drop(tokio::spawn(die_unless_asked())));
+        Self
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        ASKING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Ends the process at a Ctrl-C at which nobody asks.
+async fn die_unless_asked() {
+    while tokio::signal::ctrl_c().await.is_ok() {
+        if ASKING.load(Ordering::SeqCst) == 0 {
+            std::process::exit(INTERRUPTED);
+        }
+    }
+}
 
 /// The operator's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +56,7 @@ pub(super) enum Choice {
 
 /// Waits for Ctrl-C, then asks. Without a terminal to ask at, the work goes on.
 pub(super) async fn asked(progress: &Progress, work: &'static str) -> io::Result<Choice> {
+    let _asking = Asking::begin();
     tokio::signal::ctrl_c().await?;
     if !io::stdin().is_terminal() {
         return Ok(Choice::Leave);

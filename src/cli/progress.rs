@@ -28,6 +28,22 @@ impl Progress {
         Ok(Self { bar, began: Instant::now(), lines: Arc::default() })
     }
 
+    /// Begins to show work of which nobody knows how much it is.
+    pub fn without_end() -> anyhow::Result<Self> {
+        let style = ProgressStyle::with_template("{spinner} {msg}, {human_pos} so far, {elapsed}")?;
+        let bar = ProgressBar::no_length().with_style(style);
+        Ok(Self { bar, began: Instant::now(), lines: Arc::default() })
+    }
+
+    /// Shows how much of such work is done.
+    pub fn show_so_far(&self, message: String, done: u64) {
+        if self.bar.is_hidden() && is_due(self.began.elapsed(), &self.lines) {
+            tracing::info!("{message}: {done} so far");
+        }
+        self.bar.set_position(done);
+        self.bar.set_message(message);
+    }
+
     /// Shows what is done, and how much of how much.
     pub fn show(&self, message: String, done: u64, all: u64) {
         if self.bar.is_hidden() && is_due(self.began.elapsed(), &self.lines) {

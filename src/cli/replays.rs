@@ -19,7 +19,7 @@ use crate::domain::tenant::TenantId;
 use crate::store::Store;
 
 pub(super) use start::print_count;
-pub(super) use watch::watch_it;
+pub(super) use watch::{Watched, watch_it};
 
 const COLUMNS: [Column; 7] = [
     ("TENANT", "tenant", -31, "-"),
@@ -121,7 +121,7 @@ async fn watch(options: &ReplayOptions, clock: Arc<dyn Clock>) -> anyhow::Result
     let deps = Deps::of_store(store, clock.clone()).await?.replays(clock);
     super::log_of(&*deps.store, tenant).await?;
     let replay = watch::find(&*deps.store, tenant, *id).await?;
-    watch_it(&deps, replay, output.form).await
+    watch_it(&deps, replay, output.form).await.map(drop)
 }
 
 /// Stores an operator's request to pause, resume or cancel.

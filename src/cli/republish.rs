@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
 use super::deps::Deps;
 use super::output::OutputOptions;
-use super::replays::{print_begun, print_count, watch_it};
+use super::replays::{Watched, print_begun, print_count, watch_it};
 use crate::clock::Clock;
 use crate::config::TopicsOptions;
 use crate::domain::replay::{ReplayRequest, Timestamp};
@@ -43,16 +43,28 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
     let deps = &Deps::with_broker(&options.topics, clock.clone()).await?.replays(clock);
     let request = ReplayRequest { timestamp, dry_run: options.dry_run, ..ReplayRequest::default() };
     let logs = super::logs(&*deps.store, tenant).await?.into_iter();
-    for enabled in logs.filter(|log| log.is_enabled || tenant.is_some()) {
+    let mut logs = logs.filter(|log| log.is_enabled || tenant.is_some());
+    while let Some(enabled) = logs.next() {
         let tenant = &enabled.tenant;
         let submitted = deps.submit(tenant, &request, &super::act(Act::Republish, tenant)).await;
         match submitted.with_context(|| format!("tenant {tenant}"))? {
             Submitted::Count(count) => print_count(tenant, &count, form)?,
             Submitted::Replay(replay) => {
                 print_begun(&replay, form)?;
-                watch_it(deps, *replay, form).await?;
+                if watch_it(deps, *replay, form).await? == Watched::Left {
+                    return refuse_rest(tenant, logs.map(|log| log.tenant));
+                }
             }
         }
+    }
+    Ok(())
+}
+
+/// Tells which tenants are not republished, since the operator left the replay of one before them.
+fn refuse_rest(left: &TenantId, rest: impl Iterator<Item = TenantId>) -> anyhow::Result<()> {
+    let rest: Vec<_> = rest.map(|tenant| tenant.to_string()).collect();
+    if !rest.is_empty() {
+        bail!("{left}'s replay was left, so these are not republished: {}", rest.join(", "));
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::output::{Output, OutputOptions, say, stdout};
+use super::progress::Progress;
 use super::{counted, deps};
 use crate::clock::Clock;
 use crate::config::PartsOptions;
@@ -151,8 +152,11 @@ async fn look(
     enabled: &TenantLog,
     accept: bool,
 ) -> anyhow::Result<bool> {
-    let Some(difference) = restore::compare(deps.store, kafka, deps.settings, enabled).await?
-    else {
+    let progress = Progress::begin("{eta} left")?;
+    let report = |done, all| progress.show(format!("{}: log", enabled.tenant), done, all);
+    let compared = restore::compare(deps.store, kafka, deps.settings, enabled, &report).await;
+    progress.end();
+    let Some(difference) = compared? else {
         let agree = format!("{}: Kafka and the log agree", enabled.tenant);
         say(deps.form, agree, &told(enabled, kafka.names().sink, false))?;
         return Ok(false);

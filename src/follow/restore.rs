@@ -75,12 +75,13 @@ pub struct Difference {
 }
 
 /// Compares a tenant's log with what Kafka has of it; `None` if the relay can go on without a
-/// repair.
+/// repair. `report` is told how much of the log was read, and how much is to be: it is read twice.
 pub async fn compare(
     store: &dyn Store,
     kafka: &dyn Repair,
     settings: &Settings,
     enabled: &TenantLog,
+    report: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Option<Difference>, Error> {
     let tenant = &enabled.tenant;
     let evidence = Evidence::gather(store, kafka, enabled).await?;
@@ -91,7 +92,10 @@ pub async fn compare(
     let after = start.map_or(Position::START, |cursor| cursor.position);
     let mut topics: BTreeSet<Topic> =
         settings.specs(tenant).into_iter().map(|spec| spec.topic).collect();
-    each(store, tenant, after, |event| {
+    let all = enabled.head.number().saturating_sub(after.number());
+    let read = |at: Position| at.number().saturating_sub(after.number()).min(all);
+    let first = |at| report(read(at), 2 * all);
+    each(store, (tenant, after), &first, |event| {
         topics.insert(event.topic.clone());
     })
     .await?;
@@ -102,7 +106,8 @@ pub async fn compare(
     let over = parked.iter().filter(|p| !p.is_open()).map(|p| p.event_id);
     let ended: BTreeSet<_> = over.filter(|id| open.contains(id)).collect();
     let mut walk = Walk::new(start, published, parked);
-    each(store, tenant, after, |event| walk.pass(event)).await?;
+    let second = |at| report(all + read(at), 2 * all);
+    each(store, (tenant, after), &second, |event| walk.pass(event)).await?;
     let known = known.map(|known| known.cursor);
     let mut difference =
         walk.end(Walked { enabled: enabled.clone(), kafka: known, parking, ended });
@@ -235,7 +240,7 @@ async fn go_on(
     let changed = || Error::Changed(tenant.clone());
     let TakenOver { mut publisher, cursors } = kafka.take_over(*lane, lease.term).await?;
     // The log is no longer published, so the difference is final: it must still be as it was shown.
-    let now = compare(store, kafka, settings, enabled).await?;
+    let now = compare(store, kafka, settings, enabled, &|_, _| {}).await?;
     if !now.is_some_and(|now| now.is_as_shown(difference)) {
         return Err(changed());
     }
@@ -339,8 +344,8 @@ async fn cursor_at(
 /// Calls `look` with each event of a log after a position.
 async fn each(
     store: &dyn Store,
-    tenant: &TenantId,
-    mut after: Position,
+    (tenant, mut after): (&TenantId, Position),
+    read: &(dyn Fn(Position) + Sync),
     mut look: impl FnMut(&Envelope),
 ) -> Result<(), Error> {
     let scan = page_scan(super::PAGE_EVENTS_MAX);
@@ -348,6 +353,7 @@ async fn each(
         let slices = store.read(&[(tenant.clone(), after.into())], &scan).await?;
         let Some(slice) = slices.first() else { return Ok(()) };
         slice.events.iter().for_each(&mut look);
+        read(slice.scanned);
         if !slice.more {
             return Ok(());
         }

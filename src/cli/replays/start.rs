@@ -116,7 +116,10 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
         Submitted::Count(count) => Ok(print_count(tenant, &count, form)?),
         Submitted::Replay(replay) => {
             super::print_begun(&replay, form)?;
-            if options.detach { Ok(()) } else { super::watch_it(&deps, *replay, form).await }
+            if options.detach {
+                return Ok(());
+            }
+            super::watch_it(&deps, *replay, form).await.map(drop)
         }
     }
 }

@@ -38,9 +38,22 @@ pub async fn find(store: &dyn Store, tenant: &TenantId, id: ReplayId) -> anyhow:
     found.with_context(|| format!("tenant {tenant} has no replay {id}"))
 }
 
+/// How far a replay was watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// Until it had completed.
+    Completed,
+    /// The operator left it, or it is paused.
+    Left,
+}
+
 /// Shows a bar until the replay ends. If the operator interrupts it, asks whether to pause or
 /// cancel the replay, or to leave it.
-pub async fn watch_it(deps: &SubmitDeps, mut replay: Replay, form: Output) -> anyhow::Result<()> {
+pub async fn watch_it(
+    deps: &SubmitDeps,
+    mut replay: Replay,
+    form: Output,
+) -> anyhow::Result<Watched> {
     let progress = Progress::begin("{per_sec}, {eta} left")?;
     let (tenant, id) = (replay.tenant.clone(), replay.id);
     loop {
@@ -49,27 +62,33 @@ pub async fn watch_it(deps: &SubmitDeps, mut replay: Replay, form: Output) -> an
         progress.show(format!("{tenant}: {}", replay.status()), sent.events, all);
         if !replay.is_open() {
             progress.end();
-            return end(&replay, form);
+            end(&replay, form)?;
+            return Ok(Watched::Completed);
         }
+        let look = async {
+            sleep(LOOK_EVERY).await;
+            find(&*deps.store, &tenant, id).await
+        };
         tokio::select! {
-            () = sleep(LOOK_EVERY) => {}
+            found = look => replay = found?,
             asked = interrupt::asked(&progress, "replay") => match asked? {
                 Choice::Leave => {
                     progress.end();
                     let way = format!("`event-gateway replays watch --tenant {tenant} {id}` shows it");
                     let goes_on = format!("{id} goes on; {way}");
-                    return Ok(say(form, goes_on, &super::as_json(&replay))?);
+                    say(form, goes_on, &super::as_json(&replay))?;
+                    return Ok(Watched::Left);
                 }
-                Choice::Pause => drop(ask(deps, &tenant, id, Wish::Pause).await?),
-                Choice::Cancel => drop(ask(deps, &tenant, id, Wish::Cancel).await?),
+                Choice::Pause => replay = ask(deps, &tenant, id, Wish::Pause).await?,
+                Choice::Cancel => replay = ask(deps, &tenant, id, Wish::Cancel).await?,
             },
         }
-        replay = find(&*deps.store, &tenant, id).await?;
         if replay.status() == "Paused" {
             progress.end();
             let way = format!("`event-gateway replays resume --tenant {tenant} {id}` resumes it");
             let paused = format!("{id} is paused; {way}");
-            return Ok(say(form, paused, &super::as_json(&replay))?);
+            say(form, paused, &super::as_json(&replay))?;
+            return Ok(Watched::Left);
         }
     }
 }

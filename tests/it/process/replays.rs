@@ -1,7 +1,8 @@
 //! Replays with the real binary and a real Kafka: over HTTP and from the shell, through crashes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use crash::load::Load;
 use crash::serve::{Serve, Setup};
@@ -155,6 +156,32 @@ async fn the_subcommands_start_watch_and_cancel_replays_and_wait_for_what_is_pen
     assert!(!done);
     assert!(setup.log().contains("give a target"), "{}", setup.log());
     serve.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_a_replay_begins_no_other_one() {
+    let setup = setup(&kafka::env(), "sqlite://data/event-gateway.db");
+    let (serve, _) = published(&setup, 3).await;
+    serve.terminate();
+    // Nobody works on the lanes, so the first replay stays open.
+    let mut republish = setup.command(&["republish"]).spawn().unwrap();
+    let mut lines = BufReader::new(republish.stdout.take().unwrap()).lines();
+    let begun = lines.next().unwrap().unwrap();
+    assert!(begun.starts_with("college: replay "), "{begun}");
+    let pid = republish.id().to_string();
+    // Until it listens, it dies of the signal.
+    until("it listens for SIGINT", async || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << (2 - 1)) != 0
+    })
+    .await;
+    assert!(Command::new("kill").args(["-s", "INT", &pid]).status().unwrap().success());
+    let said: Vec<_> = lines.map(Result::unwrap).collect();
+    assert_eq!(republish.wait().unwrap().code(), Some(1), "{said:?}");
+    assert!(said.len() == 1 && said[0].contains(" goes on; "), "{said:?}");
+    let told = "college's replay was left, so these are not republished: diku";
+    assert!(setup.log().contains(told), "{}", setup.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,7 +53,9 @@ pub async fn enabled(harness: &Harness) -> TenantLog {
 
 pub async fn compared(harness: &Harness) -> Option<Difference> {
     let enabled = enabled(harness).await;
-    restore::compare(&*harness.store, &harness.kafka, &settings(), &enabled).await.unwrap()
+    restore::compare(&*harness.store, &harness.kafka, &settings(), &enabled, &|_, _| {})
+        .await
+        .unwrap()
 }
 
 pub async fn accepted(harness: &Harness, difference: &Difference) -> Result<(), Error> {
