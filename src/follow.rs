@@ -65,6 +65,7 @@ use lane_manager::LaneManager;
 use removal::RemovalTask;
 use retention_check::RetentionCheck;
 use sink_keeper::{Reachability, SinkKeeper};
+use tenant_jobs::TenantDeps;
 use tenant_jobs::task::TenantJobsTask;
 use trail::TrailTask;
 pub use wakeups::Wakeups;
@@ -108,6 +109,8 @@ pub struct FollowDeps {
     pub replay_keep: Duration,
     /// How long the logs keep events.
     pub removal: Retention,
+    /// The look-out for tenants' files that were added, before topics are created.
+    pub tenants: TenantDeps,
 }
 
 /// The running followers.

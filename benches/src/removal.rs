@@ -16,6 +16,7 @@ use event_gateway::domain::settings::{Settings, TenantSettings};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::{Naming, Topic};
 use event_gateway::domain::wire_form::WireForm;
+use event_gateway::follow::tenant_jobs::TenantDeps;
 use event_gateway::follow::{FollowDeps, Followers, Wakeups};
 use event_gateway::sink::Sinks;
 use event_gateway::store::{Batch, TopicRange};
@@ -137,15 +138,19 @@ fn remove(opened: &OpenStore) -> Followers {
     let settings =
         TenantSettings { entities: [(name, entity)].into(), ..TenantSettings::default() };
     let naming = Naming::new(Some("folio"), None).unwrap();
+    let settings = Arc::new(Settings::new(naming, settings, [].into()).unwrap());
+    let look = Arc::new(Vec::new);
+    let (store, clock) = (opened.store.clone(), Arc::new(System));
     let deps = FollowDeps {
-        store: opened.store.clone(),
-        settings: Arc::new(Settings::new(naming, settings, [].into()).unwrap()),
+        tenants: TenantDeps::new(store.clone(), settings.clone(), look, Vec::new(), clock.clone()),
+        store,
+        settings,
         wakeups: Wakeups::new(8),
         health: Arc::default(),
         metrics: Arc::default(),
         traces: Arc::default(),
         pages: watch::channel(()).0,
-        clock: Arc::new(System),
+        clock,
         replica: "bench".to_owned(),
         instance: "bench".to_owned(),
         audit_every: None,

@@ -5,7 +5,6 @@
 //! together are illegal, both.
 
 mod added;
-mod folder;
 mod number;
 mod partitions;
 mod quota;
@@ -16,6 +15,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
+use super::folder;
 use crate::domain::entity::{
     DeleteAllMode, Entity, EntityName, EventName, LogRetention, ProcessEvent, TopicSettings,
 };

@@ -72,8 +72,9 @@ pub(super) struct PurgeWork {
     pace: Pace,
 }
 
-/// The purges that are under way, each with what it waits for.
-pub(super) type UnderWay = BTreeMap<TenantId, Vec<String>>;
+/// The purges that are under way, each with what it waits for; `None` if that is the matter of
+/// another replica, which has the lane.
+pub(super) type UnderWay = BTreeMap<TenantId, Option<Vec<String>>>;
 
 impl PurgeWork {
     /// Makes the part of a replica that publishes to these sinks.
@@ -109,12 +110,13 @@ impl PurgeWork {
         }
         let own = own::lanes(&self.deps).await?;
         for purge in purges {
-            let waits_for = match own.contains(&purge.lane) {
-                true => self.carry_out(&purge).await?,
-                false => vec![format!("waits for the replica that has {}", purge.lane)],
-            };
+            if !own.contains(&purge.lane) {
+                under_way.insert(purge.tenant, None);
+                continue;
+            }
+            let waits_for = self.carry_out(&purge).await?;
             if !waits_for.is_empty() {
-                under_way.insert(purge.tenant, waits_for);
+                under_way.insert(purge.tenant, Some(waits_for));
             }
         }
         Ok(under_way)

@@ -84,6 +84,8 @@ impl SinkKeeper {
         let mut failed = Ok(());
         // An idle gateway asks each time: counting the tenants costs less than listing them.
         if self.deps.store.count().await? != self.tenants_ensured {
+            // A tenant that another process has enabled may have a file that is not read yet.
+            self.deps.tenants.take_up_files().await?;
             let tenants = self.deps.store.list().await?;
             let settings = &self.deps.settings;
             let owned = tenants.iter().flat_map(|log| {

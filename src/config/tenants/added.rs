@@ -5,32 +5,40 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use super::folder;
-use crate::domain::settings::Settings;
+use anyhow::Context;
+
+use super::partitions::Partitions;
+use super::{DEFAULT, File, settings};
+use crate::config::folder;
+use crate::domain::settings::{Settings, TenantSettings};
 use crate::domain::tenant::TenantId;
 
 /// Looks for files of tenants that had none, and adds them to the settings.
 pub struct AddedFiles {
     settings: Arc<Settings>,
     folder: PathBuf,
-    read: Box<dyn Fn() -> anyhow::Result<Settings> + Send + Sync>,
-    /// The files that were left out when they were read last; they are read again once one of them
-    /// is changed, or there are others.
-    left_out: Mutex<BTreeMap<String, Option<SystemTime>>>,
+    /// Variables that count for new files, too.
+    environment: Vec<(String, String)>,
+    /// The files that were there when some were left out last; they are read again once one of
+    /// them, or `_default.toml`, is changed, or there are others.
+    left_out: Mutex<Changed>,
 }
 
+/// The time of each file's last change, by the part of its name before `.toml`.
+type Changed = BTreeMap<String, Option<SystemTime>>;
+
 impl AddedFiles {
-    /// Looks in a folder, from which the settings were read by `read` at the start.
+    /// Looks in a folder, from which the settings were read at the start, with this environment.
     pub fn new(
         settings: Arc<Settings>,
         folder: PathBuf,
-        read: impl Fn() -> anyhow::Result<Settings> + Send + Sync + 'static,
+        environment: Vec<(String, String)>,
     ) -> Self {
-        Self { settings, folder, read: Box::new(read), left_out: Mutex::default() }
+        Self { settings, folder, environment, left_out: Mutex::default() }
     }
 
     /// Adds the settings of files that are new, and returns their tenants. A file that is illegal
@@ -44,11 +52,12 @@ impl AddedFiles {
                 return Vec::new();
             }
         };
-        if new.is_empty() || *left_out == new {
+        if new.keys().all(|name| name == DEFAULT) || *left_out == new {
             return Vec::new();
         }
-        let added = match (self.read)() {
-            Ok(read) => self.add(&read),
+        let is_new = |name: &str| name != DEFAULT && new.contains_key(name);
+        let added = match read_new(&self.folder, &self.environment, is_new) {
+            Ok(read) => self.add(read),
             Err(error) => {
                 tracing::error!("tenants' files that were added are left out: {error:#}");
                 Vec::new()
@@ -59,29 +68,66 @@ impl AddedFiles {
         added
     }
 
-    fn add(&self, read: &Settings) -> Vec<TenantId> {
-        let add = |tenant: &&TenantId| match self.settings.add(tenant, read.of(tenant)) {
-            Ok(is_added) => is_added,
-            Err(error) => {
-                tracing::error!(%tenant, "the tenant's file is left out: {error}");
-                false
+    fn add(&self, read: Vec<(PathBuf, Read)>) -> Vec<TenantId> {
+        let mut added = Vec::new();
+        for (path, read) in read {
+            let taken = read.and_then(|(tenant, settings)| {
+                Ok(self.settings.add(&tenant, &settings)?.then_some(tenant))
+            });
+            match taken {
+                Ok(tenant) => added.extend(tenant),
+                Err(error) => {
+                    let shown = path.display().to_string();
+                    let shown = shown.escape_debug();
+                    tracing::error!("the tenant's file `{shown}` is left out: {error:#}");
+                }
             }
-        };
-        let added: Vec<_> = read.tenants().filter(add).cloned().collect();
+        }
         for tenant in &added {
             tracing::info!(%tenant, "read the tenant's file, which was added");
         }
         added
     }
 
-    /// Returns the files whose tenants have no settings of their own, each with the time of its
-    /// last change.
-    fn new_files(&self) -> std::io::Result<BTreeMap<String, Option<SystemTime>>> {
+    /// Returns the files whose tenants have no settings of their own, and `_default.toml`, each
+    /// with the time of its last change.
+    fn new_files(&self) -> std::io::Result<Changed> {
         let known: BTreeSet<_> = self.settings.tenants().map(TenantId::as_str).collect();
         let mut new = folder::names(&self.folder)?;
-        new.retain(|name, _| name != super::DEFAULT && !known.contains(&**name));
+        new.retain(|name, _| !known.contains(&**name));
         Ok(new)
     }
+}
+
+/// The settings that a tenant's file gives together with `_default.toml`, or what is wrong with it.
+type Read = anyhow::Result<(TenantId, TenantSettings)>;
+
+/// Reads those files of tenants that are `new`, each together with `_default.toml`, which must be
+/// legal. An illegal file spoils no other.
+fn read_new(
+    folder: &Path,
+    environment: &[(String, String)],
+    is_new: impl Fn(&str) -> bool,
+) -> anyhow::Result<Vec<(PathBuf, Read)>> {
+    let partitions = Partitions::of(environment)?;
+    let (mut defaults, mut new) = (File::default(), Vec::new());
+    for (path, read) in folder::each(folder)? {
+        match read {
+            Ok(Some((name, text))) if name == DEFAULT => {
+                defaults = toml::from_str(&text).with_context(|| format!("{DEFAULT}.toml"))?;
+            }
+            Ok(Some((name, text))) if is_new(&name) => new.push((path, Ok((name, text)))),
+            Ok(_) => {}
+            Err(error) => new.push((path, Err(error))),
+        }
+    }
+    settings(defaults.clone(), &partitions).with_context(|| format!("{DEFAULT}.toml"))?;
+    let merge = |read: anyhow::Result<(String, String)>| {
+        let (name, text) = read?;
+        let merged = settings(defaults.overlaid(toml::from_str(&text)?), &partitions)?;
+        Ok((TenantId::parse(&name)?, merged))
+    };
+    Ok(new.into_iter().map(|(path, read)| (path, merge(read))).collect())
 }
 
 impl fmt::Debug for AddedFiles {
@@ -113,12 +159,9 @@ mod tests {
         let write = |name: &str, text: &str| fs::write(at.join(name), text).unwrap();
         write("_default.toml", ITEM);
         write("diku.toml", "");
-        let read = {
-            let at = at.clone();
-            move || tenants::read(&at, Naming::new(Some("folio"), None).unwrap(), &[])
-        };
-        let settings = Arc::new(read().unwrap());
-        let files = AddedFiles::new(settings.clone(), at.clone(), read);
+        let naming = Naming::new(Some("folio"), None).unwrap();
+        let settings = Arc::new(tenants::read(&at, naming, &[]).unwrap());
+        let files = AddedFiles::new(settings.clone(), at.clone(), Vec::new());
         assert_eq!(names(&files.look()), [""; 0]);
         let knows = |tenant: &str, entity: &str| {
             let tenant = TenantId::parse(tenant).unwrap();
@@ -141,12 +184,9 @@ mod tests {
         let at = folder.path().to_owned();
         let write = |name: &str, text: &str| fs::write(at.join(name), text).unwrap();
         write("diku.toml", ITEM);
-        let read = {
-            let at = at.clone();
-            move || tenants::read(&at, Naming::new(Some("folio"), None).unwrap(), &[])
-        };
-        let settings = Arc::new(read().unwrap());
-        let files = AddedFiles::new(settings.clone(), at.clone(), read);
+        let naming = Naming::new(Some("folio"), None).unwrap();
+        let settings = Arc::new(tenants::read(&at, naming, &[]).unwrap());
+        let files = AddedFiles::new(settings.clone(), at.clone(), Vec::new());
         write("bad.toml", "nonsense = 1");
         assert_eq!(names(&files.look()), [""; 0]);
         assert_eq!(settings.tenants().count(), 1);
@@ -156,6 +196,15 @@ mod tests {
             "[entities.\"inventory.item\"]\ntopic = \"{env}.diku.{producer}.{entity}\"\n",
         );
         assert_eq!(names(&files.look()), [""; 0]);
+        // It spoils no other file, neither do the file of a known tenant that is illegal now.
+        write("diku.toml", "nonsense = 1");
+        write("beside.toml", ITEM);
+        assert_eq!(names(&files.look()), ["beside"]);
+        write("_default.toml", "nonsense = 1");
+        write("later.toml", ITEM);
+        assert_eq!(names(&files.look()), [""; 0], "all of them stand on the defaults");
+        write("_default.toml", "");
+        assert_eq!(names(&files.look()), ["later"]);
         write("service.toml", "[hexkit]\nservice_name = \"new\"\n");
         fs::remove_file(at.join("bad.toml")).unwrap();
         assert_eq!(names(&files.look()), [""; 0], "its collection is made at the start");

@@ -100,7 +100,7 @@ fn what_is_illegal_names_its_file_and_key() {
             "partitions must be from 1 to 1000, not 70000",
         ),
         ("diku.toml", "[entities.\"a.b\"]\npartitions = \"2\"", "expected a whole number"),
-        ("diku.TOML", "", "`diku.TOML`: a tenant's file must end in .toml"),
+        ("diku.TOML", "", "`diku.TOML`: a file of settings must end in .toml"),
         ("di\nku.toml", "", r"`di\nku.toml`: its name has a control character"),
         ("diku.toml", "[entities.\"a.b\"]\nkey = \"id\"", "key pointer `id`"),
         ("diku.toml", "[entities.\"a.b\"]\ntopic = \"x.y\"", "must contain {tenant}"),

@@ -35,6 +35,7 @@ use crate::follow::parking::Refused;
 use crate::follow::parking::release::Release;
 use crate::follow::relay::Relay;
 use crate::follow::source::{Error, Limits, Next, PageSource};
+use crate::follow::tenant_jobs::TenantDeps;
 use crate::follow::{FollowDeps, PAGE_EVENTS_MAX, Wakeups};
 use crate::health::Health;
 use crate::sink::{
@@ -246,15 +247,23 @@ async fn deps(folder: &TempDir) -> FollowDeps {
     let store = store::open(&config, Access::Serve, Arc::new(System)).await.unwrap();
     store.lanes(1).await.unwrap();
     store.enable_if_new(&diku(), LogId::new(Uuid::from_u128(1))).await.unwrap();
+    let (settings, clock) = (Arc::new(Settings::default()), Arc::new(System));
     FollowDeps {
+        tenants: TenantDeps::new(
+            store.clone(),
+            settings.clone(),
+            Arc::new(Vec::new),
+            Vec::new(),
+            clock.clone(),
+        ),
         store,
-        settings: Arc::new(Settings::default()),
+        settings,
         wakeups: Wakeups::new(1),
         health: Arc::new(Health::default()),
         metrics: Arc::default(),
         traces: Arc::default(),
         pages: watch::channel(()).0,
-        clock: Arc::new(System),
+        clock,
         replica: "one".to_owned(),
         instance: "first run".to_owned(),
         audit_every: None,

@@ -63,6 +63,10 @@ impl TenantJobsTask {
             self.pause = LOOK_AGAIN;
             return Ok(Progress::Idle);
         }
+        if open.iter().any(|job| job.attributes.act == TenantAct::Enable) {
+            // Another process may have enabled it, which has read the tenant's file.
+            self.deps.tenants.take_up_files().await?;
+        }
         let own = own::logs(&self.deps).await?;
         for job in &open {
             match job.attributes.act {
@@ -101,14 +105,20 @@ impl TenantJobsTask {
         self.write(job, progress).await
     }
 
-    /// Tells what a purge waits for, or that it is complete.
+    /// Tells what a purge waits for, or that it is complete. One of another replica's lane is told
+    /// of by that replica, unless there is none.
     async fn tell(
         &self,
         job: &TenantJob,
-        waits_for: Option<&Vec<String>>,
+        waits_for: Option<&Option<Vec<String>>>,
     ) -> Result<(), store::Error> {
         let completed = waits_for.is_none().then(|| self.deps.clock.now());
-        let messages = waits_for.cloned().unwrap_or_default();
+        let messages = match waits_for {
+            None => Vec::new(),
+            Some(Some(waits_for)) => waits_for.clone(),
+            Some(None) if !job.progress.messages.is_empty() => return Ok(()),
+            Some(None) => vec!["waits for the replica that has the tenant's lane".to_owned()],
+        };
         self.write(job, JobProgress { messages, error: None, completed }).await
     }
 
@@ -124,6 +134,10 @@ impl TenantJobsTask {
 
     async fn write(&self, job: &TenantJob, progress: JobProgress) -> Result<(), store::Error> {
         if progress != job.progress {
+            let (tenant, waits_for) = (&job.tenant, progress.messages.join("; "));
+            if progress.completed.is_none() && !waits_for.is_empty() {
+                tracing::info!(%tenant, "the job of the tenant is under way: {waits_for}");
+            }
             self.deps.store.write_tenant_job(&job.tenant, job.id, &progress).await?;
         }
         Ok(())

@@ -26,7 +26,6 @@ async fn end(panicking: Call) -> anyhow::Result<()> {
     let inner = open(&store, Access::Serve, clock.clone()).await.unwrap();
     let faulty = Arc::new(FaultyStore::new(inner));
     let settings = Arc::new(settings());
-    let read = || Ok(Default::default());
     let config = Config {
         listen: ([127, 0, 0, 1], 0).into(),
         lanes: 2,
@@ -36,7 +35,8 @@ async fn end(panicking: Call) -> anyhow::Result<()> {
         replay_keep: Duration::from_secs(86_400),
         removal: Default::default(),
         metrics_tenants_max: 0,
-        added_files: Arc::new(AddedFiles::new(settings.clone(), folder.path().into(), read)),
+        added_files: Arc::new(AddedFiles::new(settings.clone(), folder.path().into(), Vec::new())),
+        subscription_files: Arc::default(),
         settings,
         http: Setup::new().http,
         quota: Quota::NONE,

@@ -205,7 +205,11 @@ fn erasure_deps(
     ErasureDeps { store, settings, sinks: sinks.to_vec(), clock: Arc::new(System) }
 }
 
-fn tenant_deps(store: &Arc<dyn Store>, settings: &Arc<Settings>, sinks: &[Follower]) -> TenantDeps {
+pub fn tenant_deps(
+    store: &Arc<dyn Store>,
+    settings: &Arc<Settings>,
+    sinks: &[Follower],
+) -> TenantDeps {
     let (store, settings) = (store.clone(), settings.clone());
     TenantDeps::new(store, settings, Arc::new(Vec::new), sinks.to_vec(), Arc::new(System))
 }
@@ -302,9 +306,11 @@ impl Gateway {
 
     /// The same, with another store in front of the real one.
     pub fn follow_on(&self, store: &Arc<dyn Store>, kafka: &FakeKafka) -> Followers {
+        let settings = Arc::new(settings());
         let parts = follow::FollowDeps {
+            tenants: tenant_deps(store, &settings, &[]),
             store: store.clone(),
-            settings: Arc::new(settings()),
+            settings,
             wakeups: Wakeups::new(2),
             health: self.health.clone(),
             metrics: Arc::default(),

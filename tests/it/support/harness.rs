@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::support::drafts::create_in;
 use crate::support::fake_sink::FakeKafka;
+use crate::support::gateway::tenant_deps;
 use crate::support::ids::{key, log_id, tenant};
 use crate::support::store_fixture::all;
 
@@ -56,9 +57,11 @@ impl Harness {
         for (number, tenant) in tenants.iter().enumerate() {
             store.enable_if_new(tenant, log_id(number as u128 + 1)).await.unwrap();
         }
+        let settings = Arc::new(Settings::default());
         let parts = FollowDeps {
+            tenants: tenant_deps(&store, &settings, &[]),
             store: store.clone(),
-            settings: Arc::new(Settings::default()),
+            settings,
             wakeups: Wakeups::new(lanes),
             health: Arc::new(Health::default()),
             metrics: Arc::default(),

@@ -1,8 +1,8 @@
-//! The tenants' folder: which of its files are tenants' files, and their text.
+//! A folder of settings, such as the tenants': which of its files have some, and their text.
 //!
-//! The files are read at start, and again once there is one of another tenant. A file of a tenant
-//! is a regular file, or a link to one, of at most 1 MiB. Anything else with such a name, such as a
-//! pipe, is never waited for: it ends the start with an error that names it.
+//! The tenants' files and the subscriptions' are read with it. A file of settings is named `*.toml`
+//! and is a regular file, or a link to one, of at most 1 MiB. Anything else with such a name, such
+//! as a pipe, is never waited for: it ends the start with an error that names it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,7 +15,7 @@ use anyhow::{Context, bail, ensure};
 /// The most bytes of a file; one with all entities of FOLIO has 50 kB.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// Returns the texts of all tenants' files, by the part of the name before `.toml`.
+/// Returns the texts of all files of settings, by the part of the name before `.toml`.
 pub(super) fn texts(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let read = each(folder)?.into_iter().filter_map(|(path, read)| {
         // The name is escaped: it may hold characters that would break a log line.
@@ -26,11 +26,11 @@ pub(super) fn texts(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     read.collect()
 }
 
-/// A tenant's file, as it was read; `None` if the path is none.
+/// A file of settings, as it was read; `None` if the path is none.
 type Found = anyhow::Result<Option<(String, String)>>;
 
 /// Returns each path of the folder: the part of its name before `.toml` with the text, nothing if
-/// it is no tenant's file, or what is wrong with it.
+/// it is no file of settings, or what is wrong with it.
 pub(super) fn each(folder: &Path) -> anyhow::Result<BTreeMap<PathBuf, Found>> {
     let mut all = BTreeMap::new();
     for entry in std::fs::read_dir(folder)? {
@@ -61,7 +61,7 @@ fn id(path: &Path) -> anyhow::Result<Option<String>> {
     if ending != "toml" {
         ensure!(
             !ending.eq_ignore_ascii_case("toml"),
-            "a tenant's file must end in .toml, in small letters"
+            "a file of settings must end in .toml, in small letters"
         );
         return Ok(None);
     }
