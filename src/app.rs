@@ -76,9 +76,8 @@ pub async fn build(
     let (health, closing) = (Arc::new(Health::default()), CancellationToken::new());
     observe(config, &store, &sinks, &metrics);
     let (subscribe, subscriptions) = subscriptions(config, &store, &metrics, &closing);
-    let wake = wake(&wakeups, &subscribe);
     let deps = intake_deps(config, &store, &clock, &metrics);
-    let (intake, writers) = Intake::start(&config.intake, deps, &wake);
+    let (intake, writers) = Intake::start(&config.intake, deps, &wake(&wakeups, &subscribe));
     let (pages, ticks) = watch::channel(());
     let relayed = sinks.broker().map(|_| ticks);
     let instance = clock.new_id().to_string();
@@ -120,6 +119,7 @@ pub async fn build(
         replay_pause_max: config.replay_pause_max,
         replay_keep: config.replay_keep,
         removal: config.removal,
+        tenants: http.tenants.clone(),
     };
     Ok(App { http, follow, sinks, writers, subscriptions, listener, closing, banner })
 }
@@ -327,20 +327,23 @@ async fn finish(traces: Arc<Traces>, within: Duration) {
     let _ = tokio::task::spawn_blocking(move || traces.finish(within)).await;
 }
 
-/// Starts what the readers of subscriptions need.
+/// Starts what the readers of subscriptions need, and what their files ask for.
 fn subscriptions(
     config: &Config,
     store: &Arc<dyn Store>,
     metrics: &Arc<Metrics>,
     closing: &CancellationToken,
 ) -> (Arc<Subscribe>, SubscribeTasks) {
-    Subscribe::start(SubscribeDeps {
+    let (subscribe, mut tasks) = Subscribe::start(SubscribeDeps {
         store: store.clone(),
         settings: config.settings.clone(),
         metrics: metrics.clone(),
         lanes: config.lanes,
         closing: closing.clone(),
-    })
+    });
+    let files = config.subscription_files.clone();
+    tasks.follow_files(&subscribe, Arc::new(move || files.look()));
+    (subscribe, tasks)
 }
 
 /// Returns how intake wakes those who follow a log that has grown.

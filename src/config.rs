@@ -7,6 +7,7 @@
 mod auth;
 mod check;
 mod environment;
+mod folder;
 mod hexkit;
 mod hosts;
 mod kafka;
@@ -14,6 +15,7 @@ mod listen;
 mod options;
 mod store;
 mod store_url;
+mod subscriptions;
 mod tenants;
 mod traces;
 mod unread;
@@ -38,6 +40,7 @@ pub use options::{
     Given, HexkitOptions, KafkaOptions, LANES_MAX, LogsOptions, PartsOptions, Read, ServeOptions,
     StoreOptions, TenantsOptions, TopicsOptions, matches, variables, whole,
 };
+pub use subscriptions::SubscriptionFiles;
 pub use tenants::AddedFiles;
 
 /// Everything that the gateway is built from.
@@ -63,6 +66,8 @@ pub struct Config {
     pub settings: Arc<Settings>,
     /// The look-out for tenants' files that are added.
     pub added_files: Arc<AddedFiles>,
+    /// The subscriptions' files.
+    pub subscription_files: Arc<SubscriptionFiles>,
     /// Limits of the way in.
     pub http: http::Config,
     /// How much a tenant may post whose files don't say it.
@@ -80,12 +85,15 @@ pub struct Config {
 }
 
 impl Config {
-    /// Checks the options, reads the tenants' files, and adds what the environment has under
-    /// `KAFKA_CONFIG_…` and `KAFKA_…_TOPIC_NUM_PARTITIONS`.
+    /// Checks the options, reads the tenants' and the subscriptions' files, and adds what the
+    /// environment has under `KAFKA_CONFIG_…` and `KAFKA_…_TOPIC_NUM_PARTITIONS`.
     pub fn new(options: &ServeOptions, given: &Given) -> anyhow::Result<Self> {
-        let ServeOptions { listener, auth, parts, listen, replica, limits } = options;
+        let ServeOptions { listener, auth, parts, listen, subscriptions, replica, limits } =
+            options;
         let TopicsOptions { store, tenants, kafka } = &parts.topics;
         let settings = Arc::new(settings(tenants, store)?);
+        let (folder, environment) = (tenants.tenants_dir.clone(), environment::variables()?);
+        let added_files = AddedFiles::new(settings.clone(), folder, environment);
         let config = Self {
             listen: SocketAddr::new(listener.http_host, listener.http_port),
             lanes: replica.lanes,
@@ -97,7 +105,8 @@ impl Config {
             removal: removal(limits),
             metrics_tenants_max: limits.metrics_tenants_max,
             settings: settings.clone(),
-            added_files: Arc::new(added_files(&settings, tenants, store)),
+            added_files: Arc::new(added_files),
+            subscription_files: Arc::new(SubscriptionFiles::open(subscriptions)?),
             http: http::Config {
                 tls: tls(listener)?,
                 ..http_config(auth, auth::auth(auth, listener.http_host, given)?, limits)
@@ -191,11 +200,6 @@ pub fn settings(options: &TenantsOptions, store: &StoreOptions) -> anyhow::Resul
     let naming =
         Naming::new(store.env.as_deref(), options.kafka_producer_tenant_collection.as_deref())?;
     tenants::read(&options.tenants_dir, naming, &environment::variables()?)
-}
-
-fn added_files(read: &Arc<Settings>, tenants: &TenantsOptions, store: &StoreOptions) -> AddedFiles {
-    let (folder, tenants, store) = (tenants.tenants_dir.clone(), tenants.clone(), store.clone());
-    AddedFiles::new(read.clone(), folder, move || settings(&tenants, &store))
 }
 
 /// Returns the tenants' settings that the ModuleDescriptor tells of; topic names begin with `env`.

@@ -6,6 +6,7 @@
 //! (`watcher`). A group gets each event that matches at least once and in order.
 
 mod change;
+mod files;
 mod log_reader;
 mod reading;
 mod renewals;
@@ -32,6 +33,7 @@ use crate::metrics::Metrics;
 use crate::store::{self, FoundSubscription, Lag, Store, SubscriptionChange};
 use crate::tasks::{Ended, Tasks};
 
+pub use files::Look;
 pub use log_reader::LogReader;
 pub use reading::{Delivery, Opening, Reading};
 use renewals::Renewals;
@@ -161,6 +163,13 @@ impl Subscribe {
 }
 
 impl SubscribeTasks {
+    /// Puts the subscriptions that operators' files ask for, now and whenever they change.
+    pub fn follow_files(&mut self, subscribe: &Arc<Subscribe>, look: Look) {
+        let following = files::follow(subscribe.clone(), look);
+        let following = self.stop.clone().run_until_cancelled_owned(following);
+        self.tasks.spawn("subscriptions' files", async move { _ = following.await });
+    }
+
     /// Waits for a task to end, which none does without being asked to.
     pub async fn ended(&mut self) -> Ended {
         self.tasks.ended().await

@@ -73,6 +73,7 @@ fn a_subcommand_shows_only_the_options_that_it_reads() {
         "Kafka",
         "hexkit",
         "Kafka listener",
+        "Subscriptions",
         "Replicas",
         "Limits",
     ];

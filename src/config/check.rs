@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use super::options::Given;
 use super::{Config, PartsOptions, ServeOptions, TopicsOptions};
-use super::{all_sinks, auth, environment, kafka, settings, store_config, tenants, tls, traces};
+use super::{
+    auth, environment, hexkit, kafka, listen, settings, store_config, subscriptions, tenants, tls,
+    traces,
+};
 use crate::domain::settings::Settings;
 use crate::domain::topic::Naming;
 use crate::sink;
@@ -44,11 +47,13 @@ fn in_one_line(cause: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// Returns everything that is wrong in the options, the environment and the tenants' files.
+/// Returns everything that is wrong in the options, the environment, and the tenants' and the
+/// subscriptions' files.
 pub async fn check(options: &ServeOptions, given: &Given) -> Vec<Wrong> {
     let mut legal = options.clone();
     let mut wrong = naming(&mut legal.parts.topics);
-    let ServeOptions { listener, auth: access, parts, replica, .. } = &legal;
+    let ServeOptions { listener, auth: access, parts, replica, subscriptions: of_groups, .. } =
+        &legal;
     let PartsOptions { topics: TopicsOptions { store, tenants, kafka }, .. } = parts;
     let mut note = |source: &str, error: Option<anyhow::Error>| {
         wrong.extend(error.map(|error| Wrong::new(source, &error)));
@@ -56,6 +61,9 @@ pub async fn check(options: &ServeOptions, given: &Given) -> Vec<Wrong> {
     note("Listener", tls(listener).err());
     let host: IpAddr = listener.http_host;
     note("Access", auth::auth(access, host, given).err());
+    for (file, error) in subscriptions::check(of_groups) {
+        note(&file, Some(error));
+    }
     match store_config(store) {
         Ok(config) => note("Store", store::check_settings(&config).await.err().map(Into::into)),
         Err(error) => note("Store", Some(error)),
@@ -72,12 +80,8 @@ pub async fn check(options: &ServeOptions, given: &Given) -> Vec<Wrong> {
     let files = settings(tenants, store).map(Arc::new);
     let known = files.as_ref().map_or_else(|_| Arc::new(Settings::default()), Arc::clone);
     let of_kafka = kafka::check(kafka, &variables);
-    if of_kafka.is_empty() {
-        for error in sinks(parts, &known, replica.lanes) {
-            note("Sinks", Some(error));
-        }
-    }
-    for error in of_kafka {
+    let lanes = of_kafka.is_empty().then_some(replica.lanes);
+    for error in of_kafka.into_iter().chain(sinks(parts, &known, lanes)) {
         note("Sinks", Some(error));
     }
     if let Err(error) = files {
@@ -89,8 +93,11 @@ pub async fn check(options: &ServeOptions, given: &Given) -> Vec<Wrong> {
             note(&file, Some(error));
         }
     } else if wrong.is_empty() {
-        // What is only wrong together.
+        // What is only wrong together, and the rest.
         wrong.extend(Config::new(options, given).err().map(|error| Wrong::new("Settings", &error)));
+    } else {
+        let of_listener = listen::listen(&legal.listen, access.auth_mode, parts, &known);
+        wrong.extend(of_listener.err().map(|error| Wrong::new("Kafka listener", &error)));
     }
     wrong
 }
@@ -113,13 +120,19 @@ fn naming(topics: &mut TopicsOptions) -> Vec<Wrong> {
 }
 
 /// Returns what is wrong in the settings of the sinks, each of librdkafka's own for itself: its
-/// client names only the first.
-fn sinks(parts: &PartsOptions, known: &Arc<Settings>, lanes: u16) -> Vec<anyhow::Error> {
-    let configs = match all_sinks(parts, known, lanes) {
-        Ok(configs) => configs,
-        Err(error) => return vec![error],
-    };
-    let mut errors: Vec<anyhow::Error> = Vec::new();
+/// client names only the first. Without the number of lanes, Kafka's are left out.
+fn sinks(parts: &PartsOptions, known: &Arc<Settings>, lanes: Option<u16>) -> Vec<anyhow::Error> {
+    let TopicsOptions { store, kafka, .. } = &parts.topics;
+    let of_hexkit = hexkit::sink(&parts.hexkit, kafka::choice(kafka), known);
+    let of_kafka = lanes.map_or(Ok(Vec::new()), |lanes| super::sinks(kafka, store, lanes));
+    let each = [of_kafka, of_hexkit.map(Vec::from_iter)];
+    let (mut configs, mut errors) = (Vec::new(), Vec::new());
+    for read in each {
+        match read {
+            Ok(read) => configs.extend(read),
+            Err(error) => errors.push(error),
+        }
+    }
     for config in &configs {
         let Err(refused) = sink::check_settings(config) else { continue };
         let single = match config {

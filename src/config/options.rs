@@ -24,7 +24,9 @@ pub use auth::{AuthMode, AuthOptions, MetricsAccess};
 pub use hexkit::HexkitOptions;
 pub use kafka::{BrokerChoice, KafkaOptions};
 pub use listen::ListenOptions;
-pub use serve::{BODY_BYTES, LANES_MAX, LimitsOptions, ListenerOptions, ServeOptions};
+pub use serve::{
+    BODY_BYTES, LANES_MAX, LimitsOptions, ListenerOptions, ServeOptions, SubscriptionsOptions,
+};
 pub use store::{PostgresOptions, StoreOptions, TenantsOptions};
 
 /// The prefix of the variables that are librdkafka's settings.

@@ -27,6 +27,9 @@ const TLS: [&str; 4] = [
     "KAFKA_SSL_KEYSTORE_PASSWORD",
 ];
 
+/// Settings of the listener for Kafka's clients, which counts only with a port.
+const LISTENER: [&str; 3] =
+    ["KAFKA_LISTEN_HOST", "KAFKA_LISTEN_ADVERTISED", "KAFKA_LISTEN_CONNECTIONS_MAX"];
 /// Settings of what there is only with a Kafka.
 const WITH_KAFKA: [&str; 4] =
     ["AUDIT_MINUTES", "REPLAY_PAUSE_HOURS", "REPLAY_KEEP_DAYS", "HTTP_WAITERS_MAX"];
@@ -92,5 +95,10 @@ fn unread<'a>(
         }
         (BrokerChoice::None, _) => vec![(all_of_kafka, "BROKER is none".to_owned())],
     };
-    of_store.into_iter().chain(of_kafka).filter(|(names, _)| !names.is_empty()).collect()
+    let has_listener = options.listen.kafka_listen_port.is_some()
+        || kafka::choice(kafka) == BrokerChoice::Embedded;
+    let of_listener = if has_listener { Vec::new() } else { given.of(&LISTENER) };
+    let of_listener = [(of_listener, "KAFKA_LISTEN_PORT is unset".to_owned())];
+    let all = of_store.into_iter().chain(of_kafka).chain(of_listener);
+    all.filter(|(names, _)| !names.is_empty()).collect()
 }

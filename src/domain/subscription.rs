@@ -12,6 +12,7 @@
 //!                            to the reader      in between
 //! ```
 
+mod file;
 mod form;
 mod group;
 mod parts;
@@ -24,6 +25,7 @@ use super::position::Position;
 use super::time::Time;
 use super::topic::Topic;
 
+pub use file::{FileTenants, SubscriptionFile};
 pub use form::{COMMIT_MEMBERS, Form, parse_commit};
 pub use group::Group;
 pub use parts::{Part, PartCommit, Parts};

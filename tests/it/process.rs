@@ -53,6 +53,7 @@ mod settings;
 #[cfg(feature = "services")]
 mod store_outage;
 mod subcommands;
+mod subscription_files;
 mod supervised;
 #[cfg(feature = "services")]
 mod topics;

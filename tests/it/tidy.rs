@@ -123,6 +123,7 @@ const SPOKEN: [(&str, &[&str]); 32] = [
     (
         "tokio::spawn",
         &[
+            "cli/interrupt",
             "http/submit",
             "http/subscriptions/sse",
             "http/token/jwks",

@@ -69,3 +69,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "event-gateway.scheme" -}}
 {{ ternary "HTTPS" "HTTP" (ne .Values.tls.secretName "") }}
 {{- end -}}
+
+{{- /* The ConfigMap of the files of tenants or of subscriptions, unless it is kept elsewhere: [name, root]. */ -}}
+{{- define "event-gateway.files" -}}
+{{- $values := index .root.Values .name -}}
+{{- if not $values.existingConfigMaps -}}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ printf "%s-%s" (include "event-gateway.fullname" .root) .name | quote }}
+  labels:
+    {{- include "event-gateway.labels" .root | nindent 4 }}
+data:
+  {{- range $name, $text := $values.files }}
+  {{ $name | quote }}: {{ $text | quote }}
+  {{- else }}
+  {}
+  {{- end }}
+{{- end }}
+{{- end -}}

@@ -28,7 +28,11 @@
       fieldPath: metadata.name
 - name: TENANTS_DIR
   value: /etc/event-gateway/tenants
-{{ include $value (dict "name" "ENV" "value" .Values.env) }}
+{{ if include "event-gateway.hasSubscriptions" . -}}
+- name: SUBSCRIPTIONS_DIR
+  value: /etc/event-gateway/subscriptions
+{{ end }}
+{{- include $value (dict "name" "ENV" "value" .Values.env) }}
 {{- include $value (dict "name" "LOG_LEVEL" "value" .Values.logLevel) }}
 {{- if .Values.tls.secretName -}}
 - name: HTTP_TLS_CERT
@@ -154,6 +158,26 @@
 {{- end }}
 {{- end -}}
 
+{{- define "event-gateway.hasSubscriptions" -}}
+{{- if or .Values.subscriptions.files .Values.subscriptions.existingConfigMaps }}true{{ end -}}
+{{- end -}}
+
+{{- /* A volume of the files of tenants or of subscriptions: [name, root]. */ -}}
+{{- define "event-gateway.filesVolume" -}}
+{{- $values := index .root.Values .name -}}
+- name: {{ .name }}
+  projected:
+    defaultMode: 0444
+    sources:
+      {{- range $values.existingConfigMaps }}
+      - configMap:
+          name: {{ . | quote }}
+      {{- else }}
+      - configMap:
+          name: {{ printf "%s-%s" (include "event-gateway.fullname" .root) .name | quote }}
+      {{- end }}
+{{- end -}}
+
 {{- define "event-gateway.pod" -}}
 metadata:
   labels:
@@ -271,6 +295,11 @@ spec:
         - name: tenants
           mountPath: /etc/event-gateway/tenants
           readOnly: true
+        {{- if include "event-gateway.hasSubscriptions" . }}
+        - name: subscriptions
+          mountPath: /etc/event-gateway/subscriptions
+          readOnly: true
+        {{- end }}
         {{- if .Values.tls.secretName }}
         - name: tls
           mountPath: /etc/event-gateway/tls
@@ -292,19 +321,10 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
   volumes:
-    - name: tenants
-      projected:
-        defaultMode: 0444
-        sources:
-          {{- if .Values.tenants.existingConfigMaps }}
-          {{- range .Values.tenants.existingConfigMaps }}
-          - configMap:
-              name: {{ . | quote }}
-          {{- end }}
-          {{- else }}
-          - configMap:
-              name: {{ printf "%s-tenants" (include "event-gateway.fullname" .) | quote }}
-          {{- end }}
+    {{- include "event-gateway.filesVolume" (dict "name" "tenants" "root" .) | nindent 4 }}
+    {{- if include "event-gateway.hasSubscriptions" . }}
+    {{- include "event-gateway.filesVolume" (dict "name" "subscriptions" "root" .) | nindent 4 }}
+    {{- end }}
     {{- if .Values.tls.secretName }}
     - name: tls
       secret:

@@ -107,8 +107,12 @@
 {{- end -}}
 {{- end -}}
 
-{{- if and .Values.tenants.files .Values.tenants.existingConfigMaps -}}
-{{- fail "tenants.files and tenants.existingConfigMaps exclude each other" -}}
+{{- range $name := list "tenants" "subscriptions" -}}
+{{- with index $.Values $name -}}
+{{- if and .files .existingConfigMaps -}}
+{{- fail (printf "%s.files and %s.existingConfigMaps exclude each other" $name $name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- /* Secrets are named, never written down: a release keeps its values in the cluster, and git has the file. */ -}}

@@ -1,4 +1,4 @@
-//! Options of `serve`: the listener, the limits, and the replica.
+//! Options of `serve`: the listener, the subscriptions' files, the limits, and the replica.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -23,6 +23,9 @@ pub struct ServeOptions {
     /// The listener for Kafka's clients.
     #[command(flatten)]
     pub listen: ListenOptions,
+    /// The subscriptions' files.
+    #[command(flatten)]
+    pub subscriptions: SubscriptionsOptions,
     /// Lanes and replicas.
     #[command(flatten)]
     pub replica: ReplicaOptions,
@@ -48,6 +51,16 @@ pub struct ListenerOptions {
     /// A PEM file with the key of HTTP_TLS_CERT.
     #[arg(long, env)]
     pub http_tls_key: Option<PathBuf>,
+}
+
+/// Options of the subscriptions' files.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Subscriptions")]
+pub struct SubscriptionsOptions {
+    /// The folder with the subscriptions' files. The default is the folder `subscriptions`, if
+    /// there is one.
+    #[arg(long, env)]
+    pub subscriptions_dir: Option<PathBuf>,
 }
 
 /// Limits of what may happen at once.

@@ -302,6 +302,21 @@ fn a_check_refuses_what_the_store_or_a_client_would_refuse_at_the_start() {
             &["environment: LOG_LEVEL is `foo`", "Access: AUTH_OKAPI_KEY"],
         ),
         (&[("HTTP_TLS_CERT", "/nope"), ("HTTP_TLS_KEY", "/nope")], &["Listener: HTTP_TLS_CERT"]),
+        (
+            &[
+                ("HTTP_TLS_CERT", "/nope"),
+                ("KAFKA_HOST", "a b"),
+                ("HEXKIT_MONGODB_URL", "mongo"),
+                ("KAFKA_LISTEN_PORT", "9092"),
+                ("KAFKA_LISTEN_HOST", "0.0.0.0"),
+            ],
+            &[
+                "Listener: HTTP_TLS_KEY",
+                "Sinks: KAFKA_HOST",
+                "Sinks: HEXKIT_MONGODB_URL",
+                "Kafka listener: KAFKA_LISTEN_HOST",
+            ],
+        ),
     ] {
         let mut setup = serve::setup(&["diku"]);
         for (name, value) in set {

@@ -156,7 +156,7 @@ fn it_listens_on_an_ipv6_address() {
 
 #[test]
 fn what_is_set_and_not_read_is_reported() {
-    let cases: [(Variables, &[&str]); 9] = [
+    let cases: [(Variables, &[&str]); 10] = [
         (
             &[("BROKER", "none"), ("KAFKA_CONFIG_LINGER_MS", "5"), ("KAFKA_CONFIG_ACKS", "")],
             &["KAFKA_CONFIG_LINGER_MS is not read: BROKER is none"],
@@ -188,6 +188,10 @@ fn what_is_set_and_not_read_is_reported() {
         (
             &[("BROKER", "none"), ("HTTP_WAITERS_MAX", "5")],
             &["HTTP_WAITERS_MAX is not read: BROKER is none"],
+        ),
+        (
+            &[("BROKER", "none"), ("KAFKA_LISTEN_ADVERTISED", "gateway:9092")],
+            &["KAFKA_LISTEN_ADVERTISED is not read: KAFKA_LISTEN_PORT is unset"],
         ),
         (
             &[("KAFKA_HOST", "127.0.0.1:1"), ("KAFKA_PORT", "2")],
