@@ -54,7 +54,7 @@ pub(super) async fn fetch(server: &Server, request: FetchRequest) -> FetchRespon
         let grown: Vec<_> = feeds.values().flatten().map(|feed| feed.grown()).collect();
         let gathered = gather(server, &request, &feeds).await;
         let is_over = Instant::now() >= until || server.closing.is_cancelled();
-        if gathered.bytes >= least.max(1) || gathered.has_error || is_over || grown.is_empty() {
+        if gathered.bytes >= least || gathered.has_error || is_over || grown.is_empty() {
             server.metrics.fetched(gathered.bytes);
             return FetchResponse::default().with_responses(gathered.topics);
         }

@@ -21,7 +21,8 @@ use kafka_protocol::messages::produce_response::{
 };
 use kafka_protocol::messages::{
     BrokerId, DescribeClusterRequest, DescribeConfigsRequest, FindCoordinatorRequest,
-    FindCoordinatorResponse, MetadataRequest, ProduceRequest, TopicName,
+    FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest,
+    ProduceRequest, TopicName,
 };
 
 use super::answer::{text, unavailable};
@@ -178,7 +179,7 @@ fn settings(
     let all = [
         ("cleanup.policy", policy.to_owned()),
         ("retention.ms", spec.retention_ms.to_string()),
-        ("message.timestamp.type", "LogAppendTime".to_owned()),
+        ("message.timestamp.type", "CreateTime".to_owned()),
     ];
     let is_asked = |name: &str| {
         let keys = asked.configuration_keys.as_ref();
@@ -196,12 +197,20 @@ fn settings(
     told.collect()
 }
 
-/// Refuses to take records: they are posted, so that they are events of a tenant's log.
-pub(super) fn produce(
+/// Refuses to give a producer an id, for the same reason.
+pub(super) fn producer_id(
     session: &mut Session,
-    version: i16,
-    request: ProduceRequest,
-) -> Option<ProduceResponse> {
+    request: &InitProducerIdRequest,
+) -> InitProducerIdResponse {
+    warn_of_writing(session);
+    let error = match request.transactional_id {
+        Some(_) => ResponseError::TransactionalIdAuthorizationFailed,
+        None => ResponseError::ClusterAuthorizationFailed,
+    };
+    InitProducerIdResponse::default().with_error_code(error.code())
+}
+
+fn warn_of_writing(session: &mut Session) {
     if !session.has_produced {
         session.has_produced = true;
         tracing::warn!(
@@ -210,6 +219,15 @@ pub(super) fn produce(
              changes to /domain-events"
         );
     }
+}
+
+/// Refuses to take records: they are posted, so that they are events of a tenant's log.
+pub(super) fn produce(
+    session: &mut Session,
+    version: i16,
+    request: ProduceRequest,
+) -> Option<ProduceResponse> {
+    warn_of_writing(session);
     // A client that wants no acknowledgement reads no answer.
     if request.acks == 0 {
         return None;

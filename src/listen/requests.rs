@@ -110,6 +110,9 @@ async fn dispatch(
             let refused = metadata::produce(session, version, message(head, body)?);
             return refused.map(|refused| written(head, &refused)).transpose();
         }
+        ApiKey::InitProducerId => {
+            written(head, &metadata::producer_id(session, &message(head, body)?))
+        }
         ApiKey::Fetch => written(head, &fetch::fetch(server, message(head, body)?).await),
         ApiKey::ListOffsets => {
             written(head, &offsets::list(server, version, message(head, body)?).await)

@@ -83,6 +83,13 @@ pub(super) const SHAPES: &[Shape] = &[
             always(List(&[always(Text), always(List(&[always(I32), always(Bytes)]))])),
         ],
     ),
+    // An idempotent producer asks for an id before it writes: only so is it told that it can't.
+    shape!(
+        InitProducerId,
+        (0, 3),
+        2,
+        &[always(Text), always(I32), since(3, I64), since(3, Fixed(2))],
+    ),
     shape!(
         Fetch,
         (4, 12),

@@ -11,3 +11,4 @@ mod python;
 mod records;
 #[cfg(feature = "services")]
 mod tools;
+mod writing;

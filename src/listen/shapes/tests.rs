@@ -79,6 +79,7 @@ fn default(key: ApiKey, version: i16) -> BytesMut {
         key,
         version,
         Produce: ProduceRequest,
+        InitProducerId: InitProducerIdRequest,
         ListOffsets: ListOffsetsRequest,
         OffsetCommit: OffsetCommitRequest,
         OffsetFetch: OffsetFetchRequest,
