@@ -1,5 +1,6 @@
 //! `topics acl`: the rights that the gateway's user needs in Kafka, and those of a consumer group.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use clap::Args;
@@ -9,10 +10,13 @@ use crate::cli::deps;
 use crate::cli::output::{OutputOptions, say};
 use crate::clock::Clock;
 use crate::config::{self, TopicsOptions};
+use crate::domain::settings::Settings;
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
 use crate::follow::topics::acl::{self, Acl, AclSet, Names, Resource};
 use crate::sink;
+use crate::store::Store;
 
 /// Options of `topics acl`.
 #[derive(Debug, Clone, Args)]
@@ -44,13 +48,10 @@ pub struct Options {
 pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let Options { tenant, group, principal, manage, topics, .. } = options;
     let settings = config::settings(&topics.tenants, &topics.store)?;
-    let tenants = match tenant {
+    let (tenants, former) = match tenant {
         // Its rights are granted before it is enabled, and perhaps before there is a store.
-        Some(tenant) => vec![tenant.clone()],
-        None => {
-            let store = deps::attached(&topics.store, clock).await?;
-            super::tenants(&*store, &settings).await?
-        }
+        Some(tenant) => (vec![tenant.clone()], BTreeSet::new()),
+        None => of_store(&*deps::attached(&topics.store, clock).await?, &settings).await?,
     };
     let user = group.as_ref().map_or("event-gateway".to_owned(), ToString::to_string);
     let principal = principal.clone().unwrap_or_else(|| format!("User:{user}"));
@@ -60,7 +61,7 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
         (Some(group), [tenant]) => acl::of_consumer(&settings, tenant, group),
         _ => {
             let set = if *manage { AclSet::Manage } else { AclSet::Serve };
-            acl::of_gateway(&settings, &tenants, set)
+            acl::of_gateway(&settings, &tenants, &former, set)
         }
     };
     for acl in all {
@@ -68,6 +69,21 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
         say(options.output.form, command, &as_json(&acl, &principal))?;
     }
     Ok(())
+}
+
+/// Returns the tenants that are enabled, have a file or are being purged, and the topics that the
+/// store knows of them.
+async fn of_store(
+    store: &dyn Store,
+    settings: &Settings,
+) -> anyhow::Result<(Vec<TenantId>, BTreeSet<Topic>)> {
+    let mut tenants: BTreeSet<_> = super::tenants(store, settings).await?.into_iter().collect();
+    tenants.extend(store.purges().await?.into_iter().map(|purge| purge.tenant));
+    let mut topics = BTreeSet::new();
+    for tenant in &tenants {
+        topics.extend(store.all_topics_of(tenant).await?);
+    }
+    Ok((tenants.into_iter().collect(), topics))
 }
 
 fn parts(acl: &Acl) -> (&'static str, &'static str, &str) {
