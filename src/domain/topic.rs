@@ -112,17 +112,28 @@ impl Naming {
     /// Returns the beginning of the names that the convention gives to a tenant's topics: `ENV`,
     /// and the tenant or the collection.
     pub fn prefix(&self, tenant: &TenantId) -> String {
-        let tenant = self.collection.as_deref().unwrap_or(tenant.as_str());
+        self.prefix_of(self.collection.as_deref().unwrap_or(tenant.as_str()))
+    }
+
+    /// Returns the beginning of the names of topics that are a tenant's alone, such as the targets
+    /// of its replays, whether or not all tenants share those of its events.
+    pub fn own_prefix(&self, tenant: &TenantId) -> String {
+        self.prefix_of(tenant.as_str())
+    }
+
+    fn prefix_of(&self, tenant: &str) -> String {
         self.env().map_or_else(|| format!("{tenant}."), |env| format!("{env}.{tenant}."))
     }
 
-    /// Returns whether the name can only be that of a topic of the tenant alone: it has the
-    /// tenant's id as a part of its own, after `ENV`, and no part that might be a tenant
-    /// collection.
+    /// Returns whether the name can only be that of a topic of the tenant alone: the tenant's id is
+    /// its first part after `ENV`, or another one, and then no part might be a tenant collection.
     pub fn is_of_tenant_alone(&self, topic: &Topic, tenant: &TenantId) -> bool {
         let mut parts = topic.0.split('.').peekable();
         parts.next_if(|first| self.env() == Some(first));
         let parts: Vec<_> = parts.collect();
+        if parts.len() > 1 && parts[0] == tenant.as_str() {
+            return true;
+        }
         parts.contains(&tenant.as_str()) && !parts.iter().any(|part| is_collection(part))
     }
 
@@ -269,6 +280,9 @@ mod tests {
         assert!(is_own("folio", "folio.Default.diku.DI_X", "diku"));
         assert!(is_own("", "diku.inventory.item", "diku"));
         assert!(is_own("diku", "diku.diku.inventory.item", "diku"));
+        // The name of an event is no collection's.
+        assert!(is_own("folio", "folio.diku.inventory.DONE", "diku"));
+        assert!(!is_own("folio", "folio.Default.diku.DONE", "diku"), "it may be one");
         for (env, topic, tenant) in [
             ("folio", "folio.ALL.inventory.item", "diku"),
             ("folio", "folio.ALL.inventory.item", "inventory"),

@@ -126,6 +126,7 @@ pub async fn grow(
     let lanes: BTreeSet<_> = tenants.iter().map(|log| log.lane).collect();
     on_lanes(deps, lanes, by, async |held| {
         refuse_others(deps, topic).await?;
+        refuse_unfinished(deps, topic).await?;
         if parked == Parked::Refused {
             refuse_parked(deps, topic).await?;
         }
@@ -138,6 +139,23 @@ pub async fn grow(
         Ok(Grown { from, up_to })
     })
     .await
+}
+
+/// Returns an error if a replay or a release has begun since nothing was pending: the rest of it
+/// would go by the new number.
+async fn refuse_unfinished(deps: TopicDeps<'_>, topic: &WantedTopic) -> Result<(), Error> {
+    let name = &topic.spec.topic;
+    let Unfinished { replays, releases, .. } = unfinished(deps.store, &topic.tenants, name).await?;
+    match replays + releases {
+        0 => Ok(()),
+        _ => {
+            let why = format!(
+                "{replays} replays of its tenants and {releases} releases have begun meanwhile; \
+                 try again once they have ended"
+            );
+            Err(Error::NotGrown(name.clone(), why))
+        }
+    }
 }
 
 /// Returns an error if the topic has other tenants by now: their lanes are not held.

@@ -395,4 +395,6 @@ async fn a_topic_with_parked_events_grows_only_if_that_is_accepted() {
     kafka.state(|state| state.missing_topics.insert(topic));
     let refused = grown(Parked::Accepted).await.to_string();
     assert!(refused.contains("Kafka does not have it"), "{refused}");
+    add_replay(&gateway).await;
+    assert!(grown(Parked::Accepted).await.to_string().contains("1 replays of its tenants"));
 }

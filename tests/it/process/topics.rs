@@ -4,12 +4,13 @@
 use std::fs;
 
 use crash::serve::{Serve, Setup, get_until};
+use crash::until;
 use serde_json::{Value, json};
 
 use crate::support::serve;
 use crate::support::services::kafka::{
     TestTopic, add_partitions, address, assert_partitions, consume_at_least, create_topic,
-    delete_topic, env, partitions, set_all, settings,
+    delete_topic, env, partitions, set_all, settings, topics as topics_of,
 };
 
 const FILE: &str = r#"
@@ -245,4 +246,16 @@ fn the_rights_for_a_tenant_are_printed_before_it_is_enabled_and_before_there_is_
     assert_eq!((status, said.len()), (0, 2), "{said:?}");
     assert!(said.iter().all(|line| line.contains("'User:cg.search'")), "{said:?}");
     assert_eq!(topics(&setup, &["acl"]).0, 1, "the tenants of a store that is not there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_the_shell_enables_gets_the_topics_of_its_new_file() {
+    let (setup, env) = setup("[entities.\"inventory.item\"]\n", &["diku"]);
+    let serve = ready(&setup).await;
+    setup.add_tenant("fresh", "[entities.\"inventory.item\"]\npartitions = 3\n");
+    assert!(setup.command(&["tenants", "enable", "fresh"]).status().unwrap().success());
+    let topic = format!("{env}.fresh.inventory.item");
+    until("the topic is there", async || topics_of(&address()).contains_key(&topic)).await;
+    assert_partitions(&address(), &[(topic, 3)]);
+    serve.terminate();
 }
