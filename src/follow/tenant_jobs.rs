@@ -23,6 +23,8 @@ use crate::store::{self, PurgeStart, Store, Unpublished};
 
 /// The reason that the trail has for a purge that may lose events; the one that was given follows.
 const FORCED: &str = "forced, whatever is not published";
+/// The same of one that loses nothing.
+const FORCED_IN_VAIN: &str = "forced, and nothing is lost";
 
 /// The reason why a request of the tenant interface was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +83,11 @@ pub struct TenantDeps {
     /// Tenants whose files were added, until the store knows of it.
     added: Arc<Mutex<BTreeSet<TenantId>>>,
     clock: Arc<dyn Clock>,
+}
+
+/// Returns the reason of a purge that is forced though events are lost.
+fn forced(Unpublished { pending, parked }: Unpublished) -> String {
+    format!("forced: {pending} events are lost that are pending, and {parked} that are parked")
 }
 
 impl TenantDeps {
@@ -194,17 +201,29 @@ impl TenantDeps {
         force: bool,
         by: &TrailEntry,
     ) -> Result<bool, NotSubmitted> {
-        let published_by = (!force).then_some(&self.followers[..]);
-        let mut entry = by.as_act(Act::PurgeTenant).on(tenant);
-        if force {
-            let reason = match &by.reason {
-                Some(reason) => format!("{FORCED}: {reason}"),
-                None => FORCED.to_owned(),
-            };
-            entry = entry.because(Some(&reason));
-        }
-        let begun = self.store.begin_purge(tenant, self.clock.now(), published_by, Some(&entry));
-        match begun.await? {
+        let (now, published_by) = (self.clock.now(), Some(&self.followers[..]));
+        let entry = by.as_act(Act::PurgeTenant).on(tenant);
+        let because = |why: &str| {
+            let reason = by.reason.as_deref().map(|reason| format!("{why}: {reason}"));
+            entry.because(Some(reason.as_deref().unwrap_or(why)))
+        };
+        let begin = async |published_by, entry: Option<TrailEntry>| {
+            self.store.begin_purge(tenant, now, published_by, entry.as_ref()).await
+        };
+        let begun = if force {
+            // First without force, so that the trail tells what is lost.
+            match begin(published_by, Some(because(FORCED_IN_VAIN))).await? {
+                PurgeStart::Begun => {
+                    begin(None, None).await?;
+                    PurgeStart::Begun
+                }
+                PurgeStart::Loses(lost) => begin(None, Some(because(&forced(lost)))).await?,
+                _ => begin(None, Some(because(FORCED))).await?,
+            }
+        } else {
+            begin(published_by, Some(entry.clone())).await?
+        };
+        match begun {
             PurgeStart::Begun => {
                 tracing::info!(%tenant, force, "the purge of the tenant begins");
                 Ok(true)

@@ -8,7 +8,8 @@ use crash::until;
 use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::topic::Topic;
-use event_gateway::store::Store;
+use event_gateway::domain::trail::Act;
+use event_gateway::store::{Store, TrailScan};
 use serde_json::{Value, json};
 
 use crate::support::fake_sink::FakeKafka;
@@ -117,6 +118,11 @@ async fn a_purge_that_would_lose_events_is_refused_with_their_number_unless_it_i
     assert_eq!(post(&gateway, "diku").await.0, 201, "nothing was changed");
     let (status, place, _) = purge(&gateway, true).await;
     assert_eq!(status, 201);
+    let act = Some(Act::PurgeTenant);
+    let scan = TrailScan { tenant: None, act, from: None, to: None, after: None, rows_max: 9 };
+    let rows = gateway.store.trail(&scan).await.unwrap();
+    let told = "forced: 4 events are lost that are pending, and 0 that are parked";
+    assert_eq!(rows.iter().map(|row| row.reason.as_deref()).collect::<Vec<_>>(), [Some(told)]);
     let followers = gateway.follow(&kafka);
     complete(&gateway, &place).await;
     assert_eq!(records(&kafka), [], "what was pending is not published");

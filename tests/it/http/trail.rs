@@ -168,7 +168,7 @@ async fn a_purge_s_reason_is_kept_and_that_it_was_forced() {
     let scan = TrailScan { tenant: None, act, from: None, to: None, after: None, rows_max: 9 };
     let rows = gateway.store.trail(&scan).await.unwrap();
     let reasons: Vec<_> = rows.iter().map(|row| row.reason.as_deref().unwrap()).collect();
-    assert_eq!(reasons, ["forced, whatever is not published: they leave"]);
+    assert_eq!(reasons, ["forced, and nothing is lost: they leave"]);
 }
 
 #[tokio::test]
