@@ -116,6 +116,7 @@ impl Described for ListErasures {
     fn describe() -> Operation {
         Operation::new("The tenant's erasures.")
             .answer::<All>(200, "All of them, newest first.")
+            .problems(&turn::PROBLEMS)
             .problems(&[Kind::TenantNotEnabled])
     }
 }
@@ -195,7 +196,9 @@ pub(super) async fn all(
     context: Allowed<ListErasures>,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let erasures = gateway.deps.store.erasures(context.enabled(&gateway).await?).await?;
+    let tenant = context.enabled(&gateway).await?;
+    let _turn = turn(&gateway, tenant).await?;
+    let erasures = gateway.deps.store.erasures(tenant).await?;
     Ok(HttpResponse::Ok().json(All { erasures: erasures.into_iter().map(Erasure::from).collect() }))
 }
 

@@ -15,6 +15,7 @@ use super::problem::Problem;
 use super::problem::kind::Kind;
 use super::query::{Parameter, Query};
 use super::schema::{self, Schema};
+use super::turn::{self, turn};
 use super::{object, path};
 use crate::domain::event::EventId;
 use crate::domain::follower::Follower;
@@ -68,6 +69,7 @@ impl Described for ListParked {
     fn describe() -> Operation {
         Operation::new("The keys and topics that a sink refuses, and those that it has refused.")
             .answer::<All>(200, "All of them, in order of position.")
+            .problems(&turn::PROBLEMS)
             .problems(&[Kind::TenantNotEnabled])
     }
 }
@@ -130,6 +132,7 @@ pub(super) async fn all(
 ) -> Result<HttpResponse, Problem> {
     let mut all = All { parked: Vec::new() };
     let tenant = context.enabled(&gateway).await?;
+    let _turn = turn(&gateway, tenant).await?;
     for sink in sinks(&gateway) {
         let parked = gateway.deps.store.parked(tenant, &sink).await?;
         all.parked.extend(parked.into_iter().map(|parked| Parked::of(&sink, parked)));

@@ -146,6 +146,7 @@ impl Described for ListReplays {
     fn describe() -> Operation {
         Operation::new("The tenant's replays.")
             .answer::<All>(200, "All of them, newest first.")
+            .problems(&turn::PROBLEMS)
             .problems(&[Kind::TenantNotEnabled])
     }
 }
@@ -292,7 +293,9 @@ pub(super) async fn all(
     context: Allowed<ListReplays>,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let replays = gateway.deps.store.replays(context.enabled(&gateway).await?).await?;
+    let tenant = context.enabled(&gateway).await?;
+    let _turn = turn(&gateway, tenant).await?;
+    let replays = gateway.deps.store.replays(tenant).await?;
     Ok(HttpResponse::Ok().json(All { replays: replays.into_iter().map(Replay::from).collect() }))
 }
 

@@ -21,6 +21,7 @@ use super::permission::{
 };
 use super::problem::Problem;
 use super::query;
+use super::turn::turn;
 use super::{object, path};
 use crate::domain::subscription::{Form, Group, Start, parse_commit};
 use crate::subscribe::Put;
@@ -49,6 +50,7 @@ pub(super) async fn list(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let tenant = context.enabled(&gateway).await?;
+    let _turn = turn(&gateway, tenant).await?;
     let listed = gateway.deps.subscribe.groups().list(tenant).await;
     let listed = listed.map_err(|error| refused(error, tenant))?;
     let subscriptions = listed.iter().map(|(found, lag)| Subscription::new(found, Some(*lag)));
@@ -61,6 +63,7 @@ pub(super) async fn get(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
+    let _turn = turn(&gateway, tenant).await?;
     let groups = gateway.deps.subscribe.groups();
     let listed = groups.list(tenant).await.map_err(|error| refused(error, tenant))?;
     let Some((found, lag)) = listed.iter().find(|(found, _)| found.group == group) else {

@@ -1,8 +1,8 @@
 //! Limits the reads of the logs: at most so many at once, and for one tenant no more than its
 //! share.
 //!
-//! `domain_events` and `replays` call it before they read. The store's other read connections are
-//! left to the followers.
+//! Every route that reads much calls it before: of the log, of the trail, and lists. The store's
+//! other read connections are left to the followers.
 
 use std::time::Duration;
 

@@ -16,6 +16,7 @@ use crate::http::permission::{
 use crate::http::problem::kind::Kind;
 use crate::http::query::Parameter;
 use crate::http::schema::{self, Schema};
+use crate::http::turn;
 
 /// The query of the route that ends a reading.
 pub(super) const LEAVE: [Parameter; 1] = [Parameter {
@@ -27,6 +28,7 @@ impl Described for ListSubscriptions {
     fn describe() -> Operation {
         Operation::new("The tenant's groups, and how far each is.")
             .answer::<All>(200, "All of them, by name.")
+            .problems(&turn::PROBLEMS)
             .problems(&[Kind::TenantNotEnabled])
     }
 }
@@ -35,6 +37,7 @@ impl Described for GetSubscription {
     fn describe() -> Operation {
         of_group(Operation::new("A group, and how far it is."))
             .answer::<Subscription>(200, "The group.")
+            .problems(&turn::PROBLEMS)
             .problems(&[Kind::UnknownSubscription])
     }
 }

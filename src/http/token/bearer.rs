@@ -30,7 +30,8 @@ pub(super) fn bearer(request: &HttpRequest) -> Result<Option<&str>, Problem> {
     }
 }
 
-fn after_scheme(authorization: &str) -> Option<&str> {
+/// Returns the token after the scheme `Bearer`.
+pub(super) fn after_scheme(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.split_once(' ')?;
     let is_token = !token.is_empty() && !token.contains([' ', ',']);
     (scheme.eq_ignore_ascii_case("Bearer") && is_token).then_some(token)

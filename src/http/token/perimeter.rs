@@ -11,6 +11,7 @@
 use actix_web::HttpRequest;
 use serde::Deserialize;
 
+use super::bearer::after_scheme;
 use super::caller::Caller;
 use super::{base64url, claims};
 use crate::domain::time::Time;
@@ -25,7 +26,7 @@ const SYSTEM: &str = "/_/tenant";
 /// Returns the caller.
 pub(super) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let permissions = permissions(request)?;
-    let expires = expiry(request);
+    let expires = expiry(request)?;
     Ok(Caller {
         tenant: None,
         user: None,
@@ -61,9 +62,23 @@ struct Claims {
     exp: Option<f64>,
 }
 
-/// Returns when the caller's token expires, if it says so.
-fn expiry(request: &HttpRequest) -> Option<Time> {
-    let token = request.headers().get("X-Okapi-Token").and_then(|value| value.to_str().ok())?;
+/// Returns when the caller's token expires, if it says so: that of `X-Okapi-Token`, or of
+/// `Authorization: Bearer` as sidecars send it; the earlier one if there are two.
+fn expiry(request: &HttpRequest) -> Result<Option<Time>, Problem> {
+    let mut ends = Vec::new();
+    for (name, read) in [("X-Okapi-Token", Some as fn(_) -> _), ("Authorization", after_scheme)] {
+        let mut values = request.headers().get_all(name);
+        let value = values.next().and_then(|value| value.to_str().ok());
+        if values.next().is_some() {
+            return Err(header::bad(name, "must be given once"));
+        }
+        ends.extend(value.and_then(read).and_then(end));
+    }
+    Ok(ends.into_iter().min())
+}
+
+/// Returns the end of a token, if it has one.
+fn end(token: &str) -> Option<Time> {
     let payload = base64url::decode(token.split('.').nth(1)?)?;
     serde_json::from_slice::<Claims>(&payload).ok()?.exp.map(claims::of_seconds)
 }
@@ -76,16 +91,30 @@ mod tests {
 
     #[test]
     fn the_end_of_a_token_is_read_whatever_else_it_has() {
-        let expiry = |token: &str| {
-            let request = TestRequest::default().insert_header(("X-Okapi-Token", token));
+        let expiry_of = |headers: &[(&str, &str)]| {
+            let request = headers.iter().fold(TestRequest::default(), |request, (name, value)| {
+                request.append_header((*name, *value))
+            });
             expiry(&request.to_http_request())
         };
+        let expiry = |token: &str| expiry_of(&[("X-Okapi-Token", token)]).unwrap();
         // {"sub":"a?>","exp":1700000000} and {"sub":"a"}
         let end = Some(Time::from_ms(1_700_000_000_000));
         assert_eq!(expiry("x.eyJzdWIiOiJhPz4iLCJleHAiOjE3MDAwMDAwMDB9.y"), end);
         for none in ["x.eyJzdWIiOiJhIn0.y", "x.eyJ!.y", "x.bm90IGpzb24.y", "opaque", ""] {
             assert_eq!(expiry(none), None, "{none}");
         }
+        let (soon, opaque) = ("Bearer x.eyJzdWIiOiJhPz4iLCJleHAiOjE3MDAwMDAwMDB9.y", "opaque");
+        for headers in [
+            &[("Authorization", soon)][..],
+            &[("X-Okapi-Token", opaque), ("Authorization", soon)],
+            &[("Authorization", soon), ("X-Okapi-Token", "x.eyJleHAiOjE4MDAwMDAwMDB9.y")],
+        ] {
+            assert_eq!(expiry_of(headers).unwrap(), end, "{headers:?}");
+        }
+        assert_eq!(expiry_of(&[("Authorization", "Basic eDp5")]).unwrap(), None);
+        let twice = [("X-Okapi-Token", opaque), ("X-Okapi-Token", opaque)];
+        assert!(expiry_of(&twice).is_err(), "the perimeter may have checked the other one");
     }
 
     #[test]

@@ -69,6 +69,12 @@ async fn reads_of_one_tenant_leave_turns_for_the_others() {
     for refused in answered(&mut reading, 2).await {
         assert_eq!((refused.status, refused.problem().as_str()), (429, "tenant-reads-full"));
     }
+    for list in
+        ["/parked", "/replays", "/erasures", "/subscriptions", "/subscriptions/cg.a", "/trail"]
+    {
+        let request = request("GET", list, &[("X-Okapi-Tenant", "diku")], b"");
+        assert_eq!(gateway.exchange(&request).await.problem(), "tenant-reads-full", "{list}");
+    }
     // Another tenant takes what it can, too, and a third one still finds a turn.
     let mut others: Vec<_> = (0..3).map(|_| read("college")).collect();
     for refused in answered(&mut others, 2).await {

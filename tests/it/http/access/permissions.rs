@@ -9,7 +9,11 @@ use event_gateway::domain::event::EventId;
 use event_gateway::domain::position::LogId;
 use event_gateway::domain::replay::ReplayId;
 use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::tenant_job::{
+    JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId,
+};
 use event_gateway::domain::time::Time;
+use event_gateway::domain::trail::Actor;
 use event_gateway::http::{ALL, ALL_OF_ALL_TENANTS, Access, Auth, PERMISSIONS, Permission, access};
 use event_gateway::store::{PurgeStart, Store};
 use serde_json::json;
@@ -35,7 +39,7 @@ const POSTED: Answers = ["201", "201", NOT_ENABLED];
 const PARKED: Answers = only_there("409 not-parked", "404 unknown-parked");
 // It was cancelled before.
 const REPLAY: Answers = only_there("409 replay-ended", "404 unknown-replay");
-const JOB: Answers = ["404 unknown-tenant-job"; 3];
+const NO_JOB: &str = "404 unknown-tenant-job";
 const NOT_ENABLED: &str = "404 tenant-not-enabled";
 const NO_GROUP: &str = "404 unknown-subscription";
 
@@ -76,8 +80,8 @@ const ANSWERS: [(&str, &str, &str, Answers); 32] = [
     ("DELETE", "/subscriptions/{group}/reader", "", of_group("409")),
     // It is illegal, so that it changes nothing for the cases after it.
     ("POST", "/_/tenant", r#"{"purge":7}"#, ["422 not-a-boolean"; 3]),
-    ("GET", "/_/tenant/{id}", "", JOB),
-    ("DELETE", "/_/tenant/{id}", "", JOB),
+    ("GET", "/_/tenant/{id}", "", ["200", NO_JOB, NO_JOB]),
+    ("DELETE", "/_/tenant/{id}", "", ["204", NO_JOB, NO_JOB]),
     ("GET", "/trail", "", LIST),
     ("GET", "/metrics", "", ["200"; 3]),
     ("GET", "/openapi.json", "", ["200"; 3]),
@@ -166,8 +170,12 @@ impl Walk {
     async fn try_all(&self, cases: &[Case]) -> Vec<String> {
         let (mut wrong, mut connection) = (Vec::new(), self.gateway.connect().await);
         for case in cases {
-            if !case.expected.starts_with("403") && case.route.path.starts_with("/subscriptions") {
+            let changes_something = !case.expected.starts_with("403");
+            if changes_something && case.route.path.starts_with("/subscriptions") {
                 self.prepare().await;
+            }
+            if changes_something && case.route.path.starts_with("/_/tenant/") {
+                self.prepare_job().await;
             }
             connection.write_all(&self.request(case)).await.unwrap();
             let answer = answer(&mut connection).await;
@@ -189,6 +197,22 @@ impl Walk {
             self.send("DELETE", "/subscriptions/cg.a", tenant, &token, "").await;
         }
         self.send("PUT", "/subscriptions/cg.a", "diku", &token, "{}").await;
+    }
+
+    /// Lets `diku` have the job that routes are about, anew.
+    async fn prepare_job(&self) {
+        let (store, diku) = (&self.gateway.store, tenant_id("diku"));
+        let id = TenantJobId::parse(EVENT).unwrap();
+        store.remove_tenant_job(&diku, id).await.unwrap();
+        let job = TenantJob {
+            id,
+            tenant: diku,
+            attributes: TenantAttributes::of(TenantAct::Enable, None),
+            by: Actor::gateway(),
+            submitted: Time::ZERO,
+            progress: JobProgress { completed: Some(Time::ZERO), ..JobProgress::default() },
+        };
+        store.add_tenant_job(&job).await.unwrap();
     }
 }
 
