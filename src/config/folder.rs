@@ -26,6 +26,14 @@ pub(super) fn texts(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     read.collect()
 }
 
+/// The time of each file's last change, by the part of its name before `.toml`.
+pub(super) type Changed = BTreeMap<String, Option<SystemTime>>;
+
+/// Returns a path as a line of the log may have it.
+pub(super) fn shown(path: &Path) -> String {
+    path.display().to_string().escape_debug().to_string()
+}
+
 /// A file of settings, as it was read; `None` if the path is none.
 type Found = anyhow::Result<Option<(String, String)>>;
 
@@ -43,7 +51,7 @@ pub(super) fn each(folder: &Path) -> anyhow::Result<BTreeMap<PathBuf, Found>> {
 
 /// Returns the parts of the names before `.toml` of what is there now, each with the time of its
 /// last change; nothing is read.
-pub(super) fn names(folder: &Path) -> std::io::Result<BTreeMap<String, Option<SystemTime>>> {
+pub(super) fn names(folder: &Path) -> std::io::Result<Changed> {
     let mut names = BTreeMap::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

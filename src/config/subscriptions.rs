@@ -7,12 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::SystemTime;
 
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
-use super::folder;
+use super::folder::{self, Changed};
 use super::options::SubscriptionsOptions;
 use crate::domain::Invalid;
 use crate::domain::filter::{Filter, TopicPattern, event_type};
@@ -105,8 +104,6 @@ fn tenants(value: &toml::Value) -> anyhow::Result<FileTenants> {
 
 /// The subscriptions that files ask for, by their groups.
 type Asked = BTreeMap<Group, SubscriptionFile>;
-/// The time of each file's last change, by the part of its name before `.toml`.
-type Changed = BTreeMap<String, Option<SystemTime>>;
 
 /// The subscriptions' files of a folder, and what they ask for; by default, there are none.
 #[derive(Default)]
@@ -130,8 +127,7 @@ impl SubscriptionFiles {
         };
         let shown = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone());
         let read = read().with_context(|| {
-            let shown = shown.display().to_string();
-            let shown = shown.escape_debug();
+            let shown = folder::shown(&shown);
             format!("failed to read the subscriptions folder `{shown}` (SUBSCRIPTIONS_DIR)")
         })?;
         Ok(Self { folder: Some(folder), read: Mutex::new(read) })
@@ -187,8 +183,7 @@ fn look_again(folder: &Path, (changed, asked): &mut (Changed, Asked)) -> anyhow:
         match file {
             Ok(file) => files.extend(file),
             Err(error) => {
-                let shown = path.display().to_string();
-                let shown = shown.escape_debug();
+                let shown = folder::shown(&path);
                 tracing::error!("the subscription's file `{shown}` is left out: {error:#}");
                 let group = path.file_stem().and_then(|name| Group::parse(name.to_str()?).ok());
                 files.extend(group.and_then(|group| asked.remove_entry(&group)));

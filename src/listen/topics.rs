@@ -110,7 +110,7 @@ impl Topics {
     }
 
     async fn find(&self, before: &ByName) -> Result<ByName, Error> {
-        let (mut found, mut new, mut compacted) = (ByName::new(), Vec::new(), Vec::new());
+        let (mut found, mut new) = (ByName::new(), Vec::new());
         for tenant in self.enabled().await? {
             let named = self.settings.specs(&tenant).into_iter().map(|spec| spec.topic);
             let of_log = self.store.topics(&tenant).await?;
@@ -122,9 +122,8 @@ impl Topics {
                 match before.get(topic.as_str()).filter(|it| it.tenant == tenant) {
                     Some(known) => drop(found.insert(topic.to_string(), known.clone())),
                     None => {
-                        let spec = self.settings.spec(&tenant, &topic);
-                        compacted.push(spec.compacted);
-                        new.push((tenant.clone(), topic, spec.partitions));
+                        let wanted = self.settings.spec(&tenant, &topic).partitions;
+                        new.push((tenant.clone(), topic, wanted));
                     }
                 }
             }
@@ -133,9 +132,8 @@ impl Topics {
             return Ok(found);
         }
         let fixed = self.store.fix_partitions(&new).await?;
-        for (((tenant, topic, _), partitions), compacted) in
-            new.into_iter().zip(fixed).zip(compacted)
-        {
+        for ((tenant, topic, _), partitions) in new.into_iter().zip(fixed) {
+            let compacted = self.settings.spec(&tenant, &topic).compacted;
             found.insert(topic.to_string(), Served { tenant, topic, partitions, compacted });
         }
         Ok(found)

@@ -3,17 +3,16 @@
 //! `serve` looks for them now and then, and when a tenant is enabled. The file of a tenant that has
 //! settings of its own is not read again: what is changed in it counts from the next start on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 
 use anyhow::Context;
 
 use super::partitions::Partitions;
 use super::{DEFAULT, File, settings};
-use crate::config::folder;
+use crate::config::folder::{self, Changed};
 use crate::domain::settings::{Settings, TenantSettings};
 use crate::domain::tenant::TenantId;
 
@@ -27,9 +26,6 @@ pub struct AddedFiles {
     /// them, or `_default.toml`, is changed, or there are others.
     left_out: Mutex<Changed>,
 }
-
-/// The time of each file's last change, by the part of its name before `.toml`.
-type Changed = BTreeMap<String, Option<SystemTime>>;
 
 impl AddedFiles {
     /// Looks in a folder, from which the settings were read at the start, with this environment.
@@ -77,8 +73,7 @@ impl AddedFiles {
             match taken {
                 Ok(tenant) => added.extend(tenant),
                 Err(error) => {
-                    let shown = path.display().to_string();
-                    let shown = shown.escape_debug();
+                    let shown = folder::shown(&path);
                     tracing::error!("the tenant's file `{shown}` is left out: {error:#}");
                 }
             }
