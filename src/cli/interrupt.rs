@@ -5,8 +5,9 @@
 //! ended here.
 
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::sync::Once;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Once};
+
+use tokio::sync::watch;
 
 use super::progress::Progress;
 
@@ -14,32 +15,41 @@ use super::progress::Progress;
 const INTERRUPTED: i32 = 130;
 
 static LISTENS: Once = Once::new();
-/// How many wait for Ctrl-C to ask.
-static ASKING: AtomicUsize = AtomicUsize::new(0);
+/// Tells each Ctrl-C to those who ask at it.
+static INTERRUPTS: LazyLock<watch::Sender<()>> = LazyLock::new(watch::Sender::default);
 
 /// Somebody who asks at Ctrl-C, until it is dropped.
-struct Asking;
+pub(super) struct Asker(watch::Receiver<()>);
 
-impl Asking {
-    fn begin() -> Self {
-        ASKING.fetch_add(1, Ordering::SeqCst);
-        LISTENS.call_once(|| drop(tokio::spawn(die_unless_asked())));
-        Self
+impl Asker {
+    /// Begins to listen for Ctrl-C.
+    pub fn begin() -> Self {
+        let asker = Self(INTERRUPTS.subscribe());
+        LISTENS.call_once(|| drop(tokio::spawn(tell_or_die())));
+        asker
+    }
+
+    /// Waits for the next Ctrl-C since the last, then asks. Without a terminal to ask at, the work
+    /// goes on.
+    pub async fn asked(&mut self, progress: &Progress, work: &'static str) -> io::Result<Choice> {
+        self.0.changed().await.map_err(io::Error::other)?;
+        if !io::stdin().is_terminal() {
+            return Ok(Choice::Leave);
+        }
+        let progress = progress.clone();
+        let ask =
+            move || progress.suspend(|| choice(&mut io::stdin().lock(), &mut io::stderr(), work));
+        tokio::task::spawn_blocking(ask).await.map_err(io::Error::other)?
     }
 }
 
-impl Drop for Asking {
-    fn drop(&mut self) {
-        ASKING.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// Ends the process at a Ctrl-C at which nobody asks.
-async fn die_unless_asked() {
+/// Tells each Ctrl-C to those who ask, and ends the process at one at which nobody does.
+async fn tell_or_die() {
     while tokio::signal::ctrl_c().await.is_ok() {
-        if ASKING.load(Ordering::SeqCst) == 0 {
+        if INTERRUPTS.receiver_count() == 0 {
             std::process::exit(INTERRUPTED);
         }
+        INTERRUPTS.send_replace(());
     }
 }
 
@@ -52,18 +62,6 @@ pub(super) enum Choice {
     Cancel,
     /// Stop showing it; the work goes on.
     Leave,
-}
-
-/// Waits for Ctrl-C, then asks. Without a terminal to ask at, the work goes on.
-pub(super) async fn asked(progress: &Progress, work: &'static str) -> io::Result<Choice> {
-    let _asking = Asking::begin();
-    tokio::signal::ctrl_c().await?;
-    if !io::stdin().is_terminal() {
-        return Ok(Choice::Leave);
-    }
-    let progress = progress.clone();
-    let ask = move || progress.suspend(|| choice(&mut io::stdin().lock(), &mut io::stderr(), work));
-    tokio::task::spawn_blocking(ask).await.map_err(io::Error::other)?
 }
 
 /// Asks until the answer is one of the choices; an end of the input leaves the work.

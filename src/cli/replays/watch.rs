@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::time::sleep;
 
-use crate::cli::interrupt::{self, Choice};
+use crate::cli::interrupt::{Asker, Choice};
 use crate::cli::output::{Output, say};
 use crate::cli::progress::Progress;
 use crate::domain::replay::{Outcome, Replay, ReplayId, Wish};
@@ -56,6 +56,7 @@ pub async fn watch_it(
 ) -> anyhow::Result<Watched> {
     let progress = Progress::begin("{per_sec}, {eta} left")?;
     let (tenant, id) = (replay.tenant.clone(), replay.id);
+    let mut asker = Asker::begin();
     loop {
         let sent = replay.progress.sent;
         let all = replay.total.unwrap_or_default().max(sent.events);
@@ -71,7 +72,7 @@ pub async fn watch_it(
         };
         tokio::select! {
             found = look => replay = found?,
-            asked = interrupt::asked(&progress, "replay") => match asked? {
+            asked = asker.asked(&progress, "replay") => match asked? {
                 Choice::Leave => {
                     progress.end();
                     let way = format!("`event-gateway replays watch --tenant {tenant} {id}` shows it");
