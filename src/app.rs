@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Tokens;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::position::LogId;
@@ -81,10 +82,12 @@ pub async fn build(
     let (pages, ticks) = watch::channel(());
     let relayed = sinks.broker().map(|_| ticks);
     let instance = clock.new_id().to_string();
+    let tokens = Tokens::new(&config.auth, &store, &clock, &metrics)?.map(Arc::new);
     let stores = (&store, &subscribe);
     let listener = kafka_listener(config, stores, (&clock, &metrics), &instance, &closing).await?;
     let http = http::HttpDeps {
         config: config.http.clone(),
+        tokens,
         settings: config.settings.clone(),
         store: store.clone(),
         intake: Arc::new(intake),
@@ -171,6 +174,7 @@ async fn banner(
         tenants: store.count().await?,
         lanes: config.lanes,
         replica: replica.to_owned(),
+        auth: config.auth.clone(),
     })
 }
 
@@ -257,7 +261,6 @@ impl App {
         let certificate = certificate::watch(tls, health, self.closing.clone());
         let counting = serving::Serving::new(&self.http, &self.follow.instance);
         let mut followers = Followers::start(&self.follow, &self.sinks);
-        let auth = self.http.config.auth.clone();
         let server = http::server(self.http, listener).context("failed to serve HTTP")?;
         let (handle, mut serving) = (server.handle(), Tasks::default());
         let files = files::watch(tenants, self.closing.clone());
@@ -270,7 +273,6 @@ impl App {
         serving
             .spawn("HTTP server", async { server.await.expect("a server that listens goes on") });
         self.banner.log(address);
-        auth.log();
         let unasked = tokio::select! {
             () = shutdown.cancelled() => None,
             ended = serving.ended() => Some(ended),

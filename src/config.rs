@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::access::Auth;
 use crate::domain::quota::Quota;
 use crate::domain::retention::Retention;
 use crate::domain::settings::Settings;
@@ -33,13 +34,14 @@ use crate::domain::topic::Naming;
 use crate::http;
 use crate::intake;
 use crate::sink;
+use crate::tls::Tls;
 
 pub use check::{Wrong, check};
-use options::{AuthOptions, LimitsOptions, ListenerOptions};
 pub use options::{
     Given, HexkitOptions, KafkaOptions, LANES_MAX, LogsOptions, PartsOptions, Read, ServeOptions,
     StoreOptions, TenantsOptions, TopicsOptions, matches, variables, whole,
 };
+use options::{LimitsOptions, ListenerOptions};
 pub use subscriptions::SubscriptionFiles;
 pub use tenants::AddedFiles;
 
@@ -68,6 +70,8 @@ pub struct Config {
     pub added_files: Arc<AddedFiles>,
     /// The subscriptions' files.
     pub subscription_files: Arc<SubscriptionFiles>,
+    /// How callers are authenticated.
+    pub auth: Auth,
     /// Limits of the way in.
     pub http: http::Config,
     /// How much a tenant may post whose files don't say it.
@@ -94,6 +98,7 @@ impl Config {
         let settings = Arc::new(settings(tenants, store)?);
         let (folder, environment) = (tenants.tenants_dir.clone(), environment::variables()?);
         let added_files = AddedFiles::new(settings.clone(), folder, environment);
+        let callers = auth::auth(auth, listener.http_host, given)?;
         let config = Self {
             listen: SocketAddr::new(listener.http_host, listener.http_port),
             lanes: replica.lanes,
@@ -109,8 +114,10 @@ impl Config {
             subscription_files: Arc::new(SubscriptionFiles::open(subscriptions)?),
             http: http::Config {
                 tls: tls(listener)?,
-                ..http_config(auth, auth::auth(auth, listener.http_host, given)?, limits)
+                metrics_open: auth::metrics_open(auth, &callers),
+                ..http_config(limits)
             },
+            auth: callers,
             quota: Quota {
                 events_per_second: limits.quota_events_per_second,
                 bytes_per_second: limits.quota_bytes_per_second,
@@ -126,7 +133,7 @@ impl Config {
             kafka_listen: listen::listen(listen, auth.auth_mode, parts, &settings)?,
             traces: traces::traces(&environment::variables()?, replica.replica.as_deref())?,
         };
-        auth::warn_of_plain_text(&config.http.auth, listener.http_host, config.http.tls.is_some());
+        auth::warn_of_plain_text(&config.auth, listener.http_host, config.http.tls.is_some());
         unread::warn(options, given, &config.store);
         hexkit::warn_of_half(&parts.hexkit, &config.settings);
         warn_of_not_stored(&config.sinks, &config.settings);
@@ -149,13 +156,13 @@ fn warn_of_not_stored(sinks: &[sink::Config], settings: &Settings) {
 }
 
 /// Returns TLS of the listener, if the options name a certificate and its key.
-fn tls(options: &ListenerOptions) -> anyhow::Result<Option<Arc<http::Tls>>> {
+fn tls(options: &ListenerOptions) -> anyhow::Result<Option<Arc<Tls>>> {
     match (&options.http_tls_cert, &options.http_tls_key) {
         (None, None) => Ok(None),
         (Some(_), None) => bail!("HTTP_TLS_CERT is set, but not HTTP_TLS_KEY, its key"),
         (None, Some(_)) => bail!("HTTP_TLS_KEY is set, but not HTTP_TLS_CERT, its certificate"),
         (Some(certificate), Some(key)) => {
-            let tls = http::Tls::load(certificate.clone(), key.clone());
+            let tls = Tls::load(certificate.clone(), key.clone());
             Ok(Some(Arc::new(tls.context("HTTP_TLS_CERT, HTTP_TLS_KEY")?)))
         }
     }
@@ -213,14 +220,13 @@ pub fn store_config(options: &StoreOptions) -> anyhow::Result<crate::store::Conf
     store::store(options, &Naming::new(options.env.as_deref(), None)?)
 }
 
-fn http_config(options: &AuthOptions, auth: http::Auth, limits: &LimitsOptions) -> http::Config {
+fn http_config(limits: &LimitsOptions) -> http::Config {
     let subscribers_max =
         limits.http_subscribers_max.unwrap_or(limits.http_connections_max.div_ceil(2));
     let waiters_max = limits.http_waiters_max.unwrap_or(limits.http_connections_max.div_ceil(4));
     http::Config {
         tls: None,
-        metrics_open: auth::metrics_open(options, &auth),
-        auth,
+        metrics_open: false,
         body_bytes_max: options::BODY_BYTES,
         bodies_bytes_max: limits.http_bodies_bytes_max,
         // Half of it, like of the queue, but never less than one body.

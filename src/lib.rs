@@ -21,6 +21,10 @@ pub mod health;
 
 pub mod tasks;
 
+pub mod access;
+
+pub mod tls;
+
 pub mod http;
 
 pub mod intake;

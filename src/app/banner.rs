@@ -1,10 +1,11 @@
 //! The banner: one log line that names the address, the store and the broker, for an operator who
-//! reads nothing else.
+//! reads nothing else, and one that says who checks tokens.
 //!
-//! `app` logs it once, as soon as requests are answered. It contains no credentials.
+//! `app` logs them once, as soon as requests are answered. They contain no credentials.
 
 use std::net::SocketAddr;
 
+use crate::access::Auth;
 use crate::sink::Sinks;
 
 /// The fields of the banner.
@@ -21,14 +22,17 @@ pub(super) struct Banner {
     pub(super) lanes: u16,
     /// This replica's name.
     pub(super) replica: String,
+    /// How callers are authenticated.
+    pub(super) auth: Auth,
 }
 
 impl Banner {
     /// Logs the banner, with the address that the gateway listens on.
     pub(super) fn log(&self, address: SocketAddr) {
-        let Self { store, broker, env, tenants, lanes, replica } = self;
+        let Self { store, broker, env, tenants, lanes, replica, auth } = self;
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(version, %address, store, broker, env, tenants, lanes, replica, "serving");
+        auth.log();
     }
 }
 

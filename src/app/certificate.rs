@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::{Component, Health, Occurrence};
-use crate::http::{Expiry, Tls};
+use crate::tls::{Expiry, Tls};
 
 /// The longest time until a new certificate is taken up.
 const LOOK_EVERY: Duration = Duration::from_secs(10);

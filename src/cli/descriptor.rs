@@ -12,10 +12,11 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::access::{ALL, ALL_OF_ALL_TENANTS, PERMISSIONS};
 use crate::config::{self, TenantsOptions};
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
-use crate::http::{self, ALL, ALL_OF_ALL_TENANTS, Access, PERMISSIONS};
+use crate::http::{self, Access};
 
 /// The path of the tenant interface, which is a system interface: no user calls it.
 const TENANT: &str = "/_/tenant";

@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::options::{AuthMode, AuthOptions, Given, MetricsAccess};
-use crate::http::{Auth, Issuers, KeycloakConfig};
+use crate::access::{Auth, Issuers, KeycloakConfig};
 
 /// The least bytes of the key: a shorter one than a hash can be guessed (RFC 7518, section 3.2).
 const KEY_BYTES_MIN: usize = 32;

@@ -14,14 +14,14 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::context::{self, TenantContext, context};
-use super::denied::Denied;
 use super::gateway::Shared;
 use super::operation::{Described, Operation};
-use super::permission::{Acts, Named, Permission};
 use super::problem::Problem;
 use super::problem::kind::Kind;
 use super::query::Query;
-use super::token::Caller;
+use crate::access::Caller;
+use crate::access::Denied;
+use crate::access::permission::{Acts, Named, Permission};
 use crate::domain::trail::TrailEntry;
 
 /// The context of a caller that has the permission `P` for the tenant.

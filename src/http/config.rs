@@ -1,21 +1,18 @@
-//! The HTTP surface's limits, and how callers are authenticated.
+//! The HTTP surface's limits.
 //!
 //! `config` builds it; the files that enforce a limit read it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::tls::Tls;
-use super::token::Auth;
+use crate::tls::Tls;
 
 /// The most changes in one request, as operators' gateways have it and the API's document tells.
 pub const BATCH_CHANGES_MAX: usize = 1_000;
 
-/// The HTTP surface's limits, and how callers are authenticated.
+/// The HTTP surface's limits.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// How callers are authenticated.
-    pub auth: Auth,
     /// TLS of the listener; `None` for plain HTTP.
     pub tls: Option<Arc<Tls>>,
     /// Whether anyone may read the metrics.

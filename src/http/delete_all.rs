@@ -9,12 +9,12 @@ use super::allowed::Allowed;
 use super::gateway::Shared;
 use super::items::BatchShape;
 use super::operation::{Described, Operation};
-use super::permission::PostDeleteAll;
 use super::problem::Problem;
 use super::problem::kind::Kind;
 use super::receipt_view::ReceiptView;
 use super::submit::{self, Post};
 use super::{media_type, path, prefer, schema};
+use crate::access::permission::PostDeleteAll;
 use crate::domain::delete_all;
 use crate::domain::json::Raw;
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::allowed::AllowedForAny;
 use super::gateway::Shared;
 use super::operation::{Described, Operation};
-use super::permission::GetDocs;
+use crate::access::permission::GetDocs;
 
 /// The policy of the page: its own style, which it knows by the hash, and nothing else.
 const POLICY: &str = "default-src 'none'; \

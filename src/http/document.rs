@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::operation::{Access, Operation, reference};
-use super::permission::Permission;
 use super::problem::ProblemBody;
 use super::problem::kind::Kind;
+use crate::access::permission::Permission;
 use crate::domain::violation;
 
 /// The problems that any request may have, whichever its route is.

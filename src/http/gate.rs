@@ -26,7 +26,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::connections::{Arrived, Connection};
 use super::problem::Problem;
-use super::tls::Stream;
+use crate::tls::Stream;
 use body::Body;
 
 /// The most bytes of a head.

@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::cached::Cached;
 use super::config::Config;
 use super::document::Document;
-use super::permission::{GetMetrics, Named};
-use super::token::Authenticator;
+use super::token;
+use crate::access::Tokens;
+use crate::access::permission::{GetMetrics, Named};
 use crate::clock::Clock;
 use crate::domain::follower::Follower;
 use crate::domain::settings::Settings;
@@ -40,6 +41,8 @@ pub(super) const METRICS: &str = "/metrics";
 pub struct HttpDeps {
     /// The limits.
     pub config: Config,
+    /// The check of callers' tokens; `None` if the perimeter has checked them.
+    pub tokens: Option<Arc<Tokens>>,
     /// Each tenant's settings.
     pub settings: Arc<Settings>,
     /// The store, which is read and checked for health.
@@ -79,7 +82,6 @@ pub(super) type StoreCheck = Result<(), &'static str>;
 /// The state that all handlers share.
 pub(super) struct Gateway {
     pub(super) deps: HttpDeps,
-    pub(super) auth: Authenticator,
     pub(super) document: Document,
     /// The memory of all bodies that are being read or wait for their commit.
     pub(super) bodies: Arc<Shares>,
@@ -100,18 +102,16 @@ pub(super) type Shared = web::Data<Gateway>;
 
 impl Gateway {
     /// Builds the state from the parts that `app` built.
-    pub(super) fn new(deps: HttpDeps, document: Document) -> std::io::Result<Self> {
+    pub(super) fn new(deps: HttpDeps, document: Document) -> Self {
         let config = &deps.config;
-        let auth = Authenticator::new(&config.auth, &deps.store, &deps.clock, &deps.metrics)?;
         let bodies = Shares::new(config.bodies_bytes_max, config.tenant_bodies_bytes_max);
         let arriving = Shares::new(config.connections_max, config.connections_max);
         let waiters = Shares::new(config.waiters_max, config.tenant_waiters_max);
         let turns = Shares::new(config.turns_max, config.tenant_turns_max);
         let reads = Semaphore::new(config.reads_max);
         let subscribers = Shares::new(config.subscribers_max, config.tenant_subscribers_max);
-        Ok(Self {
+        Self {
             deps,
-            auth,
             document,
             bodies,
             arriving,
@@ -121,12 +121,13 @@ impl Gateway {
             reads,
             store_check: Cached::default(),
             counts: Cached::default(),
-        })
+        }
     }
 
     /// Returns whether the caller of a request to an open route may read the metrics.
     pub(super) async fn shows_metrics_to(&self, request: &HttpRequest) -> bool {
-        self.is_open(METRICS) || self.auth.lets(request, &GetMetrics::PERMISSION).await
+        let tokens = self.deps.tokens.as_deref();
+        self.is_open(METRICS) || token::lets(tokens, request, &GetMetrics::PERMISSION).await
     }
 
     /// Returns whether a path is open to anyone.

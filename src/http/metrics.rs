@@ -14,7 +14,7 @@ use super::allowed::AllowedForAll;
 use super::gateway::{Gateway, Shared};
 use super::health;
 use super::operation::{Described, Operation};
-use super::permission::GetMetrics;
+use crate::access::permission::GetMetrics;
 use crate::metrics::{MEDIA_TYPE, Scrape, StoreCounts};
 use crate::store::Error;
 

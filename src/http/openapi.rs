@@ -7,7 +7,7 @@ use serde_json::json;
 use super::allowed::AllowedForAny;
 use super::gateway::Shared;
 use super::operation::{Described, Operation};
-use super::permission::GetOpenApi;
+use crate::access::permission::GetOpenApi;
 
 pub(super) async fn get(_: AllowedForAny<GetOpenApi>, gateway: Shared) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(gateway.document.json.clone())

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::permission::Permission;
 use super::problem::kind::Kind;
 use super::query::Parameter;
 use super::schema::Schema;
+use crate::access::permission::Permission;
 
 /// Whatever names an operation, as a permission does: it describes its handler.
 pub(super) trait Described: 'static {

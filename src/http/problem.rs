@@ -10,6 +10,7 @@ mod metadata;
 
 use std::error::Error;
 
+use crate::access::Denied;
 use crate::domain::Invalid;
 use crate::domain::conflict::With;
 use crate::domain::erasure::ErasureId;
@@ -25,7 +26,6 @@ use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
 use crate::follow::replay::submit::NotSubmitted;
 use crate::follow::tenant_jobs;
-use crate::http::denied::Denied;
 use crate::http::limit_headers;
 use crate::quota::Exceeded;
 use crate::store;

@@ -10,11 +10,11 @@ use super::allowed::Allowed;
 use super::gateway::Shared;
 use super::operation::{Described, Operation};
 use super::path;
-use super::permission::PostProcessEvents;
 use super::problem::Problem;
 use super::problem::kind::Kind;
 use super::schema;
 use super::submit::{self, submit};
+use crate::access::permission::PostProcessEvents;
 use crate::domain::process_event;
 
 impl Described for PostProcessEvents {

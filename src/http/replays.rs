@@ -13,14 +13,14 @@ use super::allowed::Allowed;
 use super::context::TenantContext;
 use super::gateway::Shared;
 use super::operation::{Described, Operation};
-use super::permission::{
-    CancelReplay, GetReplay, ListReplays, PauseReplay, ResumeReplay, SubmitReplay,
-};
 use super::problem::Problem;
 use super::problem::kind::Kind;
 use super::schema::{self, Schema};
 use super::turn::{self, turn};
 use super::{object, path};
+use crate::access::permission::{
+    CancelReplay, GetReplay, ListReplays, PauseReplay, ResumeReplay, SubmitReplay,
+};
 use crate::domain::follower::Follower;
 use crate::domain::json::Raw;
 use crate::domain::position::Position;

@@ -10,12 +10,12 @@ use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
 
 use super::allowed::{Guarded, Open};
 use super::operation::{Access, Operation};
-use super::permission::Permission;
 use super::problem::Problem;
 use super::{
     delete_all, docs, domain_events, erasures, health, metrics, openapi, parked, process_events,
     replays, stopping, subscriptions, tenants, trail,
 };
+use crate::access::permission::Permission;
 
 macro_rules! routes {
     ($($kind:ident $path:literal => $($handler:path),+;)*) => {

@@ -25,7 +25,7 @@ use super::gate::{Gate, Patience};
 use super::gateway::{Gateway, HttpDeps, Shared};
 use super::middleware;
 use super::routes::{operations, routes};
-use super::tls::Tls;
+use crate::tls::Tls;
 
 /// The time for which an idle connection is kept open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -44,7 +44,7 @@ pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> 
     let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
     let (connections, tls) = (Connections::new(connections_max), deps.config.tls.clone());
     let patience = Patience { head: head_timeout, answer: answer_timeout };
-    let gateway = Shared::new(Gateway::new(deps, Document::new(operations()))?);
+    let gateway = Shared::new(Gateway::new(deps, Document::new(operations())));
     let app = move || {
         App::new()
             .app_data(gateway.clone())

@@ -15,14 +15,14 @@ use utoipa::ToSchema;
 
 use super::allowed::Allowed;
 use super::gateway::Shared;
-use super::permission::{
-    CommitSubscription, DeleteSubscription, GetSubscription, LeaveSubscription, ListSubscriptions,
-    PutSubscription, SeekSubscription,
-};
 use super::problem::Problem;
 use super::query;
 use super::turn::turn;
 use super::{object, path};
+use crate::access::permission::{
+    CommitSubscription, DeleteSubscription, GetSubscription, LeaveSubscription, ListSubscriptions,
+    PutSubscription, SeekSubscription,
+};
 use crate::domain::subscription::{Form, Group, Start, parse_commit};
 use crate::subscribe::Put;
 

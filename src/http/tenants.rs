@@ -15,12 +15,12 @@ use utoipa::ToSchema;
 use super::allowed::Allowed;
 use super::gateway::{Gateway, Shared};
 use super::operation::{Described, Operation};
-use super::permission::{DeleteTenantJob, GetTenantJob, PostTenant};
 use super::problem::Problem;
 use super::problem::kind::Kind;
 use super::query::{Parameter, number};
 use super::schema::{self, Schema};
 use super::{object, path};
+use crate::access::permission::{DeleteTenantJob, GetTenantJob, PostTenant};
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{
     PARAMETERS_MAX, TenantAct, TenantAttributes, TenantJob, TenantJobId,

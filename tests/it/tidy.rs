@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms that each room may name: arrows point one way.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("domain", &[]),
     ("health", &["domain"]),
     ("clock", &["domain"]),
@@ -31,12 +31,16 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("traces", &["domain", "metrics"]),
     ("follow", &["domain", "clock", "store", "sink", "health", "metrics", "traces", "tasks"]),
     ("subscribe", &["domain", "store", "metrics", "tasks"]),
+    ("access", &["domain", "clock", "store", "metrics"]),
+    ("tls", &[]),
     ("listen", &["domain", "clock", "store", "subscribe", "metrics"]),
     (
         "http",
         &[
             "domain",
             "clock",
+            "access",
+            "tls",
             "shares",
             "quota",
             "store",
@@ -48,12 +52,14 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "traces",
         ],
     ),
-    ("config", &["domain", "store", "sink", "intake", "http", "listen", "traces"]),
+    ("config", &["domain", "access", "tls", "store", "sink", "intake", "http", "listen", "traces"]),
     (
         "app",
         &[
             "domain",
             "clock",
+            "access",
+            "tls",
             "store",
             "sink",
             "intake",
@@ -74,6 +80,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
         &[
             "domain",
             "clock",
+            "access",
             "store",
             "sink",
             "follow",
@@ -106,13 +113,13 @@ const SPOKEN: [(&str, &[&str]); 32] = [
     ("::mongodb::", &["mongodb_client", "store/mongodb", "sink/hexkit"]),
     ("prometheus_client::", &["metrics"]),
     ("opentelemetry", &["traces"]),
-    ("jsonwebtoken::", &["http/token/"]),
-    ("openssl::", &["http/token/signature", "http/tls", "config/kafka/stores"]),
-    ("reqwest::", &["http/token/fetch", "cli/client", "config/traces"]),
+    ("jsonwebtoken::", &["access/"]),
+    ("openssl::", &["access/signature", "tls", "config/kafka/stores"]),
+    ("reqwest::", &["access/fetch", "cli/client", "config/traces"]),
     ("rustix::", &["cli/tail"]),
     ("clap_complete::", &["cli/man"]),
     ("clap_mangen::", &["cli/man"]),
-    ("regex::", &["http/token/issuers"]),
+    ("regex::", &["access/issuers"]),
     ("kafka_protocol::", &["listen"]),
     ("crc32c::", &["listen/batch"]),
     ("murmur2::", &["domain/partition"]),
@@ -126,8 +133,8 @@ const SPOKEN: [(&str, &[&str]); 32] = [
             "cli/interrupt",
             "http/submit",
             "http/subscriptions/sse",
-            "http/token/jwks",
-            "http/token/tenants",
+            "access/jwks",
+            "access/tenants",
             "listen/logs",
             "listen/coordinator",
         ],

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
 use super::whole;
-use crate::http::Issuers;
+use crate::access::Issuers;
 
 /// Options of how callers are authenticated.
 #[derive(Debug, Clone, Args)]

@@ -5,13 +5,13 @@
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::view::Event;
+use crate::access::permission::GetEvent;
 use crate::domain::event::EventId;
 use crate::domain::position::Position;
 use crate::http::allowed::Allowed;
 use crate::http::gateway::Shared;
 use crate::http::operation::{Described, Operation};
 use crate::http::path;
-use crate::http::permission::GetEvent;
 use crate::http::problem::Problem;
 use crate::http::problem::kind::Kind;
 use crate::http::schema;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::view::Event;
+use crate::access::permission::ListEvents;
 use crate::domain::envelope::Envelope;
 use crate::domain::filter::{Filter, TopicPattern, event_type};
 use crate::domain::key::Key;
@@ -18,7 +19,6 @@ use crate::http::allowed::Allowed;
 use crate::http::gateway::{Gateway, Shared};
 use crate::http::missing::Missing;
 use crate::http::operation::{Described, Operation};
-use crate::http::permission::ListEvents;
 use crate::http::problem::Problem;
 use crate::http::problem::kind::Kind;
 use crate::http::query::{self, Parameter, Query};

@@ -6,13 +6,13 @@
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
+use crate::access::permission::PostChanges;
 use crate::domain::change;
 use crate::domain::event::EventType;
 use crate::http::allowed::Allowed;
 use crate::http::gateway::Shared;
 use crate::http::operation::{Described, Operation};
 use crate::http::path;
-use crate::http::permission::PostChanges;
 use crate::http::problem::Problem;
 use crate::http::problem::kind::Kind;
 use crate::http::schema::{self, Schema};

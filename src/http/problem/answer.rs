@@ -13,6 +13,7 @@ use crate::domain::conflict::With;
 use crate::domain::floors::Gap;
 use crate::domain::violation::{self, Violation};
 use crate::follow::tenant_jobs::NotSubmitted;
+use crate::http::denied;
 use crate::http::limit_headers;
 use crate::http::missing::Missing;
 use crate::http::subscriptions;
@@ -100,7 +101,7 @@ fn answer(problem: &Problem) -> HttpResponse {
         response.insert_header((ALLOW, *allow));
     }
     if let Problem::Denied(denied) = problem
-        && let Some(challenge) = denied.challenge()
+        && let Some(challenge) = denied::challenge(*denied)
     {
         response.insert_header((WWW_AUTHENTICATE, challenge));
     }
@@ -155,9 +156,10 @@ fn of_violation(violation: &Violation) -> Error {
 fn parameters(problem: &Problem) -> Vec<Parameter> {
     match problem {
         Problem::BadTenant(invalid) => vec![parameter("X-Okapi-Tenant", &invalid.value)],
-        Problem::Denied(denied) => {
-            denied.parameter().into_iter().map(|(key, value)| parameter(key, value)).collect()
-        }
+        Problem::Denied(denied) => denied::parameter(*denied)
+            .into_iter()
+            .map(|(key, value)| parameter(key, value))
+            .collect(),
         Problem::BadHeader { name, .. } => vec![parameter("header", name)],
         Problem::BadPath { segment, .. } => vec![parameter("segment", segment)],
         Problem::BadQuery { parameter: name, .. } => vec![parameter("parameter", name)],

@@ -10,7 +10,7 @@ use super::kind::Kind as K;
 use crate::domain::json::SyntaxError;
 use crate::domain::violation::Violation;
 use crate::follow::tenant_jobs::NotSubmitted;
-use crate::http::subscriptions;
+use crate::http::{denied, subscriptions};
 
 impl Problem {
     /// Returns the problem's id: that of its kind, or the code that all its violations have.
@@ -33,7 +33,7 @@ fn kind(problem: &Problem) -> Kind {
     match problem {
         P::MissingTenant => K::MissingTenant,
         P::BadTenant(_) => K::BadTenant,
-        P::Denied(denied) => denied.kind(),
+        P::Denied(denied) => denied::kind(*denied),
         P::BadHeader { .. } => K::BadHeader,
         P::BadPath { .. } => K::BadPath,
         P::BadQuery { .. } => K::BadQuery,

@@ -6,13 +6,13 @@ use serde_json::json;
 
 use super::view::Subscription;
 use super::{All, Committed};
-use crate::domain::subscription::{COMMIT_MEMBERS, Form, Start};
-use crate::http::object;
-use crate::http::operation::{Described, Operation};
-use crate::http::permission::{
+use crate::access::permission::{
     CommitSubscription, DeleteSubscription, GetSubscription, LeaveSubscription, ListSubscriptions,
     PutSubscription, SeekSubscription,
 };
+use crate::domain::subscription::{COMMIT_MEMBERS, Form, Start};
+use crate::http::object;
+use crate::http::operation::{Described, Operation};
 use crate::http::problem::kind::Kind;
 use crate::http::query::Parameter;
 use crate::http::schema::{self, Schema};

@@ -18,11 +18,11 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::refused::{kind, parameters};
+use crate::access::LEEWAY_MS;
 use crate::domain::time::Time;
 use crate::http::domain_events::view::Event;
 use crate::http::gateway::Gateway;
 use crate::http::missing::Missing;
-use crate::http::token::LEEWAY_MS;
 use crate::shares::Share;
 use crate::subscribe::{Delivery, Error, Reading};
 

@@ -9,14 +9,11 @@
 //! (`ProxyService.authForSystemInterface`).
 
 use actix_web::HttpRequest;
-use serde::Deserialize;
 
 use super::bearer::after_scheme;
-use super::caller::Caller;
-use super::{base64url, claims};
+use crate::access::{Caller, Permissions, unchecked_end};
 use crate::domain::time::Time;
 use crate::http::header;
-use crate::http::permission::Permissions;
 use crate::http::problem::Problem;
 
 const PERMISSIONS: &str = "X-Okapi-Permissions";
@@ -56,25 +53,13 @@ fn permissions(request: &HttpRequest) -> Result<Permissions, Problem> {
     Ok(Permissions::listed(names))
 }
 
-/// The claim of a token that is read here.
-#[derive(Deserialize)]
-struct Claims {
-    exp: Option<f64>,
-}
-
 /// Returns when the caller's token expires, if it says so: that of `X-Okapi-Token`, or of
 /// `Authorization: Bearer` as sidecars send it. Nobody knows which of several the perimeter has
 /// checked, so the earliest end counts.
 fn expiry(request: &HttpRequest) -> Option<Time> {
     let all = |name| request.headers().get_all(name).filter_map(|value| value.to_str().ok());
     let bearers = all("Authorization").filter_map(after_scheme);
-    all("X-Okapi-Token").chain(bearers).filter_map(end).min()
-}
-
-/// Returns the end of a token, if it has one.
-fn end(token: &str) -> Option<Time> {
-    let payload = base64url::decode(token.split('.').nth(1)?)?;
-    serde_json::from_slice::<Claims>(&payload).ok()?.exp.map(claims::of_seconds)
+    all("X-Okapi-Token").chain(bearers).filter_map(unchecked_end).min()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crash::until;
-use event_gateway::http::Tls;
+use event_gateway::tls::Tls;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
 use openssl::symm::Cipher;

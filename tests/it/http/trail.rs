@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use event_gateway::access::{ACTS, ALL, ALL_OF_ALL_TENANTS, PERMISSIONS};
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::trail::{Act, Actor};
-use event_gateway::http::{ACTS, ALL, ALL_OF_ALL_TENANTS, PERMISSIONS, access};
+use event_gateway::http::access;
 use event_gateway::store::TrailScan;
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use event_gateway::access::{ALL, ALL_OF_ALL_TENANTS, PERMISSIONS};
 use event_gateway::config;
-use event_gateway::http::{self, ALL, ALL_OF_ALL_TENANTS, PERMISSIONS};
+use event_gateway::http;
 use serde_json::{Value, json};
 
 use crate::support::serve;

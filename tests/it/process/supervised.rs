@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crash::PATIENCE;
+use event_gateway::access::Auth;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{AddedFiles, Config};
 use event_gateway::domain::quota::Quota;
@@ -38,6 +39,7 @@ async fn end(panicking: Call) -> anyhow::Result<()> {
         added_files: Arc::new(AddedFiles::new(settings.clone(), folder.path().into(), Vec::new())),
         subscription_files: Arc::default(),
         settings,
+        auth: Auth::Perimeter,
         http: Setup::new().http,
         quota: Quota::NONE,
         intake: intake::Config::default(),

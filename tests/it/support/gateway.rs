@@ -3,12 +3,15 @@
 //! The stories about HTTP use it. It speaks raw TCP, so that a test can send what no client library
 //! would send, and reads the log from the store, so that no answer is trusted.
 
+mod parts;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use crash::PATIENCE;
+use event_gateway::access::{Auth, Tokens};
 use event_gateway::clock::{Clock, Manual, System};
 use event_gateway::domain::entity::{Entity, EntityName, EventName, ProcessEvent, TopicSettings};
 use event_gateway::domain::envelope::Envelope;
@@ -22,19 +25,17 @@ use event_gateway::domain::settings::{Settings, TenantSettings};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::{Naming, Template};
 use event_gateway::domain::wire_form::WireForm;
-use event_gateway::follow::erasure::submit::ErasureDeps;
 use event_gateway::follow::published::Published;
 use event_gateway::follow::replay::submit::SubmitDeps;
-use event_gateway::follow::tenant_jobs::TenantDeps;
 use event_gateway::follow::{self, Followers, Wakeups};
 use event_gateway::health::Health;
 use event_gateway::http;
-use event_gateway::intake::{self, Intake, IntakeDeps, Wake, Writers};
+use event_gateway::intake::{self, Intake, Wake, Writers};
 use event_gateway::metrics::Metrics;
 use event_gateway::quota::Quotas;
 use event_gateway::sink::Sinks;
 use event_gateway::store::{self, Access, Scan, Slice, Store};
-use event_gateway::subscribe::{Subscribe, SubscribeDeps, SubscribeTasks};
+use event_gateway::subscribe::SubscribeTasks;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -45,11 +46,15 @@ use tokio_util::sync::CancellationToken;
 use crate::support::fake_sink::FakeKafka;
 use crate::support::raw_http::{Answer, answer, request};
 
+pub use parts::tenant_deps;
+use parts::{erasure_deps, intake_deps, subscribing};
+
 type Around = Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>;
 
 /// The set-up of a gateway: small limits, so that tests can reach them.
 pub struct Setup {
     pub http: http::Config,
+    auth: Auth,
     pub intake: intake::Config,
     pub quota: Quota,
     /// The most tenants that the metrics name.
@@ -62,7 +67,6 @@ pub struct Setup {
 impl Setup {
     pub fn new() -> Self {
         let http = http::Config {
-            auth: http::Auth::Perimeter,
             tls: None,
             metrics_open: true,
             body_bytes_max: 512 << 10,
@@ -85,6 +89,7 @@ impl Setup {
         };
         Self {
             http,
+            auth: Auth::Perimeter,
             intake: intake::Config { record_bytes_max: 64 << 10, ..intake::Config::default() },
             quota: Quota::NONE,
             metrics_tenants_max: 0,
@@ -95,8 +100,8 @@ impl Setup {
     }
 
     /// Checks tokens in this way, by this clock.
-    pub fn with_auth(mut self, auth: http::Auth, clock: &Arc<Manual>) -> Self {
-        (self.http.auth, self.http.metrics_open) = (auth, false);
+    pub fn with_auth(mut self, auth: Auth, clock: &Arc<Manual>) -> Self {
+        (self.auth, self.http.metrics_open) = (auth, false);
         Self { clock: clock.clone(), ..self }
     }
 
@@ -138,18 +143,15 @@ impl Setup {
         let (subscribe, subscriptions) = subscribing(&seen, &settings, &metrics, &closing);
         let grown = subscribe.grown();
         let wake: Wake = Arc::new(move |tenant, _| grown.tell(tenant));
-        let deps = IntakeDeps {
-            store: seen.clone(),
-            settings: settings.clone(),
-            clock: clock.clone(),
-            metrics: metrics.clone(),
-        };
+        let deps = intake_deps(&seen, &settings, &clock, &metrics);
         let (intake, writers) = Intake::start(&self.intake, deps, &wake);
         let (pages, ticks) = watch::channel(());
         let relayed = self.followers.contains(&Follower::relay()).then_some(ticks);
         let health = Arc::new(Health::default());
+        let tokens = Tokens::new(&self.auth, &seen, &self.clock, &metrics).unwrap().map(Arc::new);
         let parts = http::HttpDeps {
             config: self.http,
+            tokens,
             erasures: erasure_deps(&seen, &settings, &self.followers),
             tenants: tenant_deps(&seen, &settings, &self.followers),
             replays: SubmitDeps {
@@ -194,40 +196,6 @@ async fn opened(config: &store::Config, clock: &Arc<dyn Clock>) -> Arc<dyn Store
         store.enable_if_new(&tenant_id(tenant), LogId::new(clock.new_id())).await.unwrap();
     }
     store
-}
-
-fn erasure_deps(
-    store: &Arc<dyn Store>,
-    settings: &Arc<Settings>,
-    sinks: &[Follower],
-) -> ErasureDeps {
-    let (store, settings) = (store.clone(), settings.clone());
-    ErasureDeps { store, settings, sinks: sinks.to_vec(), clock: Arc::new(System) }
-}
-
-pub fn tenant_deps(
-    store: &Arc<dyn Store>,
-    settings: &Arc<Settings>,
-    sinks: &[Follower],
-) -> TenantDeps {
-    let (store, settings) = (store.clone(), settings.clone());
-    TenantDeps::new(store, settings, Arc::new(Vec::new), sinks.to_vec(), Arc::new(System))
-}
-
-/// Starts what the readers of subscriptions need.
-fn subscribing(
-    store: &Arc<dyn Store>,
-    settings: &Arc<Settings>,
-    metrics: &Arc<Metrics>,
-    closing: &CancellationToken,
-) -> (Arc<Subscribe>, SubscribeTasks) {
-    Subscribe::start(SubscribeDeps {
-        store: store.clone(),
-        settings: settings.clone(),
-        metrics: metrics.clone(),
-        lanes: 2,
-        closing: closing.clone(),
-    })
 }
 
 /// Runs the server in a thread of its own, which ends when the server is stopped.

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crash::PATIENCE;
+use event_gateway::access::{Auth, Issuers, KeycloakConfig};
 use event_gateway::clock::Manual;
 use event_gateway::domain::time::Time;
-use event_gateway::http::{Auth, Issuers, KeycloakConfig};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -14,7 +14,7 @@ mod okapi;
 mod poisoned;
 mod tenants;
 
-use event_gateway::http::Auth;
+use event_gateway::access::Auth;
 use serde_json::{Value, json};
 
 use crate::support::gateway::{Gateway, Setup};

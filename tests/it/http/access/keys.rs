@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crash::{PATIENCE, until};
+use event_gateway::access::{Auth, KeycloakConfig};
 use event_gateway::clock::Manual;
 use event_gateway::domain::time::Time;
-use event_gateway::http::{Auth, KeycloakConfig};
 use serde_json::json;
 use tokio::time::timeout;
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use event_gateway::access::{ALL, ALL_OF_ALL_TENANTS, Auth, PERMISSIONS, Permission};
 use event_gateway::domain::event::EventId;
 use event_gateway::domain::position::LogId;
 use event_gateway::domain::replay::ReplayId;
@@ -14,7 +15,7 @@ use event_gateway::domain::tenant_job::{
 };
 use event_gateway::domain::time::Time;
 use event_gateway::domain::trail::Actor;
-use event_gateway::http::{ALL, ALL_OF_ALL_TENANTS, Access, Auth, PERMISSIONS, Permission, access};
+use event_gateway::http::{Access, access};
 use event_gateway::store::{PurgeStart, Store};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;

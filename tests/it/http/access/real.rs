@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crash::{PATIENCE, ports};
+use event_gateway::access::{Auth, Issuers, KeycloakConfig};
 use event_gateway::clock::{Clock, Manual, System};
-use event_gateway::http::{Auth, Issuers, KeycloakConfig};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use crash::{PATIENCE, until};
+use event_gateway::access::{Auth, Issuers};
 use event_gateway::clock::{Clock, Manual, System};
 use event_gateway::domain::position::LogId;
 use event_gateway::domain::time::Time;
-use event_gateway::http::{Auth, Issuers};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::timeout;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use event_gateway::access::{Auth, Issuers};
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::health::SinkPart;
-use event_gateway::http::{Auth, Issuers};
 use serde_json::{Value, json};
 
 use crate::support::gateway::{Gateway, Setup};

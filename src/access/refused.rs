@@ -4,7 +4,7 @@
 
 /// The reason for which a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(in crate::http) enum Refused {
+pub enum Refused {
     /// The text is no signed token, or a claim has a wrong type.
     #[error("it is malformed")]
     Malformed,
@@ -42,7 +42,7 @@ pub(in crate::http) enum Refused {
 
 impl Refused {
     /// Returns the reason's id.
-    pub(in crate::http) fn id(self) -> &'static str {
+    pub fn id(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
             Self::Algorithm => "algorithm",

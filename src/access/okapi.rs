@@ -9,10 +9,10 @@ use serde::Deserialize;
 
 use super::caller::Caller;
 use super::claims::{Head, Times, user, verified};
+use super::permission::Permissions;
 use super::refused::Refused;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::http::permission::Permissions;
 
 /// The kind of tokens that callers have. A `legacy-access` never expires, so it is none of them.
 const KIND: &str = "access";

@@ -1,6 +1,6 @@
 //! A client's byte stream: plain, or TLS.
 //!
-//! `server` makes it of each connection, and `gate` reads and writes it.
+//! The HTTP server makes it of each connection, and its gate reads and writes it.
 
 use std::io;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
 /// A client's byte stream.
-pub(in crate::http) enum Stream {
+pub enum Stream {
     /// Plain TCP.
     Plain(TcpStream),
     /// TLS, whose handshake is part of the first read.

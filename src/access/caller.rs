@@ -1,35 +1,32 @@
 //! The caller of a request, as far as the token or the perimeter is believed.
 
+use super::denied::Denied;
+use super::permission::{Permission, Permissions};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::http::denied::Denied;
-use crate::http::permission::{Permission, Permissions};
 
 /// The caller of a request.
-pub(in crate::http) struct Caller {
+pub struct Caller {
     /// The token's tenant; `None` if the perimeter has checked that it is the header's.
-    pub(in crate::http) tenant: Option<TenantId>,
+    pub tenant: Option<TenantId>,
     /// The token's user, if it names one.
-    pub(in crate::http) user: Option<String>,
+    pub user: Option<String>,
     /// The token's subject, by which the trail names a caller that is no user.
-    pub(in crate::http) subject: Option<String>,
+    pub subject: Option<String>,
     /// The issuer of the token, if it names one.
-    pub(in crate::http) issuer: Option<String>,
-    pub(in crate::http) permissions: Permissions,
+    pub issuer: Option<String>,
+    /// The permissions that the token or the perimeter lists.
+    pub permissions: Permissions,
     /// Whether the token's issuer is an operator's; `None` if the mode knows no such issuers.
-    pub(in crate::http) is_operator: Option<bool>,
+    pub is_operator: Option<bool>,
     /// The end of the token, if it is known.
-    pub(in crate::http) expires: Option<Time>,
+    pub expires: Option<Time>,
 }
 
 impl Caller {
     /// Checks that the caller may do something in a tenant: in the own one with the permission, in
     /// any one with the permission for all tenants.
-    pub(in crate::http) fn check(
-        &self,
-        permission: &Permission,
-        tenant: &TenantId,
-    ) -> Result<(), Denied> {
+    pub fn check(&self, permission: &Permission, tenant: &TenantId) -> Result<(), Denied> {
         let may_in_all = self.may_in_all_tenants(permission);
         let is_own = self.tenant.as_ref().is_none_or(|own| own == tenant);
         match (is_own, may_in_all) {
@@ -42,7 +39,7 @@ impl Caller {
 
     /// Checks that the caller may do something that concerns all tenants. Where there are
     /// operators' issuers, the token must be of one.
-    pub(in crate::http) fn check_for_all(&self, permission: &Permission) -> Result<(), Denied> {
+    pub fn check_for_all(&self, permission: &Permission) -> Result<(), Denied> {
         let may = self.is_operator != Some(false) && self.permissions.have(permission);
         if may || self.may_in_all_tenants(permission) {
             return Ok(());
@@ -51,7 +48,7 @@ impl Caller {
     }
 
     /// Checks that the caller may do something in some tenant, whichever.
-    pub(in crate::http) fn check_for_any(&self, permission: &Permission) -> Result<(), Denied> {
+    pub fn check_for_any(&self, permission: &Permission) -> Result<(), Denied> {
         if self.permissions.have(permission) || self.may_in_all_tenants(permission) {
             return Ok(());
         }
@@ -59,13 +56,13 @@ impl Caller {
     }
 
     /// Returns whether the caller may do something in any tenant.
-    pub(in crate::http) fn may_in_all_tenants(&self, permission: &Permission) -> bool {
+    pub fn may_in_all_tenants(&self, permission: &Permission) -> bool {
         self.is_operator == Some(true) && self.permissions.have_for_all_tenants(permission)
     }
 
     /// Returns the user of a request whose header names one. It must be the token's; only the
     /// perimeter's word is taken for it.
-    pub(in crate::http) fn user(&self, header: Option<&str>) -> Result<Option<String>, Denied> {
+    pub fn user(&self, header: Option<&str>) -> Result<Option<String>, Denied> {
         match (&self.user, header) {
             (Some(own), Some(other)) if own != other => Err(Denied::User),
             (Some(own), _) => Ok(Some(own.clone())),

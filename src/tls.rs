@@ -1,6 +1,6 @@
 //! TLS of the listener: the certificate and its key, which are read again when their files change.
 //!
-//! `config` loads it, `server` accepts with it, and `app` looks at the files now and then. A pair
+//! `config` loads it, `http` accepts with it, and `app` looks at the files now and then. A pair
 //! that can't be used is reported, and the one before it goes on; a connection keeps the pair with
 //! which it began. TLS 1.2 is the least version, and HTTP/1.1 the one protocol.
 
@@ -23,7 +23,7 @@ use openssl::x509::X509;
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
-pub(super) use stream::Stream;
+pub use stream::Stream;
 pub use validity::Expiry;
 use validity::Validity;
 
@@ -128,7 +128,7 @@ impl Tls {
     }
 
     /// Returns the stream of a new connection; a handshake is part of its first read.
-    pub(super) fn stream(tls: Option<&Self>, io: TcpStream) -> io::Result<Stream> {
+    pub fn stream(tls: Option<&Self>, io: TcpStream) -> io::Result<Stream> {
         let Some(tls) = tls else { return Ok(Stream::Plain(io)) };
         let mut ssl = Ssl::new(&tls.pair.read().expect("no holder panics").context)?;
         ssl.set_accept_state();

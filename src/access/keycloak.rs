@@ -12,15 +12,15 @@ use serde::Deserialize;
 
 use super::caller::Caller;
 use super::claims::{Audience, Head, Times, check_audience, stated_issuer, user, verified};
+use super::denied::Denied;
 use super::issuers::Issuers;
 use super::jwks::{Bounds, Jwks, NoKey, Wanted};
+use super::permission::Permissions;
 use super::refused::Refused;
 use super::tenants::KnownTenants;
 use crate::clock::Clock;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::http::denied::Denied;
-use crate::http::permission::Permissions;
 use crate::metrics::Metrics;
 
 const ALGORITHMS: [(&str, Algorithm); 2] =

@@ -24,7 +24,8 @@ pub const ALL: &str = "event-gateway.all";
 pub const ALL_OF_ALL_TENANTS: &str = "event-gateway.all-tenants.all";
 
 /// The type that stands for a permission in the type of a handler.
-pub(super) trait Named: 'static {
+pub trait Named: 'static {
+    /// The permission.
     const PERMISSION: Permission;
 }
 
@@ -32,7 +33,7 @@ macro_rules! permissions {
     ($($type:ident $name:literal $display:literal;)*) => {
         $(
             #[doc = concat!("`event-gateway.", $name, "`: ", $display, ".")]
-            pub(super) struct $type;
+            pub struct $type;
 
             impl Named for $type {
                 const PERMISSION: Permission =
@@ -46,7 +47,8 @@ macro_rules! permissions {
 }
 
 /// The type of a permission whose routes are an act.
-pub(super) trait Acts: Named {
+pub trait Acts: Named {
+    /// The act.
     const ACT: Act;
 }
 
@@ -116,7 +118,7 @@ permissions! {
 
 impl Permission {
     /// Returns the name without the module's.
-    pub(super) fn short_name(&self) -> &'static str {
+    pub fn short_name(&self) -> &'static str {
         self.name.trim_start_matches(MODULE)
     }
 
@@ -128,7 +130,7 @@ impl Permission {
 
 /// The permissions that a caller has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Permissions {
+pub enum Permissions {
     /// The perimeter has checked what the route needs.
     CheckedBefore,
     /// The names that the token or the perimeter lists.
@@ -137,12 +139,12 @@ pub(super) enum Permissions {
 
 impl Permissions {
     /// Keeps those of the names that are permissions of this module.
-    pub(super) fn listed(names: impl IntoIterator<Item = String>) -> Self {
+    pub fn listed(names: impl IntoIterator<Item = String>) -> Self {
         Self::Listed(names.into_iter().filter(|name| name.starts_with(MODULE)).collect())
     }
 
     /// Returns whether the caller may do it in the caller's own tenant.
-    pub(super) fn have(&self, permission: &Permission) -> bool {
+    pub fn have(&self, permission: &Permission) -> bool {
         match self {
             Self::CheckedBefore => true,
             Self::Listed(names) => names.iter().any(|name| name == permission.name || name == ALL),
@@ -150,7 +152,7 @@ impl Permissions {
     }
 
     /// Returns whether the caller may do it in any tenant. The perimeter checks no such permission.
-    pub(super) fn have_for_all_tenants(&self, permission: &Permission) -> bool {
+    pub fn have_for_all_tenants(&self, permission: &Permission) -> bool {
         let Self::Listed(names) = self else { return false };
         let wanted = permission.for_all_tenants();
         names.iter().any(|name| *name == wanted || name == ALL_OF_ALL_TENANTS)
