@@ -21,6 +21,7 @@ pub mod headers;
 pub mod incarnation;
 pub mod json;
 pub mod key;
+pub mod known_topic;
 pub mod lane;
 pub mod ledger;
 mod object_reader;

@@ -154,7 +154,8 @@ pub trait Sink: Send + Sync {
     async fn check(&self) -> Result<(), Error>;
 }
 
-/// The topics that a tenant's entities and process events have, or have had.
+/// The topics that a tenant's entities and process events have, or have had, and the targets of its
+/// replays.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TenantTopics {
     /// Those that have nobody else's records.

@@ -19,8 +19,8 @@ use crate::domain::follower::Follower;
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJobId};
 use crate::domain::text;
-use crate::domain::topic::Topic;
 use crate::domain::trail::Act;
+use crate::follow::purge::topics_left;
 use crate::sink::Sinks;
 use crate::store::{Access, Store};
 
@@ -141,7 +141,8 @@ async fn change(
 async fn purge(options: &PurgeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let (tenant, act) = (&options.tenant, TenantAct::Purge { force: options.force });
     let deps = Deps::open(&options.parts, Access::Attach, 1, clock.clone()).await?;
-    let (store, shared) = (deps.store.clone(), shared_topics(&deps, tenant).await?);
+    let store = deps.store.clone();
+    let shared = topics_left(&*store, &deps.settings, tenant).await?;
     let by = super::act(Act::PurgeTenant, tenant);
     let attributes = TenantAttributes::of(act, options.reason.as_deref());
     let submitted = deps.tenants(clock).submit(tenant, attributes, &by).await?;
@@ -151,16 +152,14 @@ async fn purge(options: &PurgeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<
         json!({ "tenant": tenant.as_str(), "id": id, "state": state, "message": message })
     };
     let mut begun = vec![format!("{tenant}: is being purged, by a running gateway")];
-    begun.extend(shared.iter().map(|topic| {
-        format!("{tenant}: its records stay in {topic}, which other tenants have as well")
-    }));
+    let mut told: BTreeSet<_> = job.progress.lasting().map(str::to_owned).collect();
+    begun.extend(told.iter().map(|message| format!("{tenant}: {message}")));
     let mut first = object("being purged", None);
     first["sharedTopics"] = shared.iter().map(|topic| topic.as_str()).collect();
     say(form, begun.join("\n"), &first)?;
     if options.detach {
         return Ok(());
     }
-    let mut told = BTreeSet::new();
     while let Some(waits_for) = waits_for(&*store, tenant, job.id).await? {
         for message in news(&mut told, waits_for) {
             let object = object("being purged", Some(&message));
@@ -169,21 +168,6 @@ async fn purge(options: &PurgeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<
         sleep(LOOK_EVERY).await;
     }
     Ok(say(form, format_args!("{tenant}: is purged"), &object("purged", None))?)
-}
-
-/// Returns the topics of a tenant that other tenants have, or may have, as well: a purge leaves
-/// them.
-async fn shared_topics(deps: &Deps, tenant: &TenantId) -> anyhow::Result<Vec<Topic>> {
-    let Deps { store, settings, .. } = deps;
-    let mut all: BTreeSet<_> = store.all_topics_of(tenant).await?.into_iter().collect();
-    all.extend(settings.specs(tenant).into_iter().map(|spec| spec.topic));
-    let others = store.list().await?;
-    let is_shared = |topic: &Topic| {
-        let mut others = others.iter().filter(|other| other.tenant != *tenant);
-        others.any(|other| settings.names(&other.tenant, topic))
-            || !settings.naming().is_of_tenant_alone(topic, tenant)
-    };
-    Ok(all.into_iter().filter(is_shared).collect())
 }
 
 /// Returns what the purge of a tenant waits for, as one of its jobs tells; `None` if no purge of it

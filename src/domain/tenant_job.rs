@@ -14,6 +14,7 @@ use super::object_reader::ObjectReader;
 use super::tenant::TenantId;
 use super::text;
 use super::time::Time;
+use super::topic::Topic;
 use super::trail::Actor;
 use super::violation::Violation;
 use super::{Invalid, hyphenated};
@@ -234,15 +235,30 @@ pub struct TenantJob {
     pub progress: JobProgress,
 }
 
+/// The beginning of a message that tells in which topic records stay.
+const STAYS: &str = "its records stay in ";
+
 /// How far a tenant job is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JobProgress {
-    /// Sentences for the operator: the job's causes to wait.
+    /// Sentences for the operator: what stays for ever, and the job's causes to wait.
     pub messages: Vec<String>,
     /// The reason why the job failed.
     pub error: Option<String>,
     /// The time at which it ended.
     pub completed: Option<Time>,
+}
+
+impl JobProgress {
+    /// Returns the message that a purge leaves a topic.
+    pub fn stays_in(topic: &Topic) -> String {
+        format!("{STAYS}{topic}, which other tenants have, or may have, as well")
+    }
+
+    /// Returns the messages that are still true once the job has ended.
+    pub fn lasting(&self) -> impl Iterator<Item = &str> {
+        self.messages.iter().map(String::as_str).filter(|message| message.starts_with(STAYS))
+    }
 }
 
 #[cfg(test)]

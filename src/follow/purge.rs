@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::removal::pace::Pace;
-use super::{FollowDeps, own};
+use super::{FollowDeps, known_topics, own};
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::position::LogId;
@@ -210,24 +210,42 @@ async fn waits_for(
     Ok(waits_for)
 }
 
-/// Returns all topics that the tenant's entities and process events have, or have had: its own, and
-/// those that it shares with other tenants.
+/// Returns the topics in which records of a tenant stay when it is purged, in order of their names.
+pub async fn topics_left(
+    store: &dyn Store,
+    settings: &Settings,
+    tenant: &TenantId,
+) -> Result<Vec<Topic>, store::Error> {
+    Ok(own_and_shared(store, settings, tenant).await?.1)
+}
+
+/// Returns all topics that a tenant's entities and process events have, or have had, and the
+/// targets of its replays: its own, and those that other tenants have, or may have, as well.
+async fn own_and_shared(
+    store: &dyn Store,
+    settings: &Settings,
+    tenant: &TenantId,
+) -> Result<(Vec<Topic>, Vec<Topic>), store::Error> {
+    let mut all = known_topics::names(store, tenant).await?;
+    all.extend(settings.specs(tenant).into_iter().map(|spec| spec.topic));
+    let mut others = store.list().await?;
+    others.retain(|other| other.tenant != *tenant);
+    let is_shared = |topic: &Topic| others.iter().any(|other| settings.names(&other.tenant, topic));
+    Ok(all.into_iter().partition(|topic| {
+        settings.naming().is_of_tenant_alone(topic, tenant) && !is_shared(topic)
+    }))
+}
+
+/// Returns the topics that a purge is about.
 async fn topics(
     store: &dyn Store,
     settings: &Settings,
     purge: &Purge,
 ) -> Result<TenantTopics, store::Error> {
-    let tenant = &purge.tenant;
-    let mut all: BTreeSet<Topic> = store.all_topics_of(tenant).await?.into_iter().collect();
-    all.extend(settings.specs(tenant).into_iter().map(|spec| spec.topic));
-    let others = store.list().await?;
-    let is_shared = |topic: &Topic| others.iter().any(|other| settings.names(&other.tenant, topic));
+    let (own, shared) = own_and_shared(store, settings, &purge.tenant).await?;
     let logs = match purge.takes_all {
         true => None,
         false => Some(PurgedLogs { ids: log_ids(store, purge).await?, began: purge.started }),
     };
-    let (own, shared) = all.into_iter().partition(|topic| {
-        settings.naming().is_of_tenant_alone(topic, tenant) && !is_shared(topic)
-    });
     Ok(TenantTopics { own, shared, logs })
 }

@@ -17,8 +17,9 @@ use crate::domain::follower::Follower;
 use crate::domain::position::LogId;
 use crate::domain::settings::{IllegalTopic, Settings};
 use crate::domain::tenant::TenantId;
-use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJob};
+use crate::domain::tenant_job::{JobProgress, TenantAct, TenantAttributes, TenantJob};
 use crate::domain::trail::{Act, Actor, TrailEntry};
+use crate::follow::{known_topics, purge};
 use crate::store::{self, PurgeStart, Store, Unpublished};
 
 /// The reason that the trail has for a purge that may lose events; the one that was given follows.
@@ -115,6 +116,10 @@ impl TenantDeps {
             return Err(NotSubmitted::TooManyJobs(tenant.clone()));
         }
         let by = by.because(attributes.reason.as_deref());
+        let messages = match attributes.act {
+            TenantAct::Purge { .. } => self.stays(tenant).await?,
+            TenantAct::Enable | TenantAct::Disable => Vec::new(),
+        };
         let has_changed = match attributes.act {
             TenantAct::Enable => {
                 self.take_up_files().await?;
@@ -124,7 +129,9 @@ impl TenantDeps {
             TenantAct::Disable => self.disable(tenant, &by).await?,
             TenantAct::Purge { force } => self.purge(tenant, force, &by).await?,
         };
-        let job = rows::add((&*self.store, &*self.clock), tenant, attributes, &by.actor).await?;
+        let begun = JobProgress { messages, ..JobProgress::default() };
+        let deps = (&*self.store, &*self.clock);
+        let job = rows::add(deps, tenant, (attributes, begun), &by.actor).await?;
         Ok(Submitted { job, has_changed })
     }
 
@@ -151,18 +158,33 @@ impl TenantDeps {
                 if log.is_enabled {
                     let attributes = TenantAttributes::of(TenantAct::Enable, None);
                     let by = Actor::gateway();
-                    rows::add((&*self.store, &*self.clock), &tenant, attributes, &by).await?;
+                    let (deps, new) = ((&*self.store, &*self.clock), JobProgress::default());
+                    rows::add(deps, &tenant, (attributes, new), &by).await?;
                 }
             }
             self.added().remove(&tenant);
         }
     }
 
-    /// Refuses a tenant whose topics collide with those of a tenant that the store has.
+    /// Refuses a tenant whose topics collide with those of a tenant that the store has: those that
+    /// the files name, and all others that the store knows.
     async fn check_topics(&self, tenant: &TenantId) -> Result<(), NotSubmitted> {
         let mut all: Vec<_> = self.store.list().await?.into_iter().map(|log| log.tenant).collect();
         all.push(tenant.clone());
-        Ok(self.settings.check_beside(&all)?)
+        self.settings.check_beside(&all)?;
+        let known = known_topics::of_all(&*self.store).await?;
+        Ok(self.settings.check_known(tenant, &known)?)
+    }
+
+    /// Returns the messages that name the topics which a purge leaves. An earlier request may have
+    /// named some that the store knows no more.
+    async fn stays(&self, tenant: &TenantId) -> Result<Vec<String>, store::Error> {
+        let topics = purge::topics_left(&*self.store, &self.settings, tenant).await?;
+        let mut all: BTreeSet<_> = topics.iter().map(JobProgress::stays_in).collect();
+        for job in self.store.open_tenant_jobs().await?.iter().filter(|it| it.tenant == *tenant) {
+            all.extend(job.progress.lasting().map(str::to_owned));
+        }
+        Ok(all.into_iter().collect())
     }
 
     fn added(&self) -> MutexGuard<'_, BTreeSet<TenantId>> {

@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod collisions;
 mod connections;
 mod headers;
 mod heads;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use super::{LogRule, Settings, TenantSettings};
 use crate::domain::entity::{DeleteAllMode, LogRetention};
+use crate::domain::known_topic::{KnownTopic, Taking};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Naming, Topic, TopicSpec};
 
@@ -48,6 +49,17 @@ impl Settings {
     /// have settings of their own. Tenants without such settings may be among them.
     pub fn check_beside(&self, tenants: &[TenantId]) -> Result<(), IllegalTopic> {
         self.check_topics(&mut self.tenants().chain(tenants))
+    }
+
+    /// Checks a tenant's topics beside those that the store knows.
+    pub fn check_known(&self, tenant: &TenantId, known: &[KnownTopic]) -> Result<(), IllegalTopic> {
+        for TopicSpec { topic, .. } in self.specs(tenant) {
+            let (taking, is_shared) = (Taking::Events(tenant, &topic), self.naming.is_shared());
+            if let Some(message) = known.iter().find_map(|it| it.clash(taking, is_shared)) {
+                return Err(IllegalTopic { tenants: vec![tenant.clone()], message });
+            }
+        }
+        Ok(())
     }
 
     fn check_topics<'a>(

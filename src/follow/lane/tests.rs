@@ -47,6 +47,7 @@ use crate::store::{self, Access, Batch, Config};
 mod erasures;
 mod purges;
 mod replay_bed;
+mod replay_targets;
 mod replays;
 
 const REFUSED: &str = "folio.diku.replay.refused";

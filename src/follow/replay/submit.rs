@@ -14,6 +14,7 @@ use super::scope;
 use crate::clock::Clock;
 use crate::domain::floors::Gap;
 use crate::domain::follower::Follower;
+use crate::domain::known_topic::KnownTopic;
 use crate::domain::parked::Parked;
 use crate::domain::position::Position;
 use crate::domain::replay::{Outcome, Plan, Progress, Rate, Replay, ReplayId, ReplayRequest, Wish};
@@ -23,7 +24,7 @@ use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::domain::trail::TrailEntry;
 use crate::domain::violation::Violation;
-use crate::follow::read_log;
+use crate::follow::{known_topics, read_log};
 use crate::sink::{self, Sink};
 use crate::store::{self, Store, TenantLog};
 
@@ -118,6 +119,8 @@ struct LogNow {
     relayed: Position,
     topics: Vec<Topic>,
     parked: Vec<Parked>,
+    /// The topics that the store knows of any tenant; none if the replay has no target.
+    known: Vec<KnownTopic>,
 }
 
 impl SubmitDeps {
@@ -128,7 +131,10 @@ impl SubmitDeps {
         request: &ReplayRequest,
         by: &TrailEntry,
     ) -> Result<Submitted, NotSubmitted> {
-        let log = self.log_now(tenant).await?;
+        let mut log = self.log_now(tenant).await?;
+        if request.target.is_some() {
+            log.known = known_topics::of_all(&*self.store).await?;
+        }
         let broker = self.broker.as_ref().ok_or(NotSubmitted::NoBroker)?;
         let mut plan =
             admission::plan(&self.settings, &log, request).map_err(NotSubmitted::Refused)?;
@@ -182,6 +188,7 @@ impl SubmitDeps {
             topics: self.store.topics(tenant).await?,
             enabled,
             parked,
+            known: Vec::new(),
         })
     }
 

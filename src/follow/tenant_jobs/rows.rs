@@ -24,12 +24,13 @@ pub(super) async fn have_room(
     Ok(open.len() < OPEN_MAX || open.iter().any(|job| job.attributes == *attributes))
 }
 
-/// Adds a job, unless an equal one is open, which is returned then. To disable a tenant leaves
-/// nothing to wait for: its job has ended, and is not kept, since nobody is told its id.
+/// Adds a job that has begun so, unless an equal one is open, which is returned then. To disable a
+/// tenant leaves nothing to wait for: its job has ended, and is not kept, since nobody is told its
+/// id.
 pub(super) async fn add(
     (store, clock): (&dyn Store, &dyn Clock),
     tenant: &TenantId,
-    attributes: TenantAttributes,
+    (attributes, begun): (TenantAttributes, JobProgress),
     by: &Actor,
 ) -> Result<TenantJob, Error> {
     let (submitted, is_kept) = (clock.now(), attributes.act != TenantAct::Disable);
@@ -38,7 +39,7 @@ pub(super) async fn add(
         return Ok(same);
     }
     let completed = (!is_kept).then_some(submitted);
-    let progress = JobProgress { completed, ..JobProgress::default() };
+    let progress = JobProgress { completed, ..begun };
     let (id, tenant) = (TenantJobId::new(clock.new_id()), tenant.clone());
     let job = TenantJob { id, tenant, attributes, by: by.clone(), submitted, progress };
     if is_kept {

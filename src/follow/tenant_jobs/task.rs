@@ -105,20 +105,21 @@ impl TenantJobsTask {
         self.write(job, progress).await
     }
 
-    /// Tells what a purge waits for, or that it is complete. One of another replica's lane is told
-    /// of by that replica, unless there is none.
+    /// Tells what a purge waits for, or that it is complete, and what it leaves. One of another
+    /// replica's lane is told of by that replica, unless there is none.
     async fn tell(
         &self,
         job: &TenantJob,
         waits_for: Option<&Option<Vec<String>>>,
     ) -> Result<(), store::Error> {
         let completed = waits_for.is_none().then(|| self.deps.clock.now());
-        let messages = match waits_for {
-            None => Vec::new(),
-            Some(Some(waits_for)) => waits_for.clone(),
-            Some(None) if !job.progress.messages.is_empty() => return Ok(()),
-            Some(None) => vec!["waits for the replica that has the tenant's lane".to_owned()],
-        };
+        let mut messages: Vec<_> = job.progress.lasting().map(str::to_owned).collect();
+        match waits_for {
+            None => {}
+            Some(Some(waits_for)) => messages.extend(waits_for.iter().cloned()),
+            Some(None) if job.progress.messages.len() > messages.len() => return Ok(()),
+            Some(None) => messages.push("waits for the replica that has the tenant's lane".into()),
+        }
         self.write(job, JobProgress { messages, error: None, completed }).await
     }
 

@@ -7,10 +7,16 @@ use std::time::Duration;
 use crash::until;
 use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::follower::Follower;
+use event_gateway::domain::replay::{
+    Outcome, Plan, Progress, Rate, Replay, ReplayId, Target, Wish,
+};
+use event_gateway::domain::subject::Subject;
+use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
 use event_gateway::domain::trail::Act;
 use event_gateway::store::{Store, TrailScan};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::support::fake_sink::FakeKafka;
 use crate::support::faulty_store::{FaultyStore, Mode};
@@ -267,5 +273,58 @@ async fn a_tenant_that_is_purged_does_not_get_its_topics_back_from_an_older_job(
     until("the purge ends", async || gateway.store.purges().await.unwrap().is_empty()).await;
     let topic = Topic::parse("folio.diku.inventory.instance").unwrap();
     assert!(kafka.state(|state| !state.ensured.contains(&topic)));
+    followers.stop().await;
+}
+
+/// Adds a replay of diku's to another topic, which has ended.
+async fn add_replay(gateway: &Gateway, number: u64, target: &Topic) {
+    let log = gateway.store.find_tenant(&tenant_id("diku")).await.unwrap().unwrap();
+    let target = Some(Target { topic: target.clone(), partitions: 1 });
+    let replay = Replay {
+        id: ReplayId::new(Uuid::from_u128(number.into())),
+        tenant: log.tenant,
+        log_id: log.log_id,
+        number,
+        submitted: Time::ZERO,
+        plan: Plan { target, ..Plan::default() },
+        until: None,
+        total: None,
+        rate: Rate::default(),
+        wish: (Wish::Run, Time::ZERO),
+        progress: Progress { ended: Some((Outcome::Completed, Time::ZERO)), ..Progress::default() },
+    };
+    assert!(gateway.store.add_replay(&replay, None).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_purge_takes_the_targets_of_replays_and_its_job_names_what_it_leaves() {
+    let gateway = Setup::new().with_relay().start().await;
+    let kafka = FakeKafka::default();
+    let topic = |name: &str| Topic::parse(name).unwrap();
+    let own = topic("folio.diku.again");
+    let [shared, other] = [topic("folio.ALL.inventory.item"), topic("OTHER.diku.again")];
+    let noted = [(Subject::new("inventory", "item"), shared.clone())];
+    gateway.store.note_topics(&tenant_id("diku"), &noted).await.unwrap();
+    add_replay(&gateway, 1, &own).await;
+    add_replay(&gateway, 2, &other).await;
+    kafka.state(|state| state.ensured.extend([&own, &shared, &other].map(Topic::clone)));
+    let (status, place, job) = purge(&gateway, true).await;
+    let left = [&other, &shared].map(|topic| {
+        format!("its records stay in {topic}, which other tenants have, or may have, as well")
+    });
+    assert_eq!((status, &job["messages"]), (201, &json!(left)), "{job}");
+    let followers = gateway.follow(&kafka);
+    until("it tells what it waits for as well", async || {
+        let (_, _, job) = ask(&gateway, ("GET", &place), "diku", None).await;
+        let told: Vec<String> = serde_json::from_value(job["messages"].clone()).unwrap();
+        assert_eq!(told[..2], left);
+        told.len() > 2
+    })
+    .await;
+    let waited = format!("{place}?wait=60000");
+    let (_, _, job) = ask(&gateway, ("GET", &waited), "diku", None).await;
+    assert_eq!((&job["complete"], &job["messages"]), (&json!(true), &json!(left)), "{job}");
+    let has = |topic: &Topic| kafka.state(|state| state.ensured.contains(topic));
+    assert_eq!([&own, &shared, &other].map(has), [false, true, true]);
     followers.stop().await;
 }

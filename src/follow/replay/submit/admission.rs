@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{KeptFrom, LogNow, NotSubmitted};
 use crate::domain::filter::Filter;
+use crate::domain::known_topic::{KnownTopic, Taking, TopicUse};
 use crate::domain::position::Position;
 use crate::domain::replay::{Plan, ReplayRequest, Target, Timestamp};
 use crate::domain::settings::Settings;
@@ -35,7 +36,7 @@ pub(super) fn plan(
         all.push(Violation::new("/topics".to_owned(), "unknown-topic", message));
     }
     let target = request.target.as_ref().filter(|_| all.iter().all(|it| it.pointer != "/target"));
-    all.extend(target.and_then(|target| own_topic(settings, log, target)));
+    all.extend(target.and_then(|target| taken(settings, log, target)));
     if !all.is_empty() {
         return Err(all);
     }
@@ -78,14 +79,22 @@ fn known(log: &LogNow) -> String {
     }
 }
 
-/// Refuses a target that is one of the tenant's own topics.
-fn own_topic(settings: &Settings, log: &LogNow, target: &Topic) -> Option<Violation> {
-    let is_own = settings.names(&log.enabled.tenant, target) || log.topics.contains(target);
-    let message = format!(
-        "`{target}` is one of the tenant's own topics: leave the target out to send events to the \
-         topics that they were published to"
-    );
-    is_own.then(|| Violation::new("/target".to_owned(), "illegal-target", message))
+/// Refuses a target that is one of the tenant's own topics, another tenant's, or the same to Kafka.
+fn taken(settings: &Settings, log: &LogNow, target: &Topic) -> Option<Violation> {
+    let tenant = &log.enabled.tenant;
+    let refused = |message| Some(Violation::new("/target".to_owned(), "illegal-target", message));
+    if settings.names(tenant, target) || log.topics.contains(target) {
+        return refused(format!(
+            "`{target}` is one of the tenant's own topics: leave the target out to send events to \
+             the topics that they were published to"
+        ));
+    }
+    let named = settings.specs(tenant).into_iter().map(|spec| spec.topic);
+    let usage = TopicUse::Events;
+    let own = named.map(|topic| KnownTopic { topic, tenant: tenant.clone(), usage });
+    let taking = Taking::Target(tenant, target);
+    let mut all = own.chain(log.known.iter().cloned());
+    all.find_map(|known| known.clash(taking, false)).and_then(refused)
 }
 
 /// Returns the time from which on each topic that a plan sends to keeps records; topics that are
