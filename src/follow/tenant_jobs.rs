@@ -5,6 +5,7 @@
 //! replica that has the tenant's lane keeps. Every step may be repeated, so a replica that is
 //! killed, or two that do the same, change nothing.
 
+mod ends;
 mod replays;
 mod rows;
 pub(super) mod task;
@@ -17,10 +18,13 @@ use crate::domain::follower::Follower;
 use crate::domain::position::LogId;
 use crate::domain::settings::{IllegalTopic, Settings};
 use crate::domain::tenant::TenantId;
-use crate::domain::tenant_job::{JobProgress, TenantAct, TenantAttributes, TenantJob};
+use crate::domain::tenant_job::{JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId};
 use crate::domain::trail::{Act, Actor, TrailEntry};
 use crate::follow::{known_topics, purge};
 use crate::store::{self, PurgeStart, Store, Unpublished};
+
+pub use ends::JobEnd;
+use ends::JobEnds;
 
 /// The reason that the trail has for a purge that may lose events; the one that was given follows.
 const FORCED: &str = "forced, whatever is not published";
@@ -84,6 +88,7 @@ pub struct TenantDeps {
     /// Tenants whose files were added, until the store knows of it.
     added: Arc<Mutex<BTreeSet<TenantId>>>,
     clock: Arc<dyn Clock>,
+    ends: JobEnds,
 }
 
 /// Returns the reason of a purge that is forced though events are lost.
@@ -101,7 +106,13 @@ impl TenantDeps {
         followers: Vec<Follower>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, settings, files, followers, added: Arc::default(), clock }
+        let (added, ends) = (Arc::default(), JobEnds::default());
+        Self { store, settings, files, followers, added, clock, ends }
+    }
+
+    /// Returns the look-out for a job's end, for whoever waits for it.
+    pub fn watch(&self, id: TenantJobId) -> JobEnd {
+        self.ends.watch(id)
     }
 
     /// Enables, disables or purges a tenant, and adds the job that tells how far that is. To ask

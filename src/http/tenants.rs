@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::allowed::Allowed;
@@ -19,6 +19,7 @@ use super::problem::Problem;
 use super::problem::kind::Kind;
 use super::query::{Parameter, number};
 use super::schema::{self, Schema};
+use super::turn::{self, turn};
 use super::{object, path};
 use crate::access::permission::{DeleteTenantJob, GetTenantJob, PostTenant};
 use crate::domain::tenant::TenantId;
@@ -29,8 +30,6 @@ use crate::domain::trail::Act;
 use crate::domain::violation::Violation;
 use crate::follow::tenant_jobs::{NotSubmitted, Submitted};
 
-/// The interval at which a request that waits looks whether its job has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The longest wait; a request for a longer one gets this.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// The most bytes of a request, which is kept in its job.
@@ -100,6 +99,7 @@ impl Described for GetTenantJob {
     fn describe() -> Operation {
         one(Operation::new("A job of the tenant interface."))
             .answer::<Job>(200, "The job, ended or not.")
+            .problems(&turn::PROBLEMS)
     }
 }
 
@@ -199,15 +199,25 @@ async fn ended(
     id: TenantJobId,
     wait: Duration,
 ) -> Result<TenantJob, Problem> {
-    let until = Instant::now() + wait;
-    loop {
-        let found = gateway.deps.store.find_tenant_job(tenant, id).await?;
-        let job = found.ok_or(Problem::UnknownTenantJob(id))?;
-        if job.progress.completed.is_some() || Instant::now() >= until {
-            return Ok(job);
+    let (until, mut end) = (Instant::now() + wait, gateway.deps.tenants.watch(id));
+    let mut job = find(gateway, tenant, id).await?;
+    while job.progress.completed.is_none() && Instant::now() < until {
+        end.may_have_come(until).await;
+        match find(gateway, tenant, id).await {
+            Ok(now) => job = now,
+            // It has waited until now, and may wait for a later turn.
+            Err(Problem::ReadsFull | Problem::TenantReadsFull) => {}
+            Err(problem) => return Err(problem),
         }
-        sleep(LOOK_EVERY).await;
     }
+    Ok(job)
+}
+
+/// Reads a job, in turn with other reads.
+async fn find(gateway: &Gateway, tenant: &TenantId, id: TenantJobId) -> Result<TenantJob, Problem> {
+    let _turn = turn(gateway, tenant).await?;
+    let found = gateway.deps.store.find_tenant_job(tenant, id).await?;
+    found.ok_or(Problem::UnknownTenantJob(id))
 }
 
 impl From<NotSubmitted> for Problem {

@@ -20,6 +20,7 @@ mod read;
 mod removed;
 mod shares;
 mod store_faults;
+mod tenant_jobs;
 mod tenants;
 mod tls;
 mod trail;

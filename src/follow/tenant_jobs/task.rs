@@ -140,6 +140,9 @@ impl TenantJobsTask {
                 tracing::info!(%tenant, "the job of the tenant is under way: {waits_for}");
             }
             self.deps.store.write_tenant_job(&job.tenant, job.id, &progress).await?;
+            if progress.completed.is_some() {
+                self.deps.tenants.ends.tell(job.id);
+            }
         }
         Ok(())
     }

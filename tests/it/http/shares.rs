@@ -69,8 +69,9 @@ async fn reads_of_one_tenant_leave_turns_for_the_others() {
     for refused in answered(&mut reading, 2).await {
         assert_eq!((refused.status, refused.problem().as_str()), (429, "tenant-reads-full"));
     }
+    let job = "/_/tenant/00000000-0000-4000-8000-000000000001";
     for list in
-        ["/parked", "/replays", "/erasures", "/subscriptions", "/subscriptions/cg.a", "/trail"]
+        ["/parked", "/replays", "/erasures", "/subscriptions", "/subscriptions/cg.a", "/trail", job]
     {
         let request = request("GET", list, &[("X-Okapi-Tenant", "diku")], b"");
         assert_eq!(gateway.exchange(&request).await.problem(), "tenant-reads-full", "{list}");
