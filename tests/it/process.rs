@@ -56,6 +56,8 @@ mod subcommands;
 mod subscription_files;
 mod supervised;
 #[cfg(feature = "services")]
+mod tenant_jobs;
+#[cfg(feature = "services")]
 mod topics;
 #[cfg(feature = "services")]
 mod traces;
