@@ -112,11 +112,7 @@ impl Config {
             settings: settings.clone(),
             added_files: Arc::new(added_files),
             subscription_files: Arc::new(SubscriptionFiles::open(subscriptions)?),
-            http: http::Config {
-                tls: tls(listener)?,
-                metrics_open: auth::metrics_open(auth, &callers),
-                ..http_config(limits)
-            },
+            http: http_config(tls(listener)?, auth::metrics_open(auth, &callers), limits),
             auth: callers,
             quota: Quota {
                 events_per_second: limits.quota_events_per_second,
@@ -220,13 +216,13 @@ pub fn store_config(options: &StoreOptions) -> anyhow::Result<crate::store::Conf
     store::store(options, &Naming::new(options.env.as_deref(), None)?)
 }
 
-fn http_config(limits: &LimitsOptions) -> http::Config {
+fn http_config(tls: Option<Arc<Tls>>, metrics_open: bool, limits: &LimitsOptions) -> http::Config {
     let subscribers_max =
         limits.http_subscribers_max.unwrap_or(limits.http_connections_max.div_ceil(2));
     let waiters_max = limits.http_waiters_max.unwrap_or(limits.http_connections_max.div_ceil(4));
     http::Config {
-        tls: None,
-        metrics_open: false,
+        tls,
+        metrics_open,
         body_bytes_max: options::BODY_BYTES,
         bodies_bytes_max: limits.http_bodies_bytes_max,
         // Half of it, like of the queue, but never less than one body.

@@ -192,7 +192,7 @@ impl TenantDeps {
     async fn stays(&self, tenant: &TenantId) -> Result<Vec<String>, store::Error> {
         let topics = purge::topics_left(&*self.store, &self.settings, tenant).await?;
         let mut all: BTreeSet<_> = topics.iter().map(JobProgress::stays_in).collect();
-        for job in self.store.open_tenant_jobs().await?.iter().filter(|it| it.tenant == *tenant) {
+        for job in rows::open(&*self.store, tenant).await? {
             all.extend(job.progress.lasting().map(str::to_owned));
         }
         Ok(all.into_iter().collect())

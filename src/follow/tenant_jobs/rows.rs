@@ -48,7 +48,8 @@ pub(super) async fn add(
     Ok(job)
 }
 
-async fn open(store: &dyn Store, tenant: &TenantId) -> Result<Vec<TenantJob>, Error> {
+/// Returns the jobs of a tenant that have not ended.
+pub(super) async fn open(store: &dyn Store, tenant: &TenantId) -> Result<Vec<TenantJob>, Error> {
     let mut open = store.open_tenant_jobs().await?;
     open.retain(|job| job.tenant == *tenant);
     Ok(open)

@@ -1,17 +1,14 @@
 //! Names that are the same to Kafka: a tenant is not enabled if its topics collide with topics that
 //! the store knows of any tenant, whatever the files name now.
 
-use event_gateway::domain::replay::{Plan, Progress, Rate, Replay, ReplayId, Target, Wish};
+use event_gateway::domain::replay::Progress;
 use event_gateway::domain::subject::Subject;
-use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::support::gateway::{Gateway, tenant_id};
+use crate::support::replays;
 use crate::support::tenants::{ask, enable};
-
-const REPLAY: u128 = 1;
 
 fn topic(name: &str) -> Topic {
     Topic::parse(name).unwrap()
@@ -20,27 +17,6 @@ fn topic(name: &str) -> Topic {
 async fn note(gateway: &Gateway, tenant: &str, name: &str) {
     let noted = [(Subject::new("inventory", "former"), topic(name))];
     gateway.store.note_topics(&tenant_id(tenant), &noted).await.unwrap();
-}
-
-/// Adds a replay of diku's to another topic.
-async fn add_replay(gateway: &Gateway, target: &str) {
-    let diku = tenant_id("diku");
-    let log_id = gateway.store.find_tenant(&diku).await.unwrap().unwrap().log_id;
-    let target = Some(Target { topic: topic(target), partitions: 1 });
-    let replay = Replay {
-        id: ReplayId::new(Uuid::from_u128(REPLAY)),
-        tenant: diku,
-        log_id,
-        number: 1,
-        submitted: Time::ZERO,
-        plan: Plan { target, ..Plan::default() },
-        until: None,
-        total: None,
-        rate: Rate::default(),
-        wish: (Wish::Run, Time::ZERO),
-        progress: Progress::default(),
-    };
-    assert!(gateway.store.add_replay(&replay, None).await.unwrap());
 }
 
 /// Asks to enable a tenant, which is refused; returns the sentence.
@@ -91,9 +67,9 @@ async fn topics_of_a_tenant_that_is_being_purged_are_in_the_way_until_it_is() {
 #[tokio::test]
 async fn a_tenant_whose_topics_collide_with_a_replay_s_target_is_not_enabled() {
     let gateway = Gateway::start().await;
-    add_replay(&gateway, "folio.fresh_circulation.loan").await;
+    let target = topic("folio.fresh_circulation.loan");
+    let id = replays::add(&*gateway.store, 1, Some(&target), Progress::default()).await;
     let told = refused(&gateway, "fresh").await;
-    let id = Uuid::from_u128(REPLAY);
     let both = format!(
         "the topics `folio.fresh.circulation.loan` of tenant `fresh` and \
          `folio.fresh_circulation.loan`, the target of replay {id} of tenant `diku`, collide: \

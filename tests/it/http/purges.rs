@@ -7,20 +7,18 @@ use std::time::Duration;
 use crash::until;
 use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::follower::Follower;
-use event_gateway::domain::replay::{
-    Outcome, Plan, Progress, Rate, Replay, ReplayId, Target, Wish,
-};
+use event_gateway::domain::replay::{Outcome, Progress};
 use event_gateway::domain::subject::Subject;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
 use event_gateway::domain::trail::Act;
 use event_gateway::store::{Store, TrailScan};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::support::fake_sink::FakeKafka;
 use crate::support::faulty_store::{FaultyStore, Mode};
 use crate::support::gateway::{Gateway, Setup, tenant_id};
+use crate::support::replays;
 use crate::support::subscriber::Subscriber;
 use crate::support::tenants::{ask, enable, post};
 
@@ -276,26 +274,6 @@ async fn a_tenant_that_is_purged_does_not_get_its_topics_back_from_an_older_job(
     followers.stop().await;
 }
 
-/// Adds a replay of diku's to another topic, which has ended.
-async fn add_replay(gateway: &Gateway, number: u64, target: &Topic) {
-    let log = gateway.store.find_tenant(&tenant_id("diku")).await.unwrap().unwrap();
-    let target = Some(Target { topic: target.clone(), partitions: 1 });
-    let replay = Replay {
-        id: ReplayId::new(Uuid::from_u128(number.into())),
-        tenant: log.tenant,
-        log_id: log.log_id,
-        number,
-        submitted: Time::ZERO,
-        plan: Plan { target, ..Plan::default() },
-        until: None,
-        total: None,
-        rate: Rate::default(),
-        wish: (Wish::Run, Time::ZERO),
-        progress: Progress { ended: Some((Outcome::Completed, Time::ZERO)), ..Progress::default() },
-    };
-    assert!(gateway.store.add_replay(&replay, None).await.unwrap());
-}
-
 #[tokio::test]
 async fn a_purge_takes_the_targets_of_replays_and_its_job_names_what_it_leaves() {
     let gateway = Setup::new().with_relay().start().await;
@@ -305,8 +283,11 @@ async fn a_purge_takes_the_targets_of_replays_and_its_job_names_what_it_leaves()
     let [shared, other] = [topic("folio.ALL.inventory.item"), topic("OTHER.diku.again")];
     let noted = [(Subject::new("inventory", "item"), shared.clone())];
     gateway.store.note_topics(&tenant_id("diku"), &noted).await.unwrap();
-    add_replay(&gateway, 1, &own).await;
-    add_replay(&gateway, 2, &other).await;
+    for (number, target) in [(1, &own), (2, &other)] {
+        let ended = Some((Outcome::Completed, Time::ZERO));
+        let progress = Progress { ended, ..Progress::default() };
+        replays::add(&*gateway.store, number, Some(target), progress).await;
+    }
     kafka.state(|state| state.ensured.extend([&own, &shared, &other].map(Topic::clone)));
     let (status, place, job) = purge(&gateway, true).await;
     let left = [&other, &shared].map(|topic| {

@@ -3,9 +3,8 @@
 
 use crash::{PATIENCE, until};
 use event_gateway::domain::follower::Follower;
-use event_gateway::domain::replay::{Plan, Progress, Rate, Replay, ReplayId, Wish};
+use event_gateway::domain::replay::{Progress, ReplayId, Wish};
 use event_gateway::domain::subject::Subject;
-use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
 use event_gateway::domain::trail::Actor;
 use event_gateway::domain::transition::{Change, Transition};
@@ -14,11 +13,11 @@ use event_gateway::follow::topics::obsolete::{self, Kept, ObsoleteTopic};
 use event_gateway::follow::topics::{self, TopicDeps};
 use event_gateway::sink::TopicDescription;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::support::fake_sink::FakeKafka;
 use crate::support::gateway::{Gateway, Setup, settings, tenant_id};
 use crate::support::raw_http::request;
+use crate::support::replays;
 use crate::support::subscriber::Subscriber;
 use crate::support::tenants::{ask, enable, post};
 
@@ -132,27 +131,6 @@ async fn what_is_pending_of_a_disabled_tenant_is_published() {
     followers.stop().await;
 }
 
-/// Adds a replay of diku's that has not ended, and returns its id.
-async fn add_replay(gateway: &Gateway) -> ReplayId {
-    let (store, diku) = (&gateway.store, tenant_id("diku"));
-    let log_id = store.find_tenant(&diku).await.unwrap().unwrap().log_id;
-    let replay = Replay {
-        id: ReplayId::new(Uuid::from_u128(1)),
-        tenant: diku,
-        log_id,
-        number: 1,
-        submitted: Time::ZERO,
-        plan: Plan::default(),
-        until: None,
-        total: None,
-        rate: Rate::default(),
-        wish: (Wish::Run, Time::ZERO),
-        progress: Progress::default(),
-    };
-    assert!(store.add_replay(&replay, None).await.unwrap());
-    replay.id
-}
-
 async fn wish(gateway: &Gateway, id: ReplayId) -> Wish {
     gateway.store.find_replay(&tenant_id("diku"), id).await.unwrap().unwrap().wish.0
 }
@@ -160,7 +138,7 @@ async fn wish(gateway: &Gateway, id: ReplayId) -> Wish {
 #[tokio::test]
 async fn the_replays_of_a_disabled_tenant_are_cancelled() {
     let gateway = Gateway::start().await;
-    let replay = add_replay(&gateway).await;
+    let replay = replays::add(&*gateway.store, 1, None, Progress::default()).await;
     assert_eq!(disable(&gateway, "diku").await, 204);
     assert_eq!(wish(&gateway, replay).await, Wish::Cancel);
 }
@@ -172,7 +150,7 @@ async fn a_replay_that_was_left_when_its_tenant_was_disabled_is_cancelled() {
     // A lane that can't work carries out no replay.
     kafka.state(|state| state.away = true);
     assert_eq!(disable(&gateway, "diku").await, 204);
-    let replay = add_replay(&gateway).await;
+    let replay = replays::add(&*gateway.store, 1, None, Progress::default()).await;
     let followers = gateway.follow(&kafka);
     until("it is cancelled", async || wish(&gateway, replay).await == Wish::Cancel).await;
     followers.stop().await;
@@ -395,6 +373,6 @@ async fn a_topic_with_parked_events_grows_only_if_that_is_accepted() {
     kafka.state(|state| state.missing_topics.insert(topic));
     let refused = grown(Parked::Accepted).await.to_string();
     assert!(refused.contains("Kafka does not have it"), "{refused}");
-    add_replay(&gateway).await;
+    replays::add(&*gateway.store, 1, None, Progress::default()).await;
     assert!(grown(Parked::Accepted).await.to_string().contains("1 replays of its tenants"));
 }

@@ -9,6 +9,7 @@ use event_gateway::domain::replay::{
 };
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
+use event_gateway::domain::topic::Topic;
 use event_gateway::domain::trail::Act;
 use event_gateway::domain::transition::{Change, Transition};
 use event_gateway::follow::replay::submit::{SubmitDeps, Submitted};
@@ -47,6 +48,32 @@ pub fn replay(number: u64) -> Replay {
         wish: (Wish::Run, Time::from_ms(1_000)),
         progress: Progress { position: position(2), ..Progress::default() },
     }
+}
+
+/// Adds a replay of diku's log that has sent nothing yet, to its own topics or to a target. Returns
+/// its id.
+pub async fn add(
+    store: &dyn Store,
+    number: u64,
+    target: Option<&Topic>,
+    progress: Progress,
+) -> ReplayId {
+    let target = target.map(|topic| Target { topic: topic.clone(), partitions: 1 });
+    let replay = Replay {
+        id: ReplayId::new(Uuid::from_u128(u128::from(number))),
+        tenant: diku(),
+        log_id: store.find_tenant(&diku()).await.unwrap().unwrap().log_id,
+        number,
+        submitted: Time::ZERO,
+        plan: Plan { target, ..Plan::default() },
+        until: None,
+        total: None,
+        rate: Rate::default(),
+        wish: (Wish::Run, Time::ZERO),
+        progress,
+    };
+    assert!(store.add_replay(&replay, None).await.unwrap());
+    replay.id
 }
 
 /// Parks two keys of diku's, `k5` and `k6`, and adds a replay, as a lane would, for a gateway that
