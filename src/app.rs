@@ -83,8 +83,6 @@ pub async fn build(
     let relayed = sinks.broker().map(|_| ticks);
     let instance = clock.new_id().to_string();
     let tokens = Tokens::new(&config.auth, &store, &clock, &metrics)?.map(Arc::new);
-    let stores = (&store, &subscribe);
-    let listener = kafka_listener(config, stores, (&clock, &metrics), &instance, &closing).await?;
     let http = http::HttpDeps {
         config: config.http.clone(),
         tokens,
@@ -105,6 +103,7 @@ pub async fn build(
         closing: closing.clone(),
     };
     let replica = config.replica.clone().unwrap_or_else(|| clock.new_id().to_string());
+    let listener = kafka_listener(config, &http, &instance).await?;
     let kafka = listener.as_ref().map(Listener::address);
     let banner = banner(config, &*store, &sinks, kafka.as_deref(), &replica).await?;
     let follow = follow::FollowDeps {
@@ -140,20 +139,19 @@ fn intake_deps(
 /// Binds the listener for Kafka's clients, if there is to be one.
 async fn kafka_listener(
     config: &Config,
-    (store, subscribe): (&Arc<dyn Store>, &Arc<Subscribe>),
-    (clock, metrics): (&Arc<dyn Clock>, &Arc<Metrics>),
+    http: &http::HttpDeps,
     instance: &str,
-    closing: &CancellationToken,
 ) -> anyhow::Result<Option<Listener>> {
     let Some(listen) = &config.kafka_listen else { return Ok(None) };
     let deps = ListenDeps {
-        store: store.clone(),
-        settings: config.settings.clone(),
-        subscribe: subscribe.clone(),
-        metrics: metrics.clone(),
-        clock: clock.clone(),
+        tokens: http.tokens.clone(),
+        store: http.store.clone(),
+        settings: http.settings.clone(),
+        subscribe: http.subscribe.clone(),
+        metrics: http.metrics.clone(),
+        clock: http.clock.clone(),
         instance: instance.to_owned(),
-        closing: closing.clone(),
+        closing: http.closing.clone(),
     };
     let bound = Listener::bind(listen, deps).await;
     let bound = bound.with_context(|| format!("failed to listen on {}", listen.address))?;

@@ -20,6 +20,7 @@ mod tenants;
 mod traces;
 mod unread;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +99,7 @@ impl Config {
         let settings = Arc::new(settings(tenants, store)?);
         let (folder, environment) = (tenants.tenants_dir.clone(), environment::variables()?);
         let added_files = AddedFiles::new(settings.clone(), folder, environment);
-        let callers = auth::auth(auth, listener.http_host, given)?;
+        let (callers, tls) = (auth::auth(auth, listener.http_host, given)?, tls(listener)?);
         let config = Self {
             listen: SocketAddr::new(listener.http_host, listener.http_port),
             lanes: replica.lanes,
@@ -112,7 +113,7 @@ impl Config {
             settings: settings.clone(),
             added_files: Arc::new(added_files),
             subscription_files: Arc::new(SubscriptionFiles::open(subscriptions)?),
-            http: http_config(tls(listener)?, auth::metrics_open(auth, &callers), limits),
+            http: http_config(tls.clone(), auth::metrics_open(auth, &callers), limits),
             auth: callers,
             quota: Quota {
                 events_per_second: limits.quota_events_per_second,
@@ -126,10 +127,14 @@ impl Config {
             },
             store: store_config(store)?,
             sinks: all_sinks(parts, &settings, replica.lanes)?,
-            kafka_listen: listen::listen(listen, auth.auth_mode, parts, &settings)?,
+            kafka_listen: listen::listen(listen, auth.auth_mode, parts, &settings)?
+                .map(|listen| crate::listen::Config { tls, ..listen }),
             traces: traces::traces(&environment::variables()?, replica.replica.as_deref())?,
         };
-        auth::warn_of_plain_text(&config.auth, listener.http_host, config.http.tls.is_some());
+        let kafka = config.kafka_listen.as_ref().map(|listen| listen.address.ip());
+        for host in BTreeSet::from_iter(kafka.into_iter().chain([listener.http_host])) {
+            auth::warn_of_plain_text(&config.auth, host, config.http.tls.is_some());
+        }
         unread::warn(options, given, &config.store);
         hexkit::warn_of_half(&parts.hexkit, &config.settings);
         warn_of_not_stored(&config.sinks, &config.settings);

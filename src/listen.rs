@@ -3,8 +3,9 @@
 //!
 //! `app` runs it. A topic's partitions are computed from its log (`feed`): an event's offset is its
 //! position, and its partition the one where Java would put its key. Groups are as Kafka's classic
-//! protocol has them (`group`); where they stand is in their subscriptions (`places`). Records
-//! can't be written here.
+//! protocol has them (`group`); where they stand is in their subscriptions (`places`). Where tokens
+//! are checked, a client says who it is (`login`), and sees no more than it may (`principal`).
+//! Records can't be written here.
 
 mod answer;
 mod batch;
@@ -19,12 +20,15 @@ mod fetch;
 mod fixture;
 mod group;
 mod group_metrics;
+mod login;
 mod logs;
 mod members;
 mod metadata;
 mod offsets;
 mod places;
+mod principal;
 mod requests;
+mod sasl;
 mod shapes;
 mod topics;
 
@@ -39,34 +43,40 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{LEEWAY_MS, Tokens};
 use crate::clock::Clock;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
-use crate::domain::trail::{Act, Actor, TrailEntry};
+use crate::domain::time::Time;
+use crate::domain::trail::{Act, Actor, CallerNames, TrailEntry};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::subscribe::Subscribe;
+use crate::tls::Tls;
 use cache::Cache;
 use coordinator::Coordinator;
 use feed::Feed;
 use logs::Logs;
+use principal::{Principal, Scope};
+use requests::Broken;
+use sasl::Mechanism;
 use topics::{Served, Topics};
 
 /// The pause after a connection could not be accepted.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 /// The most groups and tenants of which a connection remembers that it has moved them.
 const MOVED_MAX: usize = 100;
-/// The scope of groups that read the topics of all tenants.
-const ALL_TENANTS: &str = "*";
 
 /// How the listener listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// The address of the socket; port 0 takes a free one.
     pub address: SocketAddr,
     /// The host and port that clients are told to connect to; those of the socket if there are
     /// none.
     pub advertised: Option<(String, u16)>,
+    /// TLS of the listener; `None` for plain text.
+    pub tls: Option<Arc<Tls>>,
     /// The most connections at once.
     pub connections_max: usize,
     /// The most bytes of a request.
@@ -80,6 +90,8 @@ pub struct Config {
 /// The parts that the listener needs.
 #[derive(Clone)]
 pub struct ListenDeps {
+    /// The check of clients' tokens; `None` if each client is let in.
+    pub tokens: Option<Arc<Tokens>>,
     /// The logs and the groups.
     pub store: Arc<dyn Store>,
     /// The tenants' settings.
@@ -98,6 +110,8 @@ pub struct ListenDeps {
 
 /// The parts that all connections share.
 struct Server {
+    tokens: Option<Arc<Tokens>>,
+    clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
     settings: Arc<Settings>,
     metrics: Arc<Metrics>,
@@ -113,9 +127,20 @@ struct Server {
     closing: CancellationToken,
 }
 
-/// A client, as long as it is connected.
-#[derive(Debug)]
+/// Whoever is at the other end of a connection.
+struct Peer {
+    address: SocketAddr,
+    /// The way that it has chosen to say who it is.
+    mechanism: Option<Mechanism>,
+    /// `None` until it is let in.
+    session: Option<Session>,
+    /// Whether the connection ends with this answer, since it is not let in.
+    is_refused: bool,
+}
+
+/// A client that is let in, as long as it is connected.
 struct Session {
+    principal: Principal,
     peer: SocketAddr,
     /// The name that the client gives itself.
     client_id: String,
@@ -130,6 +155,7 @@ struct Session {
 pub struct Listener {
     socket: TcpListener,
     server: Arc<Server>,
+    tls: Option<Arc<Tls>>,
     connections_max: usize,
 }
 
@@ -140,14 +166,18 @@ impl Listener {
         let bound = socket.local_addr()?;
         let advertised = config.advertised.clone();
         let (host, port) = advertised.unwrap_or_else(|| (bound.ip().to_string(), bound.port()));
-        let ListenDeps { store, settings, subscribe, metrics, clock, instance, closing } = deps;
+        let ListenDeps { tokens, store, settings, subscribe, metrics, clock, instance, closing } =
+            deps;
         let topics = Topics::new(store.clone(), settings.clone());
         let cache = Cache::new(config.cache_bytes_max, metrics.clone());
         let logs = Logs::new(subscribe, store.clone(), cache, closing.clone());
+        let its = clock.clone();
         let coordinator =
-            Coordinator::new(store.clone(), clock, metrics.clone(), instance, closing.clone());
+            Coordinator::new(store.clone(), its, metrics.clone(), instance, closing.clone());
         let cluster = settings.naming().own("log");
         let server = Server {
+            tokens,
+            clock,
             store,
             settings,
             metrics,
@@ -160,7 +190,8 @@ impl Listener {
             requests: Arc::new(Semaphore::new(config.requests_bytes_max)),
             closing,
         };
-        Ok(Self { socket, server: Arc::new(server), connections_max: config.connections_max })
+        let (tls, connections_max) = (config.tls.clone(), config.connections_max);
+        Ok(Self { socket, server: Arc::new(server), tls, connections_max })
     }
 
     /// Returns the address that clients connect to.
@@ -192,11 +223,21 @@ impl Listener {
                 server.metrics.client_ended("full");
                 continue;
             }
+            let stream = match stream
+                .set_nodelay(true)
+                .and_then(|()| Tls::stream(self.tls.as_deref(), stream))
+            {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "a Kafka client has left");
+                    continue;
+                }
+            };
             let server = server.clone();
             clients.spawn(async move {
-                let session = Session::of(peer);
+                let client = Peer::new(peer, &server);
                 let _connected = server.metrics.client_came();
-                if let Err(error) = connection::serve(&server, stream, session).await {
+                if let Err(error) = connection::serve(&server, stream, client).await {
                     tracing::debug!(%peer, %error, "a Kafka client's connection has ended");
                     error.reason().inspect(|reason| server.metrics.client_ended(reason));
                 }
@@ -207,25 +248,59 @@ impl Listener {
 }
 
 impl Server {
-    /// Returns the scope of the groups that a client may join.
-    fn scope(&self) -> String {
-        ALL_TENANTS.to_owned()
-    }
-
     /// Returns the feed of a topic.
     async fn feed(&self, served: &Served) -> Result<Arc<Feed>, crate::subscribe::Error> {
         self.logs.feed(served).await
     }
 }
 
+impl Peer {
+    /// Returns a peer that has just connected. Where nobody checks tokens, it is let in.
+    fn new(address: SocketAddr, server: &Server) -> Self {
+        let principal = server.tokens.is_none().then(Principal::anyone);
+        let session = principal.map(|principal| Session::of(address, principal));
+        Self { address, mechanism: None, session, is_refused: false }
+    }
+
+    /// Returns the session of a peer that is let in at a time.
+    fn session(&mut self, now: Time) -> Result<&mut Session, Broken> {
+        let session = self.session.as_mut().ok_or(Broken::Stranger)?;
+        match session.principal.expires() {
+            Some(end) if end.after(LEEWAY_MS) <= now => Err(Broken::Expired),
+            _ => Ok(session),
+        }
+    }
+
+    /// Returns whether the peer is let in with other tenants' topics.
+    fn is_other(&self, principal: &Principal) -> bool {
+        self.session.as_ref().is_some_and(|it| it.principal.scope != principal.scope)
+    }
+
+    /// Lets the peer in, or goes on to with a new token.
+    fn is_let_in(&mut self, principal: Principal) {
+        match &mut self.session {
+            Some(session) => session.principal = principal,
+            None => self.session = Some(Session::of(self.address, principal)),
+        }
+    }
+}
+
 impl Session {
-    fn of(peer: SocketAddr) -> Self {
-        Self { peer, client_id: String::new(), has_produced: false, moved: BTreeSet::new() }
+    fn of(peer: SocketAddr, principal: Principal) -> Self {
+        let (client_id, moved) = (String::new(), BTreeSet::new());
+        Self { principal, peer, client_id, has_produced: false, moved }
     }
 
     /// Begins the entry of an act of the client, for the trail.
     fn does(&self, act: Act, group: &str) -> TrailEntry {
-        Actor::kafka(&self.client_id, &self.peer.ip().to_string()).does(act).on(group)
+        let actor = match &self.principal.caller {
+            None => Actor::kafka(&self.client_id, &self.peer.ip().to_string()),
+            Some(caller) => {
+                let (user, subject) = (caller.user.as_deref(), caller.subject.as_deref());
+                Actor::caller(CallerNames { user, subject }, caller.issuer.as_deref(), None)
+            }
+        };
+        actor.does(act).on(group)
     }
 
     /// Returns whether the trail has told that the client moves a group with a tenant, though it is
@@ -240,6 +315,11 @@ impl Session {
             self.moved.pop_first();
         }
         self.moved.insert((group.to_owned(), tenant.clone()));
+    }
+
+    /// Returns the part of the gateway that the client sees.
+    fn scope(&self) -> &Scope {
+        &self.principal.scope
     }
 
     /// Returns the client's address as Kafka's tools show it.

@@ -62,7 +62,7 @@ pub(super) fn auth(options: &AuthOptions, host: IpAddr, given: &Given) -> anyhow
     }
 }
 
-/// Warns of tokens that cross a network in plain text.
+/// Warns of tokens that cross a network in plain text, to a listener's address.
 pub(super) fn warn_of_plain_text(auth: &Auth, host: IpAddr, has_tls: bool) {
     if !has_tls && !host.to_canonical().is_loopback() && !matches!(auth, Auth::Perimeter) {
         tracing::warn!(

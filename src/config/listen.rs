@@ -16,7 +16,7 @@ const REQUESTS_BYTES_MAX: usize = 128 << 20;
 /// The bytes of records that are kept in memory.
 const CACHE_BYTES_MAX: usize = 32 << 20;
 
-/// Returns how Kafka's clients read the logs; `None` if nobody has asked for it.
+/// Returns how Kafka's clients read the logs, in plain text; `None` if nobody has asked for it.
 pub(super) fn listen(
     options: &ListenOptions,
     auth: Option<AuthMode>,
@@ -29,22 +29,12 @@ pub(super) fn listen(
     };
     let host = options.kafka_listen_host;
     match auth {
-        Some(AuthMode::Okapi | AuthMode::Keycloak) if options.kafka_listen_port.is_none() => {
-            tracing::warn!(
-                "Kafka's clients can't read the logs: the listener checks no tokens, and AUTH_MODE \
-                 says that callers need them"
-            );
-            return Ok(None);
-        }
-        Some(AuthMode::Okapi | AuthMode::Keycloak) => bail!(
-            "KAFKA_LISTEN_PORT is set, but the listener checks no tokens, and AUTH_MODE says that \
-             callers need them"
-        ),
         None if !host.to_canonical().is_loopback() => bail!(
-            "KAFKA_LISTEN_HOST is {host}, which is not a loopback address, and the listener checks \
-             no tokens: set AUTH_MODE=perimeter if nobody but trusted clients can reach it"
+            "KAFKA_LISTEN_HOST is {host}, which is not a loopback address: set AUTH_MODE=okapi or \
+             keycloak to have the listener check clients' tokens, or AUTH_MODE=perimeter if nobody \
+             but trusted clients can reach it"
         ),
-        Some(AuthMode::Perimeter) | None => {}
+        Some(_) | None => {}
     }
     if options.kafka_listen_advertised.is_none() && host.is_unspecified() {
         bail!(
@@ -64,6 +54,7 @@ pub(super) fn listen(
     Ok(Some(listen::Config {
         address: SocketAddr::new(host, port),
         advertised: options.kafka_listen_advertised.clone(),
+        tls: None,
         connections_max: options.kafka_listen_connections_max,
         request_bytes_max: REQUEST_BYTES_MAX,
         requests_bytes_max: REQUESTS_BYTES_MAX,

@@ -23,7 +23,6 @@ use std::collections::BTreeSet;
 use super::floors::{AcceptedGaps, Floors, Gap};
 use super::position::Position;
 use super::time::Time;
-use super::topic::Topic;
 
 pub use file::{FileTenants, SubscriptionFile};
 pub use form::{COMMIT_MEMBERS, Form, parse_commit};
@@ -152,9 +151,7 @@ impl Subscription {
         floors: &Floors,
         now: Time,
     ) -> Result<Option<Gap>, Refusal> {
-        if let Some(other) = self.holder(now).filter(|lease| lease.reader != reader) {
-            return Err(Refusal::Held(other.clone()));
-        }
+        self.no_other_reads(reader, now)?;
         self.read_whole();
         let after = self.take_received(received);
         if let Some(gap) = self.gap(after, floors) {
@@ -271,72 +268,9 @@ impl Subscription {
         self.lease = None;
     }
 
-    /// Commits what Kafka clients have read. The first commit of a group that reads over HTTP is
-    /// refused while somebody does; then each partition of `topics`, which are those of the log
-    /// that the filter matches, stands where the group stood.
-    pub fn commit_parts(
-        &mut self,
-        commits: &[PartCommit],
-        topics: &[(Topic, usize)],
-        now: Time,
-    ) -> Result<(), Refusal> {
-        if self.parts.is_none() {
-            self.nobody_reads(now)?;
-            self.generation += 1;
-            self.parts = Some(Parts::at(self.position, topics));
-        }
-        self.take_parts(commits);
-        Ok(())
-    }
-
-    /// Returns where a Kafka client goes on in a partition; `None` if the group has not been there.
-    pub fn part(&self, topic: &Topic, partition: usize) -> Option<Part> {
-        match &self.parts {
-            Some(parts) => parts.of(topic, partition).cloned(),
-            None => self
-                .form
-                .filter
-                .has_topic(topic)
-                .then(|| Part { cursor: self.position, metadata: String::new() }),
-        }
-    }
-
-    /// Forgets where Kafka clients stand in a partition.
-    pub fn forget_part(&mut self, topic: &Topic, partition: usize) {
-        if let Some(parts) = &mut self.parts {
-            parts.forget(topic, partition);
-        }
-        self.take_parts(&[]);
-    }
-
-    /// Notes that a group's Kafka clients hold it for another while, or (without a time) no longer.
-    pub fn hold_parts(&mut self, reader: &str, ttl_ms: Option<i64>, now: Time) {
-        if self.parts.is_some() {
-            self.lease = ttl_ms.map(|ttl_ms| ReaderLease {
-                reader: reader.to_owned(),
-                expires: now.after(ttl_ms),
-                ttl_ms,
-            });
-        }
-    }
-
-    /// Moves the cursors of partitions, and what the row says of all of them.
-    fn take_parts(&mut self, commits: &[PartCommit]) {
-        let Some(parts) = &mut self.parts else { return };
-        commits.iter().for_each(|commit| parts.commit(commit.clone()));
-        (self.position, self.scanned) = (parts.least(), parts.greatest());
-        self.delivered = self.scanned;
-        self.went_back_from = None;
-        self.form.add_topics(parts.topics());
-        self.gaps_to.keep_after(self.position, &self.form.filter);
-    }
-
-    /// Has the group read over HTTP, from the least cursor of its partitions on: some events are
-    /// delivered again, and none is left out.
-    fn read_whole(&mut self) {
-        if self.parts.take().is_some() {
-            (self.delivered, self.scanned) = (self.position, self.position);
-        }
+    fn no_other_reads(&self, reader: &str, now: Time) -> Result<(), Refusal> {
+        let other = self.holder(now).filter(|lease| lease.reader != reader);
+        other.map_or(Ok(()), |lease| Err(Refusal::Held(lease.clone())))
     }
 
     fn nobody_reads(&self, now: Time) -> Result<(), Refusal> {

@@ -146,6 +146,7 @@ impl PurgeWork {
                 return Ok(vec!["removes what the store has of the tenant".to_owned()]);
             }
         }
+        remove_groups(&**store, &purge.tenant).await?;
         if !store.scrub().await? {
             return Ok(vec!["waits until readers of the database let it be scrubbed".to_owned()]);
         }
@@ -160,6 +161,18 @@ impl PurgeWork {
         tracing::info!(tenant = %purge.tenant, log_id = %purge.log_id, "the tenant is purged");
         Ok(waits_for)
     }
+}
+
+/// Removes the groups of Kafka clients that see the tenant alone. Nobody joins them meanwhile: the
+/// listener lets no client of a tenant in that is not enabled.
+async fn remove_groups(store: &dyn Store, tenant: &TenantId) -> Result<(), store::Error> {
+    let mut groups = store.list_kafka_groups().await?;
+    groups.retain(|group| group.scope == tenant.as_str());
+    for group in &groups {
+        // One that has changed meanwhile is looked for again before the purge ends.
+        store.remove_kafka_group(group).await?;
+    }
+    Ok(())
 }
 
 /// Removes what these sinks have of the tenant, and notes that. Returns what the purge waits for.

@@ -26,8 +26,9 @@ use super::answer::{code, kept, refused, text, unavailable};
 use super::group::Named;
 use super::offsets::index;
 use super::places::{Mover, Places, Told};
-use super::topics::{ByName, Served};
+use super::topics::{Seen, Served};
 use super::{Server, Session, members};
+use crate::access::permission::{CommitSubscription, SeekSubscription};
 use crate::domain::position::Position;
 use crate::domain::subscription::{Part, PartCommit};
 use crate::domain::tenant::TenantId;
@@ -76,7 +77,8 @@ async fn try_commit(
     request: &OffsetCommitRequest,
 ) -> Result<Errors, ResponseError> {
     let names = request.topics.iter().map(|topic| topic.name.as_str());
-    let topics = server.topics.with(names).await.map_err(|error| unavailable(&error))?;
+    let topics =
+        server.topics.with(names, session.scope()).await.map_err(|error| unavailable(&error))?;
     let mut errors = Errors::new();
     let mut commits: BTreeMap<TenantId, Vec<(Asked, PartCommit)>> = BTreeMap::new();
     for (at, asked) in request.topics.iter().enumerate() {
@@ -92,7 +94,7 @@ async fn try_commit(
             }
         }
     }
-    let group = members::group(server, &request.group_id).await?;
+    let group = members::group(server, session, &request.group_id).await?;
     let named = Named {
         id: request.member_id.as_str(),
         instance: request.group_instance_id.as_deref(),
@@ -100,6 +102,11 @@ async fn try_commit(
     };
     let store = &*server.store;
     let done = group.commit(&named, async |places, has_members| {
+        let principal = &session.principal;
+        match has_members {
+            true => principal.check::<CommitSubscription>()?,
+            false => principal.check::<SeekSubscription>()?,
+        }
         for (tenant, commits) in &commits {
             let parts: Vec<_> = commits.iter().map(|(_, commit)| commit.clone()).collect();
             let mover = match has_members {
@@ -118,9 +125,9 @@ async fn try_commit(
                 }
             }
         }
-        errors
+        Ok(errors)
     });
-    done.await.map_err(refused)
+    done.await.map_err(refused)?
 }
 
 fn part_commit(
@@ -148,10 +155,11 @@ fn part_commit(
 /// Returns where a group stands.
 pub(super) async fn fetch(
     server: &Server,
+    session: &Session,
     version: i16,
     request: OffsetFetchRequest,
 ) -> OffsetFetchResponse {
-    match try_fetch(server, version, &request).await {
+    match try_fetch(server, session, version, &request).await {
         Ok(topics) => OffsetFetchResponse::default().with_topics(topics),
         Err(error) if version >= ERROR_SINCE => {
             OffsetFetchResponse::default().with_error_code(error.code())
@@ -170,12 +178,14 @@ pub(super) async fn fetch(
 
 async fn try_fetch(
     server: &Server,
+    session: &Session,
     version: i16,
     request: &OffsetFetchRequest,
 ) -> Result<Vec<OffsetFetchResponseTopic>, ResponseError> {
     let names = request.topics.iter().flatten().map(|topic| topic.name.as_str());
-    let topics = server.topics.with(names).await.map_err(|error| unavailable(&error))?;
-    let group = members::group(server, &request.group_id).await?;
+    let topics =
+        server.topics.with(names, session.scope()).await.map_err(|error| unavailable(&error))?;
+    let group = members::group(server, session, &request.group_id).await?;
     let done = group.places(async |places| {
         places.look_again();
         let asked = match &request.topics {
@@ -200,9 +210,9 @@ async fn try_fetch(
 async fn everywhere(
     server: &Server,
     places: &mut Places,
-    topics: &ByName,
+    topics: &Seen,
 ) -> Result<Vec<(TopicName, Vec<i32>)>, ResponseError> {
-    let tenants: BTreeSet<_> = topics.values().map(|it| &it.tenant).collect();
+    let tenants: BTreeSet<_> = topics.served().map(|it| &it.tenant).collect();
     let mut all = Vec::new();
     for tenant in tenants {
         let its = places.topics(&*server.store, tenant).await.map_err(|why| kept(&why))?;
@@ -217,7 +227,7 @@ async fn everywhere(
 async fn in_topic(
     server: &Server,
     places: &mut Places,
-    (version, topics): (i16, &ByName),
+    (version, topics): (i16, &Seen),
     name: &TopicName,
     partitions: &[i32],
 ) -> Vec<OffsetFetchResponsePartition> {
@@ -260,7 +270,7 @@ pub(super) async fn delete(
     request: OffsetDeleteRequest,
 ) -> OffsetDeleteResponse {
     let by = session.does(Act::SeekSubscription, &request.group_id);
-    let done = try_delete(server, &request, &by).await;
+    let done = try_delete(server, session, &request, &by).await;
     let error = done.as_ref().err().map_or(0, ResponseError::code);
     let topics = done.unwrap_or_default();
     OffsetDeleteResponse::default().with_error_code(error).with_topics(topics)
@@ -268,12 +278,15 @@ pub(super) async fn delete(
 
 async fn try_delete(
     server: &Server,
+    session: &Session,
     request: &OffsetDeleteRequest,
     by: &TrailEntry,
 ) -> Result<Vec<OffsetDeleteResponseTopic>, ResponseError> {
+    session.principal.check::<SeekSubscription>()?;
     let names = request.topics.iter().map(|topic| topic.name.as_str());
-    let topics = server.topics.with(names).await.map_err(|error| unavailable(&error))?;
-    let group = members::group(server, &request.group_id).await?;
+    let topics =
+        server.topics.with(names, session.scope()).await.map_err(|error| unavailable(&error))?;
+    let group = members::group(server, session, &request.group_id).await?;
     let nobody = Named { id: "", instance: None, generation: -1 };
     let done = group.commit(&nobody, async |places, _| {
         let mut answered = Vec::with_capacity(request.topics.len());

@@ -10,17 +10,19 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 
 use super::requests::{self, Broken};
-use super::{Server, Session};
+use super::{Peer, Server};
+use crate::tls::Stream;
 
 /// The time after which a connection is closed on which nothing is asked, as Kafka has it.
 const IDLE_MAX: Duration = Duration::from_mins(10);
 /// The most bytes for which there must be room before more of a frame is read.
 const STEP_BYTES: usize = 64 << 10;
+/// The most bytes of a request of a client that has not said who it is: a token has room.
+const STRANGERS_BYTES_MAX: usize = 64 << 10;
 /// The longest time in which the rest of a frame must arrive, and an answer be read.
 const FRAME_WITHIN: Duration = Duration::from_secs(30);
 
@@ -32,14 +34,16 @@ const FINISH: Duration = Duration::from_secs(1);
 pub(super) enum Ended {
     #[error(transparent)]
     Io(#[from] io::Error),
-    #[error("nothing was asked for {IDLE_MAX:?}")]
-    Idle,
+    #[error("nothing was asked for {0:?}")]
+    Idle(Duration),
     #[error(
         "the rest of a request, or of the reading of an answer, took longer than {FRAME_WITHIN:?}"
     )]
     Slow,
     #[error("a request of {0} bytes is longer than any may be")]
     Long(i64),
+    #[error("the client was not let in")]
+    Refused,
     #[error(transparent)]
     Broken(#[from] Broken),
 }
@@ -49,7 +53,11 @@ impl Ended {
     pub(super) fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Io(_) => None,
-            Self::Idle => Some("idle"),
+            Self::Idle(_) => Some("idle"),
+            Self::Refused | Self::Broken(Broken::Stranger) => Some("refused"),
+            Self::Broken(Broken::Expired) => Some("expired"),
+            Self::Broken(Broken::NotEnabled) => Some("not-enabled"),
+            Self::Broken(Broken::NoKeys(_)) => Some("keys-unavailable"),
             Self::Slow => Some("slow"),
             Self::Long(_) => Some("too-long"),
             Self::Broken(Broken::Unspoken { .. }) => Some("unsupported"),
@@ -61,23 +69,24 @@ impl Ended {
 /// Answers a client until it goes, or the gateway stops.
 pub(super) async fn serve(
     server: &Arc<Server>,
-    mut stream: TcpStream,
-    mut session: Session,
+    mut stream: Stream,
+    mut peer: Peer,
 ) -> Result<(), Ended> {
-    stream.set_nodelay(true)?;
     loop {
         let closing = server.closing.cancelled();
+        // Whoever does not say who it is keeps no place.
+        let idle_max = if peer.session.is_some() { IDLE_MAX } else { FRAME_WITHIN };
         let length = tokio::select! {
-            length = timeout(IDLE_MAX, stream.read_i32()) => match length {
+            length = timeout(idle_max, stream.read_i32()) => match length {
                 Ok(Ok(length)) => length,
                 Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
                 Ok(Err(error)) => return Err(error.into()),
-                Err(_) => return Err(Ended::Idle),
+                Err(_) => return Err(Ended::Idle(idle_max)),
             },
             () = closing => return Ok(()),
         };
         tokio::select! {
-            served = serve_one(server, &mut stream, &mut session, length) => served?,
+            served = serve_one(server, &mut stream, &mut peer, length) => served?,
             () = stopped(server) => return Ok(()),
         }
     }
@@ -86,16 +95,20 @@ pub(super) async fn serve(
 /// Reads one request of so many bytes, and answers it.
 async fn serve_one(
     server: &Server,
-    stream: &mut TcpStream,
-    session: &mut Session,
+    stream: &mut Stream,
+    peer: &mut Peer,
     length: i32,
 ) -> Result<(), Ended> {
-    let (request, _room) = read(server, stream, length).await?;
-    if let Some(answer) = requests::answer(server, session, request.freeze()).await? {
+    let bytes_max = match &peer.session {
+        Some(_) => server.request_bytes_max,
+        None => STRANGERS_BYTES_MAX,
+    };
+    let (request, _room) = read(server, stream, length, bytes_max).await?;
+    if let Some(answer) = requests::answer(server, peer, request.freeze()).await? {
         let written = timeout(FRAME_WITHIN, stream.write_all(&answer)).await;
         written.map_err(|_| Ended::Slow)??;
     }
-    Ok(())
+    if peer.is_refused { Err(Ended::Refused) } else { Ok(()) }
 }
 
 /// Waits until the gateway stops, and a moment for the request under way: one that waits for others
@@ -109,10 +122,11 @@ async fn stopped(server: &Server) {
 /// than it sends takes no room for the rest.
 async fn read(
     server: &Server,
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     length: i32,
+    bytes_max: usize,
 ) -> Result<(BytesMut, Vec<OwnedSemaphorePermit>), Ended> {
-    let bytes = usize::try_from(length).ok().filter(|it| *it <= server.request_bytes_max);
+    let bytes = usize::try_from(length).ok().filter(|it| *it <= bytes_max);
     let bytes = bytes.ok_or(Ended::Long(length.into()))?;
     let (mut request, mut rooms) = (BytesMut::new(), Vec::new());
     let reading = async {

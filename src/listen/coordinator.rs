@@ -134,7 +134,7 @@ impl Coordinator {
                 }
             }
             let now = Instant::now();
-            let places = Places::new(group.clone());
+            let places = Places::new(scope.clone(), group.clone());
             let metrics = GroupMetrics::new(&state, self.metrics.clone());
             return Ok(Arc::new(Coordinated {
                 store: self.store.clone(),

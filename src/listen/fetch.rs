@@ -17,10 +17,10 @@ use kafka_protocol::messages::fetch_response::{
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::Server;
 use super::answer::unread;
 use super::feed::{Feed, Records};
-use super::topics::ByName;
+use super::topics::Seen;
+use super::{Server, Session};
 use crate::domain::position::Position;
 
 /// The longest time for which a request waits, whatever it says.
@@ -32,7 +32,11 @@ const BYTES_MAX: usize = 16 << 20;
 type Opened = Result<Arc<Feed>, ResponseError>;
 
 /// Answers a request.
-pub(super) async fn fetch(server: &Server, request: FetchRequest) -> FetchResponse {
+pub(super) async fn fetch(
+    server: &Server,
+    session: &Session,
+    request: FetchRequest,
+) -> FetchResponse {
     if request.session_id != 0 {
         let error = ResponseError::FetchSessionIdNotFound.code();
         return FetchResponse::default().with_error_code(error);
@@ -41,7 +45,7 @@ pub(super) async fn fetch(server: &Server, request: FetchRequest) -> FetchRespon
     let until = Instant::now() + wait.min(WAIT_MAX);
     let least = usize::try_from(request.min_bytes).unwrap_or(0);
     let names = request.topics.iter().map(|topic| topic.topic.as_str());
-    let topics = match server.topics.with(names).await {
+    let topics = match server.topics.with(names, session.scope()).await {
         Ok(topics) => topics,
         Err(_) => {
             let error = ResponseError::KafkaStorageError.code();
@@ -62,7 +66,7 @@ pub(super) async fn fetch(server: &Server, request: FetchRequest) -> FetchRespon
     }
 }
 
-async fn open(server: &Server, request: &FetchRequest, topics: &ByName) -> HashMap<String, Opened> {
+async fn open(server: &Server, request: &FetchRequest, topics: &Seen) -> HashMap<String, Opened> {
     let mut feeds = HashMap::with_capacity(request.topics.len());
     for asked in &request.topics {
         let opened = match topics.get(asked.topic.as_str()) {

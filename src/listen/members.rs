@@ -24,6 +24,7 @@ use super::described::Described;
 use super::group::{Answer, Client, Join, Joined, Named, Refusal};
 use super::places::Kept;
 use super::{Server, Session};
+use crate::access::permission::{DeleteSubscription, GetSubscription, ListSubscriptions};
 use crate::domain::subscription::Group;
 use crate::domain::trail::Act;
 
@@ -40,16 +41,17 @@ const SYNC_TYPES_SINCE: i16 = 5;
 /// Returns the group that a request names.
 pub(super) async fn group(
     server: &Server,
+    session: &Session,
     named: &GroupId,
 ) -> Result<Arc<Coordinated>, ResponseError> {
-    let name = name(server, named)?;
+    let name = name(session, named)?;
     server.coordinator.group(&name).await.map_err(|error| unavailable(&error))
 }
 
 /// Returns a group's scope and name.
-fn name(server: &Server, named: &GroupId) -> Result<(String, Group), ResponseError> {
+fn name(session: &Session, named: &GroupId) -> Result<(String, Group), ResponseError> {
     let group = Group::of_kafka(named.as_str()).map_err(|_| ResponseError::InvalidGroupId)?;
-    Ok((server.scope(), group))
+    Ok((session.scope().as_column().to_owned(), group))
 }
 
 /// Lets a member join.
@@ -59,7 +61,7 @@ pub(super) async fn join(
     version: i16,
     request: JoinGroupRequest,
 ) -> JoinGroupResponse {
-    let group = match group(server, &request.group_id).await {
+    let group = match group(server, session, &request.group_id).await {
         Ok(group) => group,
         Err(error) => return not_joined(version, error, &request.member_id),
     };
@@ -116,11 +118,12 @@ fn not_joined(version: i16, error: ResponseError, member_id: &StrBytes) -> JoinG
 /// Gives a member its assignment.
 pub(super) async fn sync(
     server: &Server,
+    session: &Session,
     version: i16,
     request: SyncGroupRequest,
 ) -> SyncGroupResponse {
     let refuse = |error: ResponseError| SyncGroupResponse::default().with_error_code(error.code());
-    let group = match group(server, &request.group_id).await {
+    let group = match group(server, session, &request.group_id).await {
         Ok(group) => group,
         Err(error) => return refuse(error),
     };
@@ -146,13 +149,17 @@ pub(super) async fn sync(
 }
 
 /// Takes a member's sign of life.
-pub(super) async fn heartbeat(server: &Server, request: HeartbeatRequest) -> HeartbeatResponse {
+pub(super) async fn heartbeat(
+    server: &Server,
+    session: &Session,
+    request: HeartbeatRequest,
+) -> HeartbeatResponse {
     let named = Named {
         id: request.member_id.as_str(),
         instance: request.group_instance_id.as_deref(),
         generation: request.generation_id,
     };
-    let heard = match group(server, &request.group_id).await {
+    let heard = match group(server, session, &request.group_id).await {
         Ok(group) => group.heartbeat(&named).await.map_err(refused),
         Err(error) => Err(error),
     };
@@ -162,10 +169,11 @@ pub(super) async fn heartbeat(server: &Server, request: HeartbeatRequest) -> Hea
 /// Lets members go.
 pub(super) async fn leave(
     server: &Server,
+    session: &Session,
     version: i16,
     request: LeaveGroupRequest,
 ) -> LeaveGroupResponse {
-    let group = match group(server, &request.group_id).await {
+    let group = match group(server, session, &request.group_id).await {
         Ok(group) => group,
         Err(error) => return LeaveGroupResponse::default().with_error_code(error.code()),
     };
@@ -187,10 +195,14 @@ pub(super) async fn leave(
 /// Describes groups; one that nobody knows is described as dead.
 pub(super) async fn describe(
     server: &Server,
+    session: &Session,
     version: i16,
     request: DescribeGroupsRequest,
 ) -> DescribeGroupsResponse {
-    let known = server.store.list_kafka_groups().await.map_err(|error| unavailable(&error));
+    let known = match session.principal.check::<GetSubscription>() {
+        Ok(()) => server.store.list_kafka_groups().await.map_err(|error| unavailable(&error)),
+        Err(error) => Err(error),
+    };
     let mut groups = Vec::with_capacity(request.groups.len());
     // Once each, however often it is named.
     for asked in request.groups.into_iter().collect::<BTreeSet<_>>() {
@@ -198,7 +210,7 @@ pub(super) async fn describe(
             Ok(known) => Ok(known.iter().any(|it| (&it.scope, &it.group) == (&name.0, &name.1))),
             Err(error) => Err(*error),
         };
-        let described = match name(server, &asked).and_then(|name| Ok((is_known(&name)?, name))) {
+        let described = match name(session, &asked).and_then(|name| Ok((is_known(&name)?, name))) {
             Ok((true, name)) => match server.coordinator.group(&name).await {
                 Ok(group) => Ok(group.describe().await),
                 Err(error) => Err(unavailable(&error)),
@@ -240,9 +252,13 @@ fn described_group(
 /// Lists the groups.
 pub(super) async fn list(
     server: &Server,
+    session: &Session,
     version: i16,
     request: ListGroupsRequest,
 ) -> ListGroupsResponse {
+    if let Err(error) = session.principal.check::<ListSubscriptions>() {
+        return ListGroupsResponse::default().with_error_code(error.code());
+    }
     let known = match server.store.list_kafka_groups().await {
         Ok(known) => known,
         Err(error) => {
@@ -250,7 +266,7 @@ pub(super) async fn list(
         }
     };
     let mut groups = Vec::new();
-    for row in known.into_iter().filter(|row| row.scope == server.scope()) {
+    for row in known.into_iter().filter(|row| row.scope == session.scope().as_column()) {
         let name = (row.scope.clone(), row.group.clone());
         let Ok(group) = server.coordinator.group(&name).await else { continue };
         let described = group.describe().await;
@@ -289,13 +305,15 @@ async fn delete_one(
     session: &Session,
     asked: &GroupId,
 ) -> Result<(), ResponseError> {
-    let name = name(server, asked)?;
+    session.principal.check::<DeleteSubscription>()?;
+    let name = name(session, asked)?;
     let found = server.store.find_kafka_group(&name.0, &name.1).await;
     if found.map_err(|error| unavailable(&error))?.is_none() {
         return Err(ResponseError::GroupIdNotFound);
     }
-    let group = group(server, asked).await?;
-    let tenants = server.store.list().await.map_err(|error| unavailable(&error))?;
+    let group = group(server, session, asked).await?;
+    let mut tenants = server.store.list().await.map_err(|error| unavailable(&error))?;
+    tenants.retain(|log| session.scope().sees(&log.tenant));
     let by = session.does(Act::DeleteSubscription, asked);
     let removed = group.remove(async |places| {
         for log in &tenants {

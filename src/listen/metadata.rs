@@ -28,7 +28,7 @@ use kafka_protocol::messages::{
 use super::answer::{text, unavailable};
 use super::offsets::NO_EPOCH;
 use super::shapes::SHAPES;
-use super::topics::{ByName, Served};
+use super::topics::{Seen, Served};
 use super::{Server, Session};
 
 /// The number of the one broker.
@@ -57,6 +57,7 @@ pub(super) fn versions(error: i16) -> ApiVersionsResponse {
 /// Tells the broker and the topics: those that are named, or all.
 pub(super) async fn metadata(
     server: &Server,
+    session: &Session,
     version: i16,
     request: MetadataRequest,
 ) -> MetadataResponse {
@@ -66,17 +67,19 @@ pub(super) async fn metadata(
     let named: Option<BTreeSet<TopicName>> =
         named.map(|topics| topics.into_iter().filter_map(|topic| topic.name).collect());
     let found = match &named {
-        Some(named) => server.topics.with(named.iter().map(|name| name.as_str())).await,
-        None => server.topics.all().await,
+        Some(named) => {
+            server.topics.with(named.iter().map(|name| name.as_str()), session.scope()).await
+        }
+        None => server.topics.all(session.scope()).await,
     };
     let found = found.map_err(|error| unavailable(&error));
     let named = named.unwrap_or_else(|| {
-        let all = found.iter().flat_map(|topics| topics.keys());
+        let all = found.iter().flat_map(Seen::names);
         all.map(|name| text(name.clone()).into()).collect()
     });
     let mut topics = Vec::with_capacity(named.len());
     for name in named {
-        topics.push(described(server, version, name, found.as_deref().ok()).await);
+        topics.push(described(server, version, name, found.as_ref().ok()).await);
     }
     let (host, port) = server.advertised.clone();
     let broker = MetadataResponseBroker::default().with_node_id(BROKER).with_host(text(host));
@@ -91,7 +94,7 @@ async fn described(
     server: &Server,
     version: i16,
     name: TopicName,
-    found: Option<&ByName>,
+    found: Option<&Seen>,
 ) -> MetadataResponseTopic {
     let answer = MetadataResponseTopic::default();
     let Some(found) = found else {
@@ -146,10 +149,12 @@ pub(super) fn cluster(
 /// Tells the settings of topics that Kafka's tools show. The broker has none.
 pub(super) async fn configs(
     server: &Server,
+    session: &Session,
     request: DescribeConfigsRequest,
 ) -> DescribeConfigsResponse {
     let names = request.resources.iter().filter(|it| it.resource_type == OF_TOPIC);
-    let topics = server.topics.with(names.map(|it| it.resource_name.as_str())).await;
+    let topics =
+        server.topics.with(names.map(|it| it.resource_name.as_str()), session.scope()).await;
     let results = request.resources.iter().map(|asked| {
         let answer = DescribeConfigsResult::default()
             .with_resource_type(asked.resource_type)

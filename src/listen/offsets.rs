@@ -11,10 +11,10 @@ use kafka_protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderEpochResponse, OffsetForLeaderTopicResult,
 };
 
-use super::Server;
 use super::answer::{unavailable, unread};
 use super::fetch::other_epoch;
-use super::topics::{ByName, Served};
+use super::topics::{Seen, Served};
+use super::{Server, Session};
 use crate::domain::time::Time;
 
 /// The times that stand for the end and the start of a partition.
@@ -30,11 +30,13 @@ const EPOCHS_SINCE: i16 = 4;
 /// Answers a request for offsets by time.
 pub(super) async fn list(
     server: &Server,
+    session: &Session,
     version: i16,
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
     let names = request.topics.iter().map(|topic| topic.name.as_str());
-    let topics = server.topics.with(names).await.map_err(|error| unavailable(&error));
+    let topics =
+        server.topics.with(names, session.scope()).await.map_err(|error| unavailable(&error));
     let mut answered = Vec::with_capacity(request.topics.len());
     for asked in &request.topics {
         let mut partitions = Vec::with_capacity(asked.partitions.len());
@@ -66,7 +68,7 @@ pub(super) async fn list(
 /// Returns an offset with its time and epoch.
 async fn offset(
     server: &Server,
-    topics: &ByName,
+    topics: &Seen,
     name: &str,
     asked: &ListOffsetsPartition,
 ) -> Result<(i64, i64, i32), ResponseError> {
@@ -94,10 +96,12 @@ async fn offset(
 /// Answers a request for the ends of earlier incarnations.
 pub(super) async fn for_epochs(
     server: &Server,
+    session: &Session,
     request: OffsetForLeaderEpochRequest,
 ) -> OffsetForLeaderEpochResponse {
     let names = request.topics.iter().map(|topic| topic.topic.as_str());
-    let topics = server.topics.with(names).await.map_err(|error| unavailable(&error));
+    let topics =
+        server.topics.with(names, session.scope()).await.map_err(|error| unavailable(&error));
     let mut answered = Vec::with_capacity(request.topics.len());
     for asked in &request.topics {
         let mut partitions = Vec::with_capacity(asked.partitions.len());
@@ -127,7 +131,7 @@ pub(super) async fn for_epochs(
 /// Returns the epoch and the offset at which it ended, in a partition.
 async fn end_of(
     server: &Server,
-    topics: &ByName,
+    topics: &Seen,
     name: &str,
     partition: i32,
     (current, asked): (i32, i32),

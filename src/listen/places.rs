@@ -9,7 +9,7 @@ use std::slice;
 
 use tokio::time::Instant;
 
-use super::topics::{ByName, Served};
+use super::topics::{Seen, Served};
 use crate::domain::subscription::{Group, Part, PartCommit, Refusal, Subscription};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -25,6 +25,7 @@ const LEASE_MS: i64 = 60_000;
 
 /// The subscriptions of one group.
 pub(super) struct Places {
+    scope: String,
     group: Group,
     known: HashMap<TenantId, Known>,
 }
@@ -72,8 +73,15 @@ impl From<Error> for Kept {
 
 impl Places {
     /// Makes the places of a group, of which none is known yet.
-    pub(super) fn new(group: Group) -> Self {
-        Self { group, known: HashMap::new() }
+    pub(super) fn new(scope: String, group: Group) -> Self {
+        Self { scope, group, known: HashMap::new() }
+    }
+
+    /// Returns the name of the reader that the group's Kafka clients are together. Two groups of
+    /// one name, in two scopes, are two readers.
+    fn reader(&self) -> String {
+        let Self { scope, group, .. } = self;
+        format!("Kafka clients of {group} in {scope}")
     }
 
     /// Has the rows read again: somebody may have moved the group while it had no members.
@@ -125,7 +133,7 @@ impl Places {
         store: &dyn Store,
         tenant: &TenantId,
         commits: &[PartCommit],
-        topics: &ByName,
+        topics: &Seen,
         mover: &Mover,
     ) -> Result<Told, Kept> {
         self.read(store, tenant).await?;
@@ -135,16 +143,17 @@ impl Places {
             }
             Mover::Other { .. } | Mover::Members => None,
         };
+        let reader = &self.reader();
         let committed = self.change(store, tenant, by, |row, now| {
             let Some(subscription) = row else {
                 return Ok(Some(Subscription::of_kafka(commits)));
             };
-            let matched = topics.values().filter(|it| it.tenant == *tenant);
+            let matched = topics.served().filter(|it| it.tenant == *tenant);
             let matched = matched.filter(|it| subscription.form.filter.has_topic(&it.topic));
             let matched: Vec<_> =
                 matched.map(|it| (it.topic.clone(), usize::from(it.partitions))).collect();
             let mut next = subscription.clone();
-            next.commit_parts(commits, &matched, now)?;
+            next.commit_parts(reader, commits, &matched, now)?;
             Ok(Some(next))
         });
         let is_changed = committed.await?;
@@ -211,7 +220,7 @@ impl Places {
         tenant: &TenantId,
         held: bool,
     ) -> Result<(), Kept> {
-        let reader = reader(&self.group);
+        let reader = self.reader();
         let hold = self.change(store, tenant, None, |row, now| {
             let mut next = row.cloned();
             if let Some(next) = &mut next
@@ -293,9 +302,4 @@ impl Places {
 fn is_due(subscription: &Subscription, now: Time) -> bool {
     let ends = subscription.lease.as_ref().map_or(now, |lease| lease.expires);
     ends < now.after(LEASE_MS / 2)
-}
-
-/// Returns the name of the reader that a group's Kafka clients are together.
-fn reader(group: &Group) -> String {
-    format!("Kafka clients of {group}")
 }

@@ -9,9 +9,11 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 use tokio::time::Instant;
 
 use super::answer::{Head, frame};
-use super::shapes::{Shape, find};
-use super::{Server, Session};
-use super::{commits, fetch, members, metadata, offsets};
+use super::login::NoKeys;
+use super::principal::Scope;
+use super::shapes::{Shape, Truncated, find};
+use super::{Peer, Server, Session};
+use super::{commits, fetch, login, members, metadata, offsets};
 
 /// The bytes of a frame's head that every request has: its key, its version and a number.
 const HEAD_BYTES: usize = 8;
@@ -30,6 +32,18 @@ pub(super) enum Broken {
         /// The version of the request.
         version: i16,
     },
+    /// The client has not said who it is.
+    #[error("the client asks before it has said who it is")]
+    Stranger,
+    /// The client's token has ended.
+    #[error("the client's token has expired")]
+    Expired,
+    /// The client's tenant is not enabled, or not any more.
+    #[error("the client's tenant is not enabled")]
+    NotEnabled,
+    /// The client's token can't be checked now.
+    #[error(transparent)]
+    NoKeys(#[from] NoKeys),
     /// The request can't be read.
     #[error("the request {key:?} of version {version} can't be read: {why}")]
     Unreadable {
@@ -45,7 +59,7 @@ pub(super) enum Broken {
 /// Answers a frame; `None` if the client wants no answer.
 pub(super) async fn answer(
     server: &Server,
-    session: &mut Session,
+    peer: &mut Peer,
     mut bytes: Bytes,
 ) -> Result<Option<Bytes>, Broken> {
     if bytes.len() < HEAD_BYTES {
@@ -67,16 +81,57 @@ pub(super) async fn answer(
     }
     let header =
         read::<RequestHeader>(head, &mut bytes, shape.key.request_header_version(version))?;
-    let client = header.client_id.as_deref().unwrap_or_default();
-    if session.client_id != client {
-        session.client_id = client.chars().filter(|it| !it.is_control()).take(256).collect();
-    }
     let since = Instant::now();
-    let answered = dispatch(server, session, (shape, head), bytes).await;
+    let name = header.client_id.as_deref().unwrap_or_default();
+    let answered = match shape.key {
+        ApiKey::ApiVersions | ApiKey::SaslHandshake | ApiKey::SaslAuthenticate => {
+            greet(server, peer, (shape, head), bytes).await.map(Some)
+        }
+        _ => {
+            let session = peer.session(server.clock.now())?;
+            if let Scope::Tenant(tenant) = session.scope()
+                && !server.topics.has(tenant).await
+            {
+                return Err(Broken::NotEnabled);
+            }
+            if session.client_id != name {
+                session.client_id = name.chars().filter(|it| !it.is_control()).take(256).collect();
+            }
+            dispatch(server, session, (shape, head), bytes).await
+        }
+    };
     if answered.is_ok() {
         server.metrics.client_answered(shape.name, since.elapsed());
     }
     answered
+}
+
+/// Answers what a client asks before it is let in.
+async fn greet(
+    server: &Server,
+    peer: &mut Peer,
+    (shape, head): (&Shape, Head),
+    body: Bytes,
+) -> Result<Bytes, Broken> {
+    check(shape, head, &body)?;
+    match head.key {
+        ApiKey::SaslHandshake => {
+            let request = message(head, body)?;
+            written(head, &login::handshake(server, peer, head.version, &request))
+        }
+        ApiKey::SaslAuthenticate => {
+            let request = message(head, body)?;
+            written(head, &login::authenticate(server, peer, head.version, &request).await?)
+        }
+        _ => written(head, &metadata::versions(0)),
+    }
+}
+
+/// Checks that a request has its shape.
+fn check(shape: &Shape, head: Head, body: &[u8]) -> Result<(), Broken> {
+    let Head { key, version, .. } = head;
+    let unreadable = |why: Truncated| Broken::Unreadable { key, version, why: why.to_string() };
+    shape.check(version, body).map_err(unreadable)
 }
 
 async fn dispatch(
@@ -86,16 +141,11 @@ async fn dispatch(
     body: Bytes,
 ) -> Result<Option<Bytes>, Broken> {
     let Head { key, version, .. } = head;
-    shape.check(version, &body).map_err(|why| Broken::Unreadable {
-        key,
-        version,
-        why: why.to_string(),
-    })?;
+    check(shape, head, &body)?;
     let answered = match key {
-        ApiKey::ApiVersions => written(head, &metadata::versions(0)),
         ApiKey::Metadata => {
             let request = message(head, body)?;
-            written(head, &metadata::metadata(server, version, request).await)
+            written(head, &metadata::metadata(server, session, version, request).await)
         }
         ApiKey::FindCoordinator => {
             written(head, &metadata::coordinator(server, &message(head, body)?))
@@ -104,7 +154,7 @@ async fn dispatch(
             written(head, &metadata::cluster(server, version, &message(head, body)?))
         }
         ApiKey::DescribeConfigs => {
-            written(head, &metadata::configs(server, message(head, body)?).await)
+            written(head, &metadata::configs(server, session, message(head, body)?).await)
         }
         ApiKey::Produce => {
             let refused = metadata::produce(session, version, message(head, body)?);
@@ -113,18 +163,18 @@ async fn dispatch(
         ApiKey::InitProducerId => {
             written(head, &metadata::producer_id(session, &message(head, body)?))
         }
-        ApiKey::Fetch => written(head, &fetch::fetch(server, message(head, body)?).await),
+        ApiKey::Fetch => written(head, &fetch::fetch(server, session, message(head, body)?).await),
         ApiKey::ListOffsets => {
-            written(head, &offsets::list(server, version, message(head, body)?).await)
+            written(head, &offsets::list(server, session, version, message(head, body)?).await)
         }
         ApiKey::OffsetForLeaderEpoch => {
-            written(head, &offsets::for_epochs(server, message(head, body)?).await)
+            written(head, &offsets::for_epochs(server, session, message(head, body)?).await)
         }
         ApiKey::OffsetCommit => {
             written(head, &commits::commit(server, session, message(head, body)?).await)
         }
         ApiKey::OffsetFetch => {
-            written(head, &commits::fetch(server, version, message(head, body)?).await)
+            written(head, &commits::fetch(server, session, version, message(head, body)?).await)
         }
         ApiKey::OffsetDelete => {
             written(head, &commits::delete(server, session, message(head, body)?).await)
@@ -148,17 +198,19 @@ async fn of_members(
             written(head, &members::join(server, session, version, request).await)
         }
         ApiKey::SyncGroup => {
-            written(head, &members::sync(server, version, message(head, body)?).await)
+            written(head, &members::sync(server, session, version, message(head, body)?).await)
         }
-        ApiKey::Heartbeat => written(head, &members::heartbeat(server, message(head, body)?).await),
+        ApiKey::Heartbeat => {
+            written(head, &members::heartbeat(server, session, message(head, body)?).await)
+        }
         ApiKey::LeaveGroup => {
-            written(head, &members::leave(server, version, message(head, body)?).await)
+            written(head, &members::leave(server, session, version, message(head, body)?).await)
         }
         ApiKey::DescribeGroups => {
-            written(head, &members::describe(server, version, message(head, body)?).await)
+            written(head, &members::describe(server, session, version, message(head, body)?).await)
         }
         ApiKey::ListGroups => {
-            written(head, &members::list(server, version, message(head, body)?).await)
+            written(head, &members::list(server, session, version, message(head, body)?).await)
         }
         ApiKey::DeleteGroups => {
             written(head, &members::delete(server, session, message(head, body)?).await)

@@ -188,6 +188,9 @@ pub(super) const SHAPES: &[Shape] = &[
     ),
     shape!(DescribeGroups, (0, 5), 5, &[always(Texts), since(3, I8)]),
     shape!(ListGroups, (0, 4), 3, &[since(4, Texts)]),
+    // librdkafka asks for both versions of SaslHandshake before it takes frames for what follows.
+    shape!(SaslHandshake, (0, 1), ALL, &[always(Text)]),
+    shape!(SaslAuthenticate, (0, 2), 2, &[always(Bytes)]),
     shape!(ApiVersions, (0, 4), 3, &[since(3, Text), since(3, Text)]),
     shape!(
         OffsetForLeaderEpoch,

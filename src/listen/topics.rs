@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::principal::Scope;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
@@ -36,7 +37,37 @@ pub(super) struct Served {
 }
 
 /// The topics by their names.
-pub(super) type ByName = BTreeMap<String, Served>;
+type ByName = BTreeMap<String, Served>;
+
+/// The topics that a client sees.
+pub(super) struct Seen {
+    all: Arc<ByName>,
+    scope: Scope,
+}
+
+impl Seen {
+    /// Returns no topics.
+    #[cfg(test)]
+    pub(super) fn nothing(scope: Scope) -> Self {
+        Self { all: Arc::default(), scope }
+    }
+
+    /// Returns a topic by its name.
+    pub(super) fn get(&self, name: &str) -> Option<&Served> {
+        self.all.get(name).filter(|served| self.scope.sees(&served.tenant))
+    }
+
+    /// Returns the names of all of them.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        let seen = self.all.iter().filter(|(_, served)| self.scope.sees(&served.tenant));
+        seen.map(|(name, _)| name)
+    }
+
+    /// Returns all of them.
+    pub(super) fn served(&self) -> impl Iterator<Item = &Served> {
+        self.all.values().filter(|served| self.scope.sees(&served.tenant))
+    }
+}
 
 /// The topics of all enabled tenants.
 pub(super) struct Topics {
@@ -48,8 +79,9 @@ pub(super) struct Topics {
 /// The topics as they were found.
 struct Known {
     found: Instant,
-    /// When the tenants were last seen to be enabled.
+    /// When the tenants were last seen to be enabled, and which those were.
     enabled: Instant,
+    tenants: BTreeSet<TenantId>,
     topics: Arc<ByName>,
 }
 
@@ -61,24 +93,34 @@ impl Topics {
 
     /// Returns all topics; while the store is away, those that were known last: a client that is
     /// told of no topics would let go of all that it reads.
-    pub(super) async fn all(&self) -> Result<Arc<ByName>, Error> {
-        match self.known_since(FRESH).await {
+    pub(super) async fn all(&self, scope: &Scope) -> Result<Seen, Error> {
+        let all = match self.known_since(FRESH).await {
             Err(error) => match &*self.known.lock().await {
-                Some(known) => Ok(known.topics.clone()),
-                None => Err(error),
+                Some(known) => known.topics.clone(),
+                None => return Err(error),
             },
-            found => found,
-        }
+            Ok(found) => found,
+        };
+        Ok(Seen { all, scope: scope.clone() })
     }
 
     /// Returns the topics as they are known, looked for once more if a name is not among them.
     pub(super) async fn with<'a>(
         &self,
         names: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Arc<ByName>, Error> {
+        scope: &Scope,
+    ) -> Result<Seen, Error> {
         let known = self.known_since(Duration::MAX).await?;
         let has_all = names.into_iter().all(|name| known.contains_key(name));
-        if has_all { Ok(known) } else { self.known_since(FRESH_FOR_UNKNOWN).await }
+        let all = if has_all { known } else { self.known_since(FRESH_FOR_UNKNOWN).await? };
+        Ok(Seen { all, scope: scope.clone() })
+    }
+
+    /// Returns whether a tenant is enabled; while the store is away, whether it was.
+    pub(super) async fn has(&self, tenant: &TenantId) -> bool {
+        let is_away = self.known_since(FRESH).await.is_err();
+        let known = self.known.lock().await;
+        known.as_ref().map_or(is_away, |known| known.tenants.contains(tenant))
     }
 
     /// Returns what was found within a time, or finds it; without the topics of tenants that are
@@ -94,13 +136,14 @@ impl Topics {
                 if !known.topics.values().all(is_enabled) {
                     Arc::make_mut(&mut known.topics).retain(|_, served| is_enabled(served));
                 }
-                known.enabled = now;
+                (known.enabled, known.tenants) = (now, enabled);
             }
             return Ok(known.topics.clone());
         }
         let before = known.as_ref().map(|known| known.topics.clone()).unwrap_or_default();
-        let topics = Arc::new(self.find(&before).await?);
-        *known = Some(Known { found: now, enabled: now, topics: topics.clone() });
+        let tenants = self.enabled().await?;
+        let topics = Arc::new(self.find(&tenants, &before).await?);
+        *known = Some(Known { found: now, enabled: now, tenants, topics: topics.clone() });
         Ok(topics)
     }
 
@@ -109,20 +152,20 @@ impl Topics {
         Ok(logs.map(|log| log.tenant).collect())
     }
 
-    async fn find(&self, before: &ByName) -> Result<ByName, Error> {
+    async fn find(&self, tenants: &BTreeSet<TenantId>, before: &ByName) -> Result<ByName, Error> {
         let (mut found, mut new) = (ByName::new(), Vec::new());
-        for tenant in self.enabled().await? {
-            let named = self.settings.specs(&tenant).into_iter().map(|spec| spec.topic);
-            let of_log = self.store.topics(&tenant).await?;
+        for tenant in tenants {
+            let named = self.settings.specs(tenant).into_iter().map(|spec| spec.topic);
+            let of_log = self.store.topics(tenant).await?;
             let mut topics: BTreeSet<_> = named.chain(of_log).collect();
             // Their events go as soon as every sink has them, whether or not a group has.
-            let rules = self.settings.log_rules(&tenant);
+            let rules = self.settings.log_rules(tenant);
             topics.retain(|topic| rules.get(topic).is_none_or(|rule| rule.stored));
             for topic in topics {
-                match before.get(topic.as_str()).filter(|it| it.tenant == tenant) {
+                match before.get(topic.as_str()).filter(|it| it.tenant == *tenant) {
                     Some(known) => drop(found.insert(topic.to_string(), known.clone())),
                     None => {
-                        let wanted = self.settings.spec(&tenant, &topic).partitions;
+                        let wanted = self.settings.spec(tenant, &topic).partitions;
                         new.push((tenant.clone(), topic, wanted));
                     }
                 }

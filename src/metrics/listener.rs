@@ -18,7 +18,18 @@ const SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
 
 /// The reasons for which the gateway ends a connection.
-const REASONS: [&str; 6] = ["full", "idle", "malformed", "slow", "too-long", "unsupported"];
+const REASONS: [&str; 10] = [
+    "expired",
+    "full",
+    "idle",
+    "keys-unavailable",
+    "malformed",
+    "not-enabled",
+    "refused",
+    "slow",
+    "too-long",
+    "unsupported",
+];
 
 const CLIENTS: Declared<0> = Declared::replica(
     "event_gateway_listener_clients",
@@ -33,8 +44,10 @@ const CLIENTS_ENDED: Declared<1> = Declared::replica(
 .by([Label::listed("reason", &REASONS)])
 .note(
     "`full`: there were `KAFKA_LISTEN_CONNECTIONS_MAX` already; `unsupported`: a request, or a \
-     version of one, that the [listener](listener.md) does not support. Each is logged: `full` at \
-     `warn`, the others at `debug`",
+     version of one, that the [listener](listener.md) does not support; `refused`: who the client \
+     is is not known, or it may not read; `expired`: its token has ended; `keys-unavailable`: its \
+     token can't be checked now; `not-enabled`: its tenant is not enabled. Each is logged: `full` \
+     and `refused` at `warn`, the others at `debug`",
 );
 const REQUESTS: Declared<1> = Declared::replica(
     "event_gateway_listener_request_duration_seconds",

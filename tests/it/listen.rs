@@ -1,5 +1,6 @@
 //! Stories about the listener: Kafka's own clients read the logs from the gateway.
 
+mod access;
 mod groups;
 #[cfg(feature = "services")]
 mod java;

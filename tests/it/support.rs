@@ -19,6 +19,7 @@ pub mod helm;
 pub mod hexkit;
 pub mod ids;
 pub mod kafka_clients;
+pub mod kafka_wire;
 pub mod keycloak;
 pub mod malformed;
 #[cfg(feature = "services")]

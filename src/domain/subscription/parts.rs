@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::{ReaderLease, Refusal, Subscription};
 use crate::domain::Invalid;
 use crate::domain::position::Position;
+use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 
 /// Where a group stands in one partition.
@@ -132,6 +134,78 @@ impl Parts {
     fn cursors(&self) -> impl Iterator<Item = Position> {
         let cursor = |part: &Option<Part>| part.as_ref().map(|it| it.cursor).unwrap_or_default();
         self.0.values().flatten().map(cursor)
+    }
+}
+
+impl Subscription {
+    /// Commits what Kafka clients have read, who are one reader together. It is refused while
+    /// another one reads. With the first commit of a group that reads over HTTP, each partition of
+    /// `topics`, which are those of the log that the filter matches, stands where the group stood.
+    pub fn commit_parts(
+        &mut self,
+        reader: &str,
+        commits: &[PartCommit],
+        topics: &[(Topic, usize)],
+        now: Time,
+    ) -> Result<(), Refusal> {
+        self.no_other_reads(reader, now)?;
+        if self.parts.is_none() {
+            self.generation += 1;
+            self.parts = Some(Parts::at(self.position, topics));
+        }
+        self.take_parts(commits);
+        Ok(())
+    }
+
+    /// Returns where a Kafka client goes on in a partition; `None` if the group has not been there.
+    pub fn part(&self, topic: &Topic, partition: usize) -> Option<Part> {
+        match &self.parts {
+            Some(parts) => parts.of(topic, partition).cloned(),
+            None => self
+                .form
+                .filter
+                .has_topic(topic)
+                .then(|| Part { cursor: self.position, metadata: String::new() }),
+        }
+    }
+
+    /// Forgets where Kafka clients stand in a partition.
+    pub fn forget_part(&mut self, topic: &Topic, partition: usize) {
+        if let Some(parts) = &mut self.parts {
+            parts.forget(topic, partition);
+        }
+        self.take_parts(&[]);
+    }
+
+    /// Notes that a group's Kafka clients hold it for another while, or (without a time) no longer,
+    /// unless another reader holds it.
+    pub fn hold_parts(&mut self, reader: &str, ttl_ms: Option<i64>, now: Time) {
+        if self.parts.is_some() && self.no_other_reads(reader, now).is_ok() {
+            self.lease = ttl_ms.map(|ttl_ms| ReaderLease {
+                reader: reader.to_owned(),
+                expires: now.after(ttl_ms),
+                ttl_ms,
+            });
+        }
+    }
+
+    /// Moves the cursors of partitions, and what the row says of all of them.
+    pub(super) fn take_parts(&mut self, commits: &[PartCommit]) {
+        let Some(parts) = &mut self.parts else { return };
+        commits.iter().for_each(|commit| parts.commit(commit.clone()));
+        (self.position, self.scanned) = (parts.least(), parts.greatest());
+        self.delivered = self.scanned;
+        self.went_back_from = None;
+        self.form.add_topics(parts.topics());
+        self.gaps_to.keep_after(self.position, &self.form.filter);
+    }
+
+    /// Has the group read over HTTP, from the least cursor of its partitions on: some events are
+    /// delivered again, and none is left out.
+    pub(super) fn read_whole(&mut self) {
+        if self.parts.take().is_some() {
+            (self.delivered, self.scanned) = (self.position, self.position);
+        }
     }
 }
 

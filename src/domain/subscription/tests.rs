@@ -245,9 +245,9 @@ fn a_group_that_changes_to_http_reads_on_after_its_least_cursor() {
     let commits = [commit("a.item", 0, 7), commit("a.item", 1, 5), commit("a.loan", 1, 9)];
     let mut group = Subscription::of_kafka(&commits[..2]);
     assert_eq!((group.position, group.scanned), (at(5), at(7)));
-    group.commit_parts(&commits[2..], &[], NOW).unwrap();
+    group.commit_parts("Kafka clients", &commits[2..], &[], NOW).unwrap();
     assert_eq!(group.position, at(0), "nobody has read the loans' first partition");
-    group.commit_parts(&[commit("a.loan", 0, 6)], &[], NOW).unwrap();
+    group.commit_parts("Kafka clients", &[commit("a.loan", 0, 6)], &[], NOW).unwrap();
     assert_eq!(group.position, at(5));
     assert_eq!(acquire(&mut group, "one", None, NOW), Ok(()));
     assert_eq!((group.position, group.scanned, group.parts), (at(5), at(5), None));
@@ -259,7 +259,7 @@ fn a_group_that_changes_to_kafka_goes_on_in_each_topic_where_it_stood() {
     let [item, loan] = ["a.item", "a.loan"].map(|it| Topic::parse(it).unwrap());
     assert_eq!(group.part(&item, 1).map(|part| part.cursor), Some(at(10)));
     let topics = [(item.clone(), 2), (loan.clone(), 2)];
-    group.commit_parts(&[commit("a.item", 0, 14)], &topics, NOW).unwrap();
+    group.commit_parts("Kafka clients", &[commit("a.item", 0, 14)], &topics, NOW).unwrap();
     let cursor = |topic, partition| group.part(topic, partition).map(|part| part.cursor);
     assert_eq!((cursor(&item, 0), cursor(&item, 1)), (Some(at(14)), Some(at(10))));
     assert_eq!(cursor(&loan, 1), Some(at(10)), "it has not been read since");
@@ -269,9 +269,9 @@ fn a_group_that_changes_to_kafka_goes_on_in_each_topic_where_it_stood() {
 #[test]
 fn kafka_clients_and_a_reader_over_http_keep_each_other_away() {
     let mut group = read();
-    let refused = group.commit_parts(&[commit("a.item", 0, 14)], &[], NOW);
+    let refused = group.commit_parts("Kafka clients", &[commit("a.item", 0, 14)], &[], NOW);
     assert!(matches!(refused, Err(Refusal::Held(_))), "{refused:?}");
-    group.commit_parts(&[commit("a.item", 0, 14)], &[], later(60)).unwrap();
+    group.commit_parts("Kafka clients", &[commit("a.item", 0, 14)], &[], later(60)).unwrap();
     group.hold_parts("Kafka clients", Some(5_000), later(60));
     let refused = acquire(&mut group, "two", None, later(61));
     assert!(matches!(refused, Err(Refusal::Held(_))), "{refused:?}");

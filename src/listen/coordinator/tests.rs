@@ -12,7 +12,8 @@ use crate::domain::subscription::{Group, Part, PartCommit};
 use crate::listen::fixture::{Bed, diku, item};
 use crate::listen::group::{Answer, Client, Join, Named, Refusal};
 use crate::listen::places::{Mover, Told};
-use crate::listen::topics::ByName;
+use crate::listen::principal::Scope;
+use crate::listen::topics::Seen;
 use crate::store::KafkaGroup;
 
 fn name() -> Name {
@@ -100,7 +101,7 @@ async fn a_group_whose_last_member_has_left_is_free_at_once() {
     let named = Named { id: &id, instance: None, generation: 1 };
     let part = Part { cursor: Position::START.next(), metadata: String::new() };
     let commit = [PartCommit { topic: item(), partition: 0, partitions: 1, part }];
-    let (store, topics) = (&*bed.store, ByName::new());
+    let (store, topics) = (&*bed.store, Seen::nothing(Scope::All));
     let done = group.commit(&named, async |places, has_members| {
         assert!(has_members);
         places.commit(store, &diku(), &commit, &topics, &Mover::Members).await
@@ -110,7 +111,7 @@ async fn a_group_whose_last_member_has_left_is_free_at_once() {
         let found = store.find_subscriptions(&[(diku(), name().1)]).await.unwrap();
         found[0].subscription.holder(found[0].now).map(|lease| lease.reader.clone())
     };
-    assert_eq!(holder().await.as_deref(), Some("Kafka clients of cg.search"));
+    assert_eq!(holder().await.as_deref(), Some("Kafka clients of cg.search in *"));
     group.leave(&id, None).await.unwrap();
     assert_eq!(holder().await, None);
 }

@@ -95,6 +95,8 @@ fn default(key: ApiKey, version: i16) -> BytesMut {
         DeleteGroups: DeleteGroupsRequest,
         OffsetDelete: OffsetDeleteRequest,
         DescribeCluster: DescribeClusterRequest,
+        SaslHandshake: SaslHandshakeRequest,
+        SaslAuthenticate: SaslAuthenticateRequest,
     )
 }
 

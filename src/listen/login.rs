@@ -1,0 +1,110 @@
+//! SaslHandshake and SaslAuthenticate: a client says who it is before it asks for anything else,
+//! and again before its token ends (KIP-368).
+//!
+//! `requests` calls it, and answers nobody who has not said so.
+
+use std::time::Duration;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::{
+    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
+};
+use tokio::time::sleep;
+
+use super::answer::text;
+use super::principal::{NotLetIn, Principal};
+use super::sasl::{Malformed, Mechanism};
+use super::{Peer, Server};
+use crate::access::{Denied, LEEWAY_MS, Tokens};
+use crate::domain::time::Time;
+
+/// The pause before a client is told that it is not let in: whoever guesses, guesses slowly.
+const REFUSED_AFTER: Duration = Duration::from_millis(100);
+/// The first version of SaslHandshake after which messages have frames of Kafka's.
+const FRAMED_SINCE: i16 = 1;
+/// The first version of SaslAuthenticate whose answer says how long the client is let in.
+const LIFETIME_SINCE: i16 = 1;
+
+/// The reason why a client is not let in.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error(transparent)]
+    NotLetIn(#[from] NotLetIn),
+    #[error("the client was let in before with other tenants' topics")]
+    Other,
+}
+
+/// The keys to check a token with can't be had now. A client that is told so by an error gives up,
+/// and one whose connection ends comes again.
+#[derive(Debug, thiserror::Error)]
+#[error("the keys of the token's issuer can't be had now")]
+pub(super) struct NoKeys;
+
+/// Lets a client choose how it says who it is.
+pub(super) fn handshake(
+    server: &Server,
+    peer: &mut Peer,
+    version: i16,
+    request: &SaslHandshakeRequest,
+) -> SaslHandshakeResponse {
+    let names = Mechanism::ALL.iter().map(|mechanism| text(mechanism.name()));
+    let answer = SaslHandshakeResponse::default().with_mechanisms(names.collect());
+    let error = match Mechanism::find(&request.mechanism) {
+        _ if server.tokens.is_none() || version < FRAMED_SINCE => ResponseError::IllegalSaslState,
+        None => ResponseError::UnsupportedSaslMechanism,
+        Some(chosen) => {
+            peer.mechanism = Some(chosen);
+            return answer;
+        }
+    };
+    answer.with_error_code(error.code())
+}
+
+/// Lets a client in, or goes on to, until its token ends.
+pub(super) async fn authenticate(
+    server: &Server,
+    peer: &mut Peer,
+    version: i16,
+    request: &SaslAuthenticateRequest,
+) -> Result<SaslAuthenticateResponse, NoKeys> {
+    let answer = SaslAuthenticateResponse::default();
+    let (Some(tokens), Some(mechanism)) = (&server.tokens, peer.mechanism.take()) else {
+        return Ok(answer.with_error_code(ResponseError::IllegalSaslState.code()));
+    };
+    let why = match principal(tokens, mechanism, &request.auth_bytes).await {
+        Err(Refused::NotLetIn(NotLetIn::Denied(Denied::KeysUnavailable))) => return Err(NoKeys),
+        Err(why) => why,
+        Ok(principal) if peer.is_other(&principal) => Refused::Other,
+        Ok(principal) => {
+            let lasts = lifetime_ms(&principal, server.clock.now());
+            peer.is_let_in(principal);
+            return Ok(match version {
+                LIFETIME_SINCE.. => answer.with_session_lifetime_ms(lasts),
+                _ => answer,
+            });
+        }
+    };
+    sleep(REFUSED_AFTER).await;
+    tracing::warn!(address = %peer.address, "refused a Kafka client: {why}");
+    peer.is_refused = true;
+    let error = ResponseError::SaslAuthenticationFailed.code();
+    Ok(answer.with_error_code(error).with_error_message(Some(text(why.to_string()))))
+}
+
+/// Returns how long a client is let in, in ms; 0 means without end.
+fn lifetime_ms(principal: &Principal, now: Time) -> i64 {
+    let ends = principal.expires().map(|end| end.after(LEEWAY_MS).as_ms());
+    ends.map_or(0, |ends| ends.saturating_sub(now.as_ms()).max(1))
+}
+
+async fn principal(
+    tokens: &Tokens,
+    mechanism: Mechanism,
+    message: &[u8],
+) -> Result<Principal, Refused> {
+    let credentials = mechanism.read(message)?;
+    let caller = tokens.caller(credentials.token).await.map_err(NotLetIn::from)?;
+    Ok(Principal::of(caller, credentials.tenant)?)
+}

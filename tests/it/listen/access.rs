@@ -1,0 +1,212 @@
+//! With a mode in which tokens are checked, a client says who it is before it asks for anything
+//! else, and sees its tenant alone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crash::serve::{Serve, Setup};
+use crash::until;
+use event_gateway::clock::{Clock, System};
+use kafka_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use kafka_protocol::messages::{
+    DeleteGroupsRequest, ListGroupsRequest, MetadataRequest, OffsetCommitRequest,
+    SaslHandshakeRequest,
+};
+use kafka_protocol::protocol::StrBytes;
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use crate::support::kafka_clients::{Got, Member, setup};
+use crate::support::kafka_wire::Wire;
+use crate::support::tokens::{hs256, with};
+
+const KEY: &str = "a key of the gateway's, 32 bytes";
+const ALL: &str = "event-gateway.all";
+/// Kafka's numbers of what is refused.
+const NOT_AUTHENTICATED: i16 = 58;
+const ILLEGAL_STATE: i16 = 34;
+const UNSUPPORTED_MECHANISM: i16 = 33;
+const GROUP_DENIED: i16 = 30;
+
+/// Returns the time in seconds.
+fn now() -> i64 {
+    System.now().as_ms() / 1_000
+}
+
+fn checked(tenants: &[&str]) -> Setup {
+    setup(tenants, 2).with("AUTH_MODE", "okapi").with("AUTH_OKAPI_KEY", KEY)
+}
+
+/// Returns a token of a tenant, with these claims or others.
+fn token(tenant: &str, more: Value) -> String {
+    let claims = json!({
+        "type": "access", "tenant": tenant, "sub": "mod-search", "exp": now() + 600,
+        "permissions": [ALL],
+    });
+    hs256(KEY.as_bytes(), &with(claims, more))
+}
+
+async fn post(serve: &Serve, tenant: &str, numbers: std::ops::Range<u64>) {
+    let (client, token) = (Client::new(), token(tenant, json!({})));
+    for number in numbers {
+        let request = client.post(format!("{}/domain-events/inventory/item", serve.url));
+        let request = request.header("X-Okapi-Tenant", tenant).header("X-Okapi-Token", &token);
+        let item = json!({ "new": { "id": format!("item-{}", number % 7), "number": number } });
+        assert_eq!(request.json(&item).send().await.unwrap().status(), 201);
+    }
+}
+
+fn member(serve: &Serve, tenant: &str, got: &Arc<Got>) -> Member {
+    let token = token(tenant, json!({}));
+    let login = [
+        ("security.protocol", "SASL_PLAINTEXT"),
+        ("sasl.mechanism", "PLAIN"),
+        ("sasl.username", tenant),
+        ("sasl.password", &token),
+    ];
+    Member::join(serve.broker(), "cg.search", got, &login)
+}
+
+/// Returns the tenants whose topics a client sees.
+fn tenants(wire: &mut Wire) -> Vec<String> {
+    let all = wire.ask(5, &MetadataRequest::default().with_topics(None)).unwrap().topics;
+    let names = all.iter().map(|topic| topic.name.as_ref().unwrap().split('.'));
+    let tenants: BTreeSet<_> = names.map(|mut parts| parts.nth(1).unwrap().to_owned()).collect();
+    tenants.into_iter().collect()
+}
+
+fn plain(tenant: &str, token: &str) -> String {
+    format!("\0{tenant}\0{token}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_s_members_read_its_topics_alone_and_share_a_group_with_nobody_else() {
+    let setup = checked(&["diku", "college"]);
+    let serve = setup.serve();
+    post(&serve, "diku", 0..20).await;
+    post(&serve, "college", 100..110).await;
+    let [diku, college] = [Arc::new(Got::default()), Arc::new(Got::default())];
+    let members = [member(&serve, "diku", &diku), member(&serve, "college", &college)];
+    until("each has its own", async || (diku.count(), college.count()) == (20, 10)).await;
+    serve.kill();
+
+    let serve = setup.serve();
+    post(&serve, "diku", 20..30).await;
+    until("it goes on", async || diku.count() == 30).await;
+    assert_eq!((diku.count_from(100), college.count()), (0, 10));
+    let mut wire = Wire::connect(serve.broker());
+    let said = wire.say("PLAIN", &plain("college", &token("college", json!({})))).unwrap();
+    assert_eq!(said.error_code, 0, "{said:?}");
+    assert_eq!(tenants(&mut wire), ["college"]);
+    let groups = wire.ask(4, &ListGroupsRequest::default()).unwrap().groups;
+    assert_eq!(groups.len(), 1, "{groups:?}");
+    for member in members {
+        member.leave();
+    }
+    assert!(serve.terminate().success(), "{}", setup.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_not_let_in_is_told_why_and_sees_nothing() {
+    let setup = checked(&["diku", "college"]);
+    let serve = setup.serve();
+    let good = token("diku", json!({}));
+    let expired = token("diku", json!({ "exp": now() - 120 }));
+    let poor = token("diku", json!({ "permissions": ["event-gateway.metrics.get"] }));
+    let forged = hs256(&[7; 32], &json!({ "tenant": "diku" }));
+    let bearer = |token: &str| format!("n,,\u{1}auth=Bearer {token}\u{1}\u{1}");
+    for (mechanism, message, why) in [
+        ("PLAIN", plain("college", &good), "names the tenant `college`"),
+        ("PLAIN", plain("*", &good), "names all tenants by `*`"),
+        ("PLAIN", plain("diku", &expired), "it has expired"),
+        ("PLAIN", plain("diku", &forged), "its signature does not fit"),
+        ("PLAIN", plain("diku", &poor), "`event-gateway.subscriptions.item.events.get` is missing"),
+        ("PLAIN", "diku".to_owned(), "none of SASL's PLAIN"),
+        ("OAUTHBEARER", bearer(&expired), "it has expired"),
+        ("OAUTHBEARER", "n,,".to_owned(), "none of SASL's OAUTHBEARER"),
+    ] {
+        let mut wire = Wire::connect(serve.broker());
+        let said = wire.say(mechanism, &message).unwrap();
+        let told = said.error_message.unwrap_or_default();
+        assert_eq!(said.error_code, NOT_AUTHENTICATED, "{message}");
+        assert!(told.contains(why), "{told}");
+        assert!(!told.contains(&good) && !setup.log().contains(&good));
+        assert!(wire.ask(5, &MetadataRequest::default()).is_none(), "it is closed: {message}");
+    }
+    // Whoever says nothing is not answered.
+    assert!(Wire::connect(serve.broker()).ask(5, &MetadataRequest::default()).is_none());
+    for (version, mechanism, error) in
+        [(1, "SCRAM-SHA-256", UNSUPPORTED_MECHANISM), (0, "PLAIN", ILLEGAL_STATE)]
+    {
+        let name = StrBytes::from_static_str(mechanism);
+        let chosen = SaslHandshakeRequest::default().with_mechanism(name);
+        let answer = Wire::connect(serve.broker()).ask(version, &chosen).unwrap();
+        assert_eq!(answer.error_code, error, "{mechanism}");
+        assert_eq!(answer.mechanisms, ["PLAIN", "OAUTHBEARER"].map(StrBytes::from_static_str));
+    }
+    assert!(serve.terminate().success(), "{}", setup.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_let_in_until_its_token_ends_unless_it_has_a_new_one() {
+    let setup = checked(&["diku"]);
+    let serve = setup.serve();
+    // A token is taken for a minute after its end.
+    let short = || token("diku", json!({ "exp": now() - 57 }));
+    let bearer = |token: &str| format!("n,,\u{1}auth=Bearer {token}\u{1}\u{1}");
+    let [mut one, mut two] = [(), ()].map(|()| Wire::connect(serve.broker()));
+    let said = one.say("OAUTHBEARER", &bearer(&short())).unwrap();
+    assert!((1..=3_000).contains(&said.session_lifetime_ms), "{said:?}");
+    let said = two.say("PLAIN", &plain("diku", &short())).unwrap();
+    assert_eq!(said.error_code, 0, "{said:?}");
+    let said = two.say("PLAIN", &plain("diku", &token("diku", json!({})))).unwrap();
+    assert!(said.session_lifetime_ms > 600_000, "{said:?}");
+    let is_closed = async || one.ask(5, &MetadataRequest::default()).is_none();
+    until("the token has ended", is_closed).await;
+    assert_eq!(tenants(&mut two), ["diku"]);
+    assert!(serve.terminate().success(), "{}", setup.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_does_only_what_its_token_permits() {
+    let setup = checked(&["diku"]);
+    let serve = setup.serve();
+    post(&serve, "diku", 0..5).await;
+    let mut wire = Wire::connect(serve.broker());
+    let reads = json!({ "permissions": ["event-gateway.subscriptions.item.events.get"] });
+    let said = wire.say("PLAIN", &plain("diku", &token("diku", reads))).unwrap();
+    assert_eq!(said.error_code, 0, "{said:?}");
+    assert_eq!(wire.ask(4, &ListGroupsRequest::default()).unwrap().error_code, GROUP_DENIED);
+    let name = StrBytes::from_static_str("cg.search");
+    let names = vec![name.clone().into()];
+    let deleted = wire.ask(2, &DeleteGroupsRequest::default().with_groups_names(names)).unwrap();
+    assert_eq!(deleted.results[0].error_code, GROUP_DENIED);
+    let topic = StrBytes::from_static_str("folio.diku.inventory.item");
+    let part = OffsetCommitRequestPartition::default().with_committed_offset(3);
+    let topic = OffsetCommitRequestTopic::default().with_name(topic.into());
+    let topics = vec![topic.with_partitions(vec![part])];
+    let moved = OffsetCommitRequest::default().with_group_id(name.into()).with_topics(topics);
+    let moved = wire.ask(7, &moved.with_generation_id_or_member_epoch(-1)).unwrap();
+    assert_eq!(moved.topics[0].partitions[0].error_code, GROUP_DENIED);
+    assert!(serve.terminate().success(), "{}", setup.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_s_clients_are_let_go_when_it_is_disabled() {
+    let setup = checked(&["diku", "college"]);
+    let serve = setup.serve();
+    let [mut diku, mut college] = ["diku", "college"].map(|tenant| {
+        let mut wire = Wire::connect(serve.broker());
+        assert_eq!(
+            wire.say("PLAIN", &plain(tenant, &token(tenant, json!({})))).unwrap().error_code,
+            0
+        );
+        wire
+    });
+    assert!(setup.command(&["tenants", "disable", "diku"]).status().unwrap().success());
+    let is_closed = async || diku.ask(5, &MetadataRequest::default()).is_none();
+    until("its clients are let go", is_closed).await;
+    assert_eq!(tenants(&mut college), ["college"]);
+}
