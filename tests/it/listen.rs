@@ -9,6 +9,8 @@ mod observed;
 #[cfg(feature = "services")]
 mod python;
 #[cfg(feature = "services")]
+mod realm;
+#[cfg(feature = "services")]
 mod records;
 #[cfg(feature = "services")]
 mod tools;

@@ -14,6 +14,7 @@ mod dashboards;
 #[cfg(feature = "services")]
 mod descriptor;
 mod documentation;
+#[cfg(feature = "services")]
 mod erasure;
 #[cfg(feature = "services")]
 mod exactly_once;
@@ -61,6 +62,7 @@ mod tenant_jobs;
 mod topics;
 #[cfg(feature = "services")]
 mod traces;
+#[cfg(feature = "services")]
 mod trail;
 #[cfg(feature = "services")]
 mod unwritable;

@@ -1,4 +1,8 @@
 //! The actors of the stories, and the helpers that stories share. No story is in here.
+#![cfg_attr(
+    not(feature = "services"),
+    allow(dead_code, reason = "some have their stories with real services alone")
+)]
 
 #[cfg(feature = "services")]
 pub mod cluster;
@@ -27,7 +31,6 @@ pub mod metrics;
 #[cfg(feature = "services")]
 pub mod observed;
 pub mod parking;
-#[cfg(feature = "services")]
 pub mod pem;
 #[cfg(feature = "services")]
 pub mod pod;
@@ -36,6 +39,7 @@ pub mod prometheus;
 pub mod raw_http;
 #[cfg(feature = "services")]
 pub mod readers;
+pub mod real_keycloak;
 pub mod replays;
 pub mod restore;
 pub mod serve;

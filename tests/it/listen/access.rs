@@ -18,7 +18,7 @@ use kafka_protocol::protocol::StrBytes;
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::support::kafka_clients::{Got, Member, setup};
+use crate::support::kafka_clients::{Got, Member, post_with, setup};
 use crate::support::kafka_wire::Wire;
 use crate::support::tokens::{hs256, with};
 
@@ -49,13 +49,9 @@ fn token(tenant: &str, more: Value) -> String {
 }
 
 async fn post(serve: &Serve, tenant: &str, numbers: std::ops::Range<u64>) {
-    let (client, token) = (Client::new(), token(tenant, json!({})));
-    for number in numbers {
-        let request = client.post(format!("{}/domain-events/inventory/item", serve.url));
-        let request = request.header("X-Okapi-Tenant", tenant).header("X-Okapi-Token", &token);
-        let item = json!({ "new": { "id": format!("item-{}", number % 7), "number": number } });
-        assert_eq!(request.json(&item).send().await.unwrap().status(), 201);
-    }
+    let token = token(tenant, json!({}));
+    let headers = [("X-Okapi-Tenant", tenant), ("X-Okapi-Token", &token)];
+    post_with(&Client::new(), serve, &headers, numbers).await;
 }
 
 fn member(serve: &Serve, tenant: &str, got: &Arc<Got>) -> Member {

@@ -4,25 +4,10 @@ use std::process::Command;
 
 use crash::serve::get;
 
-use crate::support::kafka_clients::{libs, post, setup};
-
-/// Runs one of Kafka's tools; returns what it prints.
-fn tool(class: &str, address: &str, arguments: &[&str]) -> String {
-    let run = Command::new("java")
-        .args(["-Xmx256m", "-cp", &libs(), class])
-        .args(["--bootstrap-server", address])
-        .args(arguments)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&run.stdout).into_owned();
-    let error = String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success(), "{class} {arguments:?}: {said}{error}");
-    said
-}
+use crate::support::kafka_clients::{CONSOLE, post, setup, tool};
 
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
-const CONSOLE: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
 const TOPIC: &str = "folio.diku.inventory.item";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Actors of the stories about the listener: a gateway that Kafka's clients reach, and members of groups.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -32,13 +33,45 @@ pub fn libs() -> String {
     format!("{}/libs/*", std::env::var("EVENT_GATEWAY_TEST_KAFKA_HOME").unwrap())
 }
 
+/// The tool of Kafka's that prints what it reads.
+pub const CONSOLE: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
+
+/// Runs one of Kafka's tools; returns what it prints.
+pub fn tool(class: &str, address: &str, arguments: &[&str]) -> String {
+    tool_on(&[], class, address, arguments)
+}
+
+/// The same, on a Java that has more options.
+pub fn tool_on(java: &[&str], class: &str, address: &str, arguments: &[&str]) -> String {
+    let run = Command::new("java")
+        .args(java)
+        .args(["-Xmx256m", "-cp", &libs(), class])
+        .args(["--bootstrap-server", address])
+        .args(arguments)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    let error = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{class} {arguments:?}: {said}{error}");
+    said
+}
+
 /// Posts items whose keys go round among so many, each with a number that only rises.
 pub async fn post(serve: &Serve, tenant: &str, numbers: std::ops::Range<u64>) {
-    let client = Client::new();
+    post_with(&Client::new(), serve, &[("X-Okapi-Tenant", tenant)], numbers).await;
+}
+
+/// The same, by a client with headers.
+pub async fn post_with(
+    client: &Client,
+    serve: &Serve,
+    headers: &[(&str, &str)],
+    numbers: std::ops::Range<u64>,
+) {
     for number in numbers {
         let key = format!("item-{}", number % 7);
         let request = client.post(format!("{}/domain-events/inventory/item", serve.url));
-        let request = request.header("X-Okapi-Tenant", tenant);
+        let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
         let answer = request.json(&json!({"new": {"id": key, "number": number}})).send();
         assert_eq!(answer.await.unwrap().status(), 201);
     }
