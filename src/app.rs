@@ -119,7 +119,7 @@ pub async fn build(
         instance,
         audit_every: config.audit_every,
         replay_pause_max: config.replay_pause_max,
-        replay_keep: config.replay_keep,
+        lifetimes: config.lifetimes,
         removal: config.removal,
         tenants: http.tenants.clone(),
     };

@@ -29,7 +29,7 @@ use anyhow::{Context, bail};
 
 use crate::access::Auth;
 use crate::domain::quota::Quota;
-use crate::domain::retention::Retention;
+use crate::domain::retention::{Lifetimes, Retention};
 use crate::domain::settings::Settings;
 use crate::domain::topic::Naming;
 use crate::http;
@@ -59,8 +59,8 @@ pub struct Config {
     pub audit_every: Option<Duration>,
     /// The longest time for which a replay to the tenant's own topics may be paused.
     pub replay_pause_max: Duration,
-    /// The time for which a replay that has ended is listed.
-    pub replay_keep: Duration,
+    /// How long the store keeps what has ended.
+    pub lifetimes: Lifetimes,
     /// How long the logs keep events.
     pub removal: Retention,
     /// The most tenants that the metrics name.
@@ -107,7 +107,7 @@ impl Config {
             audit_every: Some(Duration::from_secs(limits.audit_minutes * 60))
                 .filter(|every| !every.is_zero()),
             replay_pause_max: Duration::from_secs(limits.replay_pause_hours * 3_600),
-            replay_keep: Duration::from_secs(limits.replay_keep_days * 86_400),
+            lifetimes: lifetimes(limits),
             removal: removal(limits),
             metrics_tenants_max: limits.metrics_tenants_max,
             settings: settings.clone(),
@@ -170,13 +170,27 @@ fn tls(options: &ListenerOptions) -> anyhow::Result<Option<Arc<Tls>>> {
 }
 
 fn removal(limits: &LimitsOptions) -> Retention {
-    let days = |days: u64| Duration::from_secs(days * 86_400);
     Retention {
-        log_retention: Some(days(limits.log_retention_days)).filter(|it| !it.is_zero()),
+        log_retention: unless_for_ever(limits.log_retention_days),
         idempotency: days(limits.idempotency_days),
-        trail: Some(days(limits.trail_retention_days)).filter(|it| !it.is_zero()),
-        erasures: Some(days(limits.erasure_keep_days)).filter(|it| !it.is_zero()),
     }
+}
+
+fn lifetimes(limits: &LimitsOptions) -> Lifetimes {
+    Lifetimes {
+        trail: unless_for_ever(limits.trail_retention_days),
+        erasures: unless_for_ever(limits.erasure_keep_days),
+        replays: Some(days(limits.replay_keep_days)),
+        parked: unless_for_ever(limits.parked_keep_days),
+    }
+}
+
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 86_400)
+}
+
+fn unless_for_ever(kept_days: u64) -> Option<Duration> {
+    Some(days(kept_days)).filter(|it| !it.is_zero())
 }
 
 /// Returns every sink that the options and the tenants' files name, for `lanes` lanes.

@@ -17,6 +17,7 @@ mod lane_holder;
 mod lane_manager;
 mod lane_state;
 mod lease;
+mod lifetimes;
 mod newest;
 mod own;
 pub mod parking;
@@ -33,7 +34,6 @@ mod sink_keeper;
 mod source;
 pub mod tenant_jobs;
 pub mod topics;
-mod trail;
 mod unnamed;
 mod verify;
 mod wakeups;
@@ -48,7 +48,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::domain::filter::Filter;
 use crate::domain::position::Position;
-use crate::domain::retention::Retention;
+use crate::domain::retention::{Lifetimes, Retention};
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::health::Health;
@@ -63,12 +63,12 @@ use erasure::ErasureTask;
 use expansion::ExpansionTask;
 use interruptible::UntilStop;
 use lane_manager::LaneManager;
+use lifetimes::LifetimesTask;
 use removal::RemovalTask;
 use retention_check::RetentionCheck;
 use sink_keeper::{Reachability, SinkKeeper};
 use tenant_jobs::TenantDeps;
 use tenant_jobs::task::TenantJobsTask;
-use trail::TrailTask;
 pub use wakeups::Wakeups;
 use worker::{Task, Worker};
 
@@ -106,8 +106,8 @@ pub struct FollowDeps {
     pub audit_every: Option<Duration>,
     /// The longest time for which a replay to its own topics may be paused.
     pub replay_pause_max: Duration,
-    /// The time for which the row of a replay that has ended is kept.
-    pub replay_keep: Duration,
+    /// How long the store keeps what has ended.
+    pub lifetimes: Lifetimes,
     /// How long the logs keep events.
     pub removal: Retention,
     /// The look-out for tenants' files that were added, before topics are created.
@@ -123,7 +123,7 @@ pub struct Followers {
 impl Followers {
     /// Starts the tasks that these sinks need: the lane manager if there is any sink, a keeper for
     /// each sink, a retention check for each sink with topics, an audit, the erasure, the tenant
-    /// jobs, the removal, the end of the trail, and the expansion of DELETE_ALLs.
+    /// jobs, the removal, the lifetimes of what has ended, and the expansion of DELETE_ALLs.
     pub fn start(deps: &FollowDeps, sinks: &Sinks) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         let worker = Worker::new(deps.health.clone(), deps.metrics.clone(), stop.clone());
@@ -138,9 +138,8 @@ impl Followers {
         worker.spawn(&mut tasks, UntilStop::new(jobs, stop.clone()));
         let removal = RemovalTask::new(deps.clone(), followers);
         worker.spawn(&mut tasks, UntilStop::new(removal, stop.clone()));
-        if let Some(trail) = TrailTask::new(deps.clone()) {
-            worker.spawn(&mut tasks, UntilStop::new(trail, stop.clone()));
-        }
+        let lifetimes = LifetimesTask::new(deps.clone());
+        worker.spawn(&mut tasks, UntilStop::new(lifetimes, stop.clone()));
         let expansion = ExpansionTask::new(deps.clone());
         worker.spawn(&mut tasks, UntilStop::new(expansion, stop.clone()));
         let (mut reachable, mut checks) = (Vec::new(), Vec::new());

@@ -12,6 +12,7 @@ use event_gateway::domain::entity::{Entity, EntityName, TopicSettings};
 use event_gateway::domain::key::Pointer;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::producer::Producer;
+use event_gateway::domain::retention::Lifetimes;
 use event_gateway::domain::settings::{Settings, TenantSettings};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::{Naming, Topic};
@@ -155,7 +156,7 @@ fn remove(opened: &OpenStore) -> Followers {
         instance: "bench".to_owned(),
         audit_every: None,
         replay_pause_max: Duration::from_secs(86_400),
-        replay_keep: Duration::from_secs(86_400),
+        lifetimes: Lifetimes::default(),
         removal: Default::default(),
     };
     Followers::start(&deps, &Sinks::default())

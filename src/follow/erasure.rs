@@ -5,7 +5,7 @@
 //! are empty, and publish the ERASED event like any other. An erasure is complete once every sink
 //! has passed that: whatever a sink read before, it has sent by then, and nothing older is sent
 //! after it. A step is one transaction of the store, so a replica that is killed, or two that do
-//! the same, change nothing. Erasures that are complete are dropped once they are old.
+//! the same, change nothing.
 
 pub mod submit;
 
@@ -33,10 +33,6 @@ const PERIOD: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The most events of one step.
 const EVENTS_MAX: usize = 200;
-/// The interval at which erasures are looked for that were complete long ago, and the most that are
-/// dropped then.
-const DROP_EVERY: Duration = Duration::from_secs(600);
-const DROPPED_MAX: usize = 500;
 
 /// The task that carries out the erasures of this replica's lanes.
 pub(super) struct ErasureTask {
@@ -46,27 +42,12 @@ pub(super) struct ErasureTask {
     pace: Pace,
     /// The last pause while sinks had not passed an erasure.
     pause: Duration,
-    /// When erasures were dropped last.
-    dropped: Option<Instant>,
 }
 
 impl ErasureTask {
     /// Makes the task for these sinks.
     pub(super) fn new(deps: FollowDeps, sinks: Vec<Follower>) -> Self {
-        Self { deps, sinks, pace: Pace::default(), pause: LOOK_AGAIN, dropped: None }
-    }
-
-    /// Drops the erasures that were complete longer ago than they are kept.
-    async fn drop_old(&mut self) -> Result<(), store::Error> {
-        let FollowDeps { removal, clock, store, .. } = &self.deps;
-        let Some(keep) = removal.erasures else { return Ok(()) };
-        if self.dropped.is_some_and(|dropped| dropped.elapsed() < DROP_EVERY) {
-            return Ok(());
-        }
-        let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
-        store.drop_erasures(clock.now().before(keep_ms), DROPPED_MAX).await?;
-        self.dropped = Some(Instant::now());
-        Ok(())
+        Self { deps, sinks, pace: Pace::default(), pause: LOOK_AGAIN }
     }
 
     /// Goes over all erasures in progress once. One that fails keeps no other from being carried
@@ -212,7 +193,6 @@ impl Interruptible for ErasureTask {
     }
 
     async fn round(&mut self) -> Result<Progress, store::Error> {
-        self.drop_old().await?;
         self.erase_all().await
     }
 }

@@ -32,7 +32,6 @@ use super::source::{Error, Limits, Next, PageSource};
 use crate::domain::follower::Follower;
 use crate::domain::position::LogId;
 use crate::domain::replay::{Outcome, Replay, ReplayId};
-use crate::domain::time::Time;
 use crate::domain::transition::Transition;
 use crate::metrics::OpenReplays;
 use crate::sink::Page;
@@ -43,15 +42,11 @@ pub use count::{Count, TopicCount};
 /// The interval at which a lane without replays looks for new ones.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The interval at which replays that ended long ago are removed.
-const DROP_EVERY: Duration = Duration::from_secs(3_600);
-
 /// The replays of one lane, which take turns.
 pub(super) struct Replays {
     deps: FollowDeps,
     runs: VecDeque<Run>,
     looked: Option<Instant>,
-    dropped: Option<Instant>,
     open: OpenReplays,
 }
 
@@ -111,7 +106,7 @@ impl Replays {
     /// Makes the replays of a lane that was just taken over.
     pub(super) fn new(deps: FollowDeps) -> Self {
         let open = deps.metrics.open_replays();
-        Self { deps, runs: VecDeque::new(), looked: None, dropped: None, open }
+        Self { deps, runs: VecDeque::new(), looked: None, open }
     }
 
     fn run_of(&mut self, page: &Page) -> Option<&mut Run> {
@@ -125,7 +120,6 @@ impl Replays {
             return Ok(());
         }
         self.looked = Some(Instant::now());
-        self.drop_old().await?;
         let open = self.deps.store.open_replays(state.logs.lane).await?;
         let is_open = |run: &Run| open.iter().any(|replay| replay.id == run.replay().id);
         self.runs.retain(is_open);
@@ -136,18 +130,6 @@ impl Replays {
             }
         }
         self.open.set(self.runs.len());
-        Ok(())
-    }
-
-    /// Removes the rows of replays that ended long ago, of all lanes.
-    async fn drop_old(&mut self) -> Result<(), Error> {
-        if self.dropped.is_some_and(|dropped| dropped.elapsed() < DROP_EVERY) {
-            return Ok(());
-        }
-        self.dropped = Some(Instant::now());
-        let keep_ms = i64::try_from(self.deps.replay_keep.as_millis()).unwrap_or(i64::MAX);
-        let before = self.deps.clock.now().as_ms().saturating_sub(keep_ms);
-        self.deps.store.drop_replays(Time::from_ms(before)).await?;
         Ok(())
     }
 

@@ -20,7 +20,7 @@ const KINDS: &[&str] = &[
     "expansion",
     "erasure",
     "tenant-jobs",
-    "trail",
+    "lifetimes",
 ];
 /// The kinds of defects that an audit finds.
 const DEFECTS: &[&str] = &["missing", "duplicated", "reordered", "altered", "unknown"];

@@ -17,6 +17,7 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
 use crate::domain::trail::TrailEntry;
 use crate::domain::transition::Transition;
 
@@ -80,6 +81,10 @@ pub trait Parking: Send + Sync {
         request: (Request, Option<&str>),
         by: Option<&TrailEntry>,
     ) -> Result<bool, Error>;
+
+    /// Removes at most `max` scopes that were parked before a time and are resolved, but of each
+    /// log not the one of the last transition, by which the next is numbered. Returns how many.
+    async fn drop_resolved(&self, before: Time, max: usize) -> Result<u64, Error>;
 
     /// Counts all events by their states for the relay.
     async fn event_counts(&self) -> Result<EventCounts, Error>;

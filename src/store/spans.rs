@@ -14,6 +14,7 @@ macro_rules! timed {
 mod erasures;
 mod expansions;
 mod listening;
+mod parking;
 mod positions;
 mod purges;
 mod removal;
@@ -30,9 +31,8 @@ use async_trait::async_trait;
 use tracing::{Span, field, instrument};
 
 use super::{
-    Batch, Calls, ChangeToken, Changed, Cursors, Error, EventCounts, Lag, Lease, LeaseCheck,
-    Leases, Log, LogLedger, Members, Outcome, Parking, Scan, Slice, Start, Store, TenantLog,
-    Tenants,
+    Batch, Calls, ChangeToken, Changed, Cursors, Error, Lag, Lease, LeaseCheck, Leases, Log,
+    Members, Outcome, Scan, Slice, Start, Store, TenantLog, Tenants,
 };
 use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
@@ -41,13 +41,11 @@ use crate::domain::follower::Follower;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
-use crate::domain::parked::{Parked, Request};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::domain::trail::TrailEntry;
-use crate::domain::transition::Transition;
 use positions::{cursors, scanned, starts};
 
 /// A store whose calls have spans and, once there is one, an observer.
@@ -284,78 +282,6 @@ impl<S: Store> Leases for Spans<S> {
     #[instrument(level = "debug", skip_all, fields(%by, lanes = lanes, moves = moves.len()))]
     async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error> {
         timed!(self.resize(by, lanes, moves))
-    }
-}
-
-#[async_trait]
-impl<S: Store> Parking for Spans<S> {
-    #[instrument(level = "debug", skip_all, fields(%tenant, %follower))]
-    async fn parked(&self, tenant: &TenantId, follower: &Follower) -> Result<Vec<Parked>, Error> {
-        timed!(self.parked(tenant, follower))
-    }
-
-    #[instrument(level = "debug", skip_all, fields(%tenant, %from, position = field::Empty))]
-    async fn relayed(
-        &self,
-        tenant: &TenantId,
-        from: Position,
-    ) -> Result<(Option<Cursor>, Vec<Parked>), Error> {
-        let relayed = timed!(self.relayed(tenant, from))?;
-        note_position(relayed.0.map(|cursor| cursor.position));
-        Ok(relayed)
-    }
-
-    #[instrument(level = "debug", skip_all, fields(%lane, %follower))]
-    async fn parked_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<Parked>, Error> {
-        timed!(self.parked_lane(lane, follower))
-    }
-
-    #[instrument(level = "debug", skip_all, fields(%lane, %follower))]
-    async fn parking_ledgers(
-        &self,
-        lane: Lane,
-        follower: &Follower,
-    ) -> Result<Vec<LogLedger>, Error> {
-        timed!(self.parking_ledgers(lane, follower))
-    }
-
-    #[instrument(
-        level = "debug",
-        skip_all,
-        fields(
-            lane = %lease.lane, term = lease.term, %follower, transitions = transitions.len()
-        )
-    )]
-    async fn write_transitions(
-        &self,
-        lease: &Lease,
-        follower: &Follower,
-        transitions: &[Transition],
-    ) -> Result<LeaseCheck, Error> {
-        timed!(self.write_transitions(lease, follower, transitions))
-    }
-
-    #[instrument(
-        level = "debug",
-        skip_all,
-        fields(%tenant, %follower, %event_id, request = request.0.as_str())
-    )]
-    async fn request(
-        &self,
-        tenant: &TenantId,
-        follower: &Follower,
-        event_id: EventId,
-        request: (Request, Option<&str>),
-        by: Option<&TrailEntry>,
-    ) -> Result<bool, Error> {
-        let done = timed!(self.request(tenant, follower, event_id, request, by))?;
-        trail::told(by.filter(|_| done));
-        Ok(done)
-    }
-
-    #[instrument(level = "debug", skip_all)]
-    async fn event_counts(&self) -> Result<EventCounts, Error> {
-        timed!(self.event_counts())
     }
 }
 

@@ -134,6 +134,10 @@ pub struct LimitsOptions {
     /// The days for which erasures that are complete are listed; 0 for ever.
     #[arg(long, env, default_value_t = 400, value_parser = whole::<u64, 0, 36_500>)]
     pub erasure_keep_days: u64,
+    /// The days for which parked keys and topics that are resolved are listed, since they were
+    /// parked; 0 for ever.
+    #[arg(long, env, default_value_t = 400, value_parser = whole::<u64, 0, 36_500>)]
+    pub parked_keep_days: u64,
 }
 
 /// Options of the lanes and of this replica.

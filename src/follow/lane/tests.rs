@@ -23,6 +23,7 @@ use crate::domain::headers::Headers;
 use crate::domain::lane::Lane;
 use crate::domain::parked::Request;
 use crate::domain::position::{LogId, Position};
+use crate::domain::retention::Lifetimes;
 use crate::domain::settings::Settings;
 use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
@@ -269,7 +270,7 @@ async fn deps(folder: &TempDir) -> FollowDeps {
         instance: "first run".to_owned(),
         audit_every: None,
         replay_pause_max: Duration::from_secs(86_400),
-        replay_keep: Duration::from_secs(86_400),
+        lifetimes: Lifetimes::default(),
         removal: Default::default(),
     }
 }

@@ -22,12 +22,8 @@ use crate::store;
 const PERIOD: Duration = Duration::from_secs(1);
 /// Half of the first pause of a job that waits; it doubles up to the period.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// The interval at which jobs that ended long ago are removed.
-const DROP_EVERY: Duration = Duration::from_secs(3_600);
 /// The interval at which replays of disabled tenants are looked for.
 const LOOK_FOR_REPLAYS_EVERY: Duration = Duration::from_secs(10);
-/// The time for which a job that has ended is kept, unless whoever asked removes it before.
-const KEEP_MS: i64 = 7 * 24 * 3_600 * 1_000;
 
 /// The task that carries out the jobs of this replica's lanes.
 pub(in crate::follow) struct TenantJobsTask {
@@ -39,7 +35,6 @@ pub(in crate::follow) struct TenantJobsTask {
     kafka: Option<Arc<dyn Repair>>,
     /// The last pause while jobs waited.
     pause: Duration,
-    dropped: Option<Instant>,
     /// The last look for replays of disabled tenants.
     looked: Option<Instant>,
 }
@@ -50,11 +45,10 @@ impl TenantJobsTask {
         let purges = PurgeWork::new(deps.clone(), &sinks.sinks);
         let kafka = sinks.repair.clone();
         let sinks = sinks.sinks.iter().filter(|sink| sink.has_topics()).cloned().collect();
-        Self { deps, sinks, purges, kafka, pause: LOOK_AGAIN, dropped: None, looked: None }
+        Self { deps, sinks, purges, kafka, pause: LOOK_AGAIN, looked: None }
     }
 
     async fn carry_out_all(&mut self) -> Result<Progress, store::Error> {
-        self.drop_old().await?;
         self.cancel_replays_of_disabled().await?;
         // A job that is listed before the purges are is no older than its purge.
         let open = self.deps.store.open_tenant_jobs().await?;
@@ -170,15 +164,6 @@ impl TenantJobsTask {
             replays::cancel(&**store, &**clock, &log.tenant, &by).await?;
         }
         Ok(())
-    }
-
-    /// Removes jobs that ended long ago.
-    async fn drop_old(&mut self) -> Result<(), store::Error> {
-        if self.dropped.is_some_and(|dropped| dropped.elapsed() < DROP_EVERY) {
-            return Ok(());
-        }
-        self.dropped = Some(Instant::now());
-        self.deps.store.drop_tenant_jobs(self.deps.clock.now().before(KEEP_MS)).await
     }
 }
 

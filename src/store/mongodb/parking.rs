@@ -7,7 +7,7 @@ use ::mongodb::bson::{Document, doc};
 use async_trait::async_trait;
 
 use super::collections::Collections;
-use super::error::reading;
+use super::error::{reading, writing};
 use super::rows::Rows;
 use super::trail::{ActOnRow, Change};
 use super::transaction::{self, Transaction, TransactionBody};
@@ -19,6 +19,7 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
 use crate::domain::trail::TrailEntry;
 use crate::domain::transition::Transition;
 use crate::store::columns::Columns;
@@ -109,6 +110,33 @@ impl Parking for Mongodb {
         let (collections, change) = (&self.collections, Change::Update(requested));
         let rows = &collections.parked;
         ActOnRow { collections, rows, its, change, unless: None, by }.commit().await
+    }
+
+    async fn drop_resolved(&self, before: Time, max: usize) -> Result<u64, Error> {
+        let parked = &self.collections.parked;
+        let last = vec![doc! { "$group": {
+            "_id": { "tenant": "$_id.tenant", "follower": "$_id.follower", "log_id": "$log_id" },
+            "ledger": { "$max": "$ledger" },
+        } }];
+        let mut session = self.snapshot().await?;
+        let mut ids: Vec<Document> = Vec::new();
+        for log in bulk::aggregate(parked.aggregate(last), &mut session).await? {
+            let old = doc! {
+                "_id.tenant": log.text("tenant")?,
+                "_id.follower": log.text("follower")?,
+                "log_id": log.text("log_id")?,
+                "state": "resolved",
+                "time_ms": { "$lt": before.as_ms() },
+                "ledger": { "$lt": log.integer("ledger")? },
+            };
+            let old = vec![doc! { "$match": old }, doc! { "$project": { "_id": 1 } }];
+            let found = bulk::aggregate(parked.aggregate(old), &mut session).await?;
+            for row in found.iter().take(max - ids.len()) {
+                ids.push(transition::id(&row.tenant()?, &row.follower()?, row.event_id()?));
+            }
+        }
+        let dropped = writing(parked.delete_many(doc! { "_id": { "$in": ids } })).await?;
+        Ok(dropped.deleted_count)
     }
 
     async fn event_counts(&self) -> Result<EventCounts, Error> {

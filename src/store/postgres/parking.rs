@@ -15,6 +15,7 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
 use crate::domain::trail::TrailEntry;
 use crate::domain::transition::Transition;
 use crate::store::columns::Columns;
@@ -93,6 +94,13 @@ impl Parking for Postgres {
         let statement = statement.bind(request.as_str()).bind(reason.map(str::to_owned));
         let statement = cursors::whose(statement, tenant, follower).bind(event_id.to_string());
         self.act(statement, by).await
+    }
+
+    async fn drop_resolved(&self, before: Time, max: usize) -> Result<u64, Error> {
+        let old = sqlx::query(sql!("postgres/parked_drop_resolved.sql"))
+            .bind(before.as_ms())
+            .bind(i64::try_from(max).unwrap_or(i64::MAX));
+        self.sessions.acquire().await?.write(old).await
     }
 
     async fn event_counts(&self) -> Result<EventCounts, Error> {

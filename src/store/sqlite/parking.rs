@@ -14,6 +14,7 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
 use crate::domain::trail::TrailEntry;
 use crate::domain::transition::Transition;
 use crate::store::columns::Columns;
@@ -119,6 +120,12 @@ impl Parking for Sqlite {
                 Ok(changed)
             })
             .await
+    }
+
+    async fn drop_resolved(&self, before: Time, max: usize) -> Result<u64, Error> {
+        let old = [before.as_ms(), i64::try_from(max).unwrap_or(i64::MAX)];
+        let drop = sql!("sqlite/parked_drop_resolved.sql");
+        self.writer.write(move |writing| Ok(rows::change(writing, drop, old)? as u64)).await
     }
 
     async fn event_counts(&self) -> Result<EventCounts, Error> {

@@ -239,7 +239,7 @@ async fn an_erasure_is_dropped_once_it_was_complete_for_as_long_as_erasures_are_
     let clock = Arc::new(Manual::new(noon));
     let mut harness = Harness::on_clock(1, &[diku()], clock.clone()).await;
     harness.parts.clock = clock.clone();
-    harness.parts.removal.erasures = Some(30 * day);
+    harness.parts.lifetimes.erasures = Some(30 * day);
     let (old, new) = (two_topics(&diku(), 1, "k1"), two_topics(&diku(), 2, "k2"));
     for (days, erasure) in [(0, &old), (20, &new)] {
         clock.set(noon.after((days * day).as_millis() as i64));

@@ -249,8 +249,6 @@ async fn without_a_sink_everything_old_goes_and_an_id_is_known_for_its_days() {
     story.harness.parts.removal = Retention {
         log_retention: Some(Duration::from_secs(86_400)),
         idempotency: Duration::from_secs(3 * 86_400),
-        trail: None,
-        erasures: None,
     };
     story.mixed(1..8).await;
     let followers = Followers::start(&story.harness.parts, &Sinks::default());

@@ -206,3 +206,28 @@ async fn a_tenant_s_clients_are_let_go_when_it_is_disabled() {
     until("its clients are let go", is_closed).await;
     assert_eq!(tenants(&mut college), ["college"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_takes_the_groups_of_the_tenant_s_clients_and_no_others() {
+    let setup = checked(&["diku", "college"]);
+    let serve = setup.serve();
+    let groups = |tenant: &str| {
+        let mut wire = Wire::connect(serve.broker());
+        wire.say("PLAIN", &plain(tenant, &token(tenant, json!({})))).unwrap();
+        wire.ask(4, &ListGroupsRequest::default()).unwrap().groups.len()
+    };
+    for tenant in ["diku", "college"] {
+        post(&serve, tenant, 0..3).await;
+        let got = Arc::new(Got::default());
+        let reads = member(&serve, tenant, &got);
+        until("it has all", async || got.count() == 3).await;
+        reads.leave();
+    }
+    assert_eq!((groups("diku"), groups("college")), (1, 1));
+    for act in [&["disable", "diku"][..], &["purge", "diku"], &["enable", "diku"]] {
+        let run = setup.command(&[&["tenants"], act].concat()).output().unwrap();
+        assert!(run.status.success(), "{act:?}: {}", setup.log());
+    }
+    assert_eq!((groups("diku"), groups("college")), (0, 1));
+    assert!(serve.terminate().success(), "{}", setup.log());
+}

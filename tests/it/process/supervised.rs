@@ -10,6 +10,7 @@ use event_gateway::access::Auth;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{AddedFiles, Config};
 use event_gateway::domain::quota::Quota;
+use event_gateway::domain::retention::Lifetimes;
 use event_gateway::store::{self, Access, open};
 use event_gateway::{app, intake};
 use tokio::time::timeout;
@@ -33,7 +34,7 @@ async fn end(panicking: Call) -> anyhow::Result<()> {
         replica: None,
         audit_every: None,
         replay_pause_max: Duration::from_secs(86_400),
-        replay_keep: Duration::from_secs(86_400),
+        lifetimes: Lifetimes::default(),
         removal: Default::default(),
         metrics_tenants_max: 0,
         added_files: Arc::new(AddedFiles::new(settings.clone(), folder.path().into(), Vec::new())),

@@ -149,6 +149,7 @@ macro_rules! contract {
                 the_trail_is_read_page_by_page_and_by_what_is_asked
                 old_rows_are_removed_in_steps_oldest_first;
             parking:
+                only_old_resolved_scopes_are_dropped_and_never_a_log_s_last
                 what_is_parked_is_kept_as_it_was_written
                 the_relay_s_cursor_and_what_is_parked_are_of_one_state
                 a_lane_s_ledgers_tell_the_last_transition_of_each_log

@@ -21,6 +21,7 @@ use event_gateway::domain::key::Pointer;
 use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::producer::Producer;
 use event_gateway::domain::quota::Quota;
+use event_gateway::domain::retention::Lifetimes;
 use event_gateway::domain::settings::{Settings, TenantSettings};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::{Naming, Template};
@@ -289,7 +290,7 @@ impl Gateway {
             instance: "first run".to_owned(),
             audit_every: None,
             replay_pause_max: Duration::from_secs(86_400),
-            replay_keep: Duration::from_secs(86_400),
+            lifetimes: Lifetimes::default(),
             removal: Default::default(),
         };
         Followers::start(&parts, &Sinks::default().with_kafka(Arc::new(kafka.clone())))

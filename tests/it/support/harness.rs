@@ -9,6 +9,7 @@ use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::position::Position;
+use event_gateway::domain::retention::Lifetimes;
 use event_gateway::domain::settings::Settings;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::follow::{FollowDeps, Followers, Wakeups};
@@ -72,7 +73,7 @@ impl Harness {
             instance: "first run".to_owned(),
             audit_every: None,
             replay_pause_max: Duration::from_secs(86_400),
-            replay_keep: Duration::from_secs(86_400),
+            lifetimes: Lifetimes::default(),
             removal: Default::default(),
         };
         Self { folder, store, kafka: FakeKafka::default(), parts }

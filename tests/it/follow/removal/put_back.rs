@@ -16,8 +16,7 @@ use super::{DAY_MS, LATER_MS, NOON, Story};
 async fn what_is_there_again_is_removed_again() {
     let mut story = Story::new(TopicSettings::default()).await;
     let day = Duration::from_secs(86_400);
-    story.harness.parts.removal =
-        Retention { log_retention: Some(day), idempotency: 3 * day, trail: None, erasures: None };
+    story.harness.parts.removal = Retention { log_retention: Some(day), idempotency: 3 * day };
     story.mixed(1..8).await;
     let folder = story.harness.folder.path();
     let (path, copy) = (folder.join("store.db"), folder.join("copy.db"));

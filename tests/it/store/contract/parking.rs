@@ -68,6 +68,45 @@ pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: StoreFixt
     writing.await.unwrap();
 }
 
+fn row(tenant: &TenantId, number: u64, state: State, ledger: u64) -> Parked {
+    Parked { state, ledger, released_to: position(19), ..parked(tenant, number) }
+}
+
+/// A scope that has not ended, or was given up, says what became of events; the last transition of
+/// a log says how the next is numbered.
+pub async fn only_old_resolved_scopes_are_dropped_and_never_a_log_s_last<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let (store, relay) = (&opened.store, Follower::relay());
+    let (ours, theirs) = (hold(&opened, &diku()).await, hold(&opened, &college()).await);
+    let at = position(19);
+    let rows = [
+        row(&diku(), 1, State::Resolved(at), 3),
+        row(&diku(), 2, State::Discarded(at), 2),
+        row(&diku(), 3, State::Superseded(at), 2),
+        row(&diku(), 4, State::Releasing, 2),
+        row(&diku(), 5, State::Resolved(at), 3),
+        row(&diku(), 6, State::Resolved(at), 3),
+        row(&diku(), 7, State::Resolved(at), 4),
+    ];
+    assert_eq!(write_rows(&**store, &ours, &rows).await, LeaseCheck::Held);
+    let last = [Parked { log_id: log_id(2), ..row(&college(), 1, State::Resolved(at), 3) }];
+    assert_eq!(write_rows(&**store, &theirs, &last).await, LeaseCheck::Held);
+    let ledgers = async || store.parking_ledgers(ours.lane, &relay).await.unwrap();
+    let before = ledgers().await;
+
+    let all = store.parked(&diku(), &relay).await.unwrap();
+    let oldest = all.iter().map(|row| row.time).min().unwrap();
+    assert_eq!(store.drop_resolved(oldest, 100).await.unwrap(), 0, "they are not old");
+    let later = oldest.after(60_000);
+    assert_eq!(store.drop_resolved(later, 1).await.unwrap(), 1);
+    assert_eq!(store.drop_resolved(later, 100).await.unwrap(), 2);
+    let left = found(&opened, &diku()).await;
+    let positions: Vec<_> = left.iter().map(|row| row.position.number()).collect();
+    assert_eq!(positions, [2, 3, 4, 7]);
+    assert_eq!(found(&opened, &college()).await.len(), 1);
+    assert_eq!(ledgers().await, before, "the next transition has the same number");
+}
+
 pub async fn a_lane_s_ledgers_tell_the_last_transition_of_each_log<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     let (ours, theirs) = (hold(&opened, &diku()).await, hold(&opened, &college()).await);
