@@ -2,6 +2,7 @@
 
 mod attacks;
 mod keys;
+mod modes;
 mod permissions;
 #[cfg(feature = "services")]
 mod real;
