@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crash::until;
+use event_gateway::clock::{Clock, System};
 use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::replay::{Outcome, Progress};
 use event_gateway::domain::subject::Subject;
-use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
 use event_gateway::domain::trail::Act;
 use event_gateway::store::{Store, TrailScan};
@@ -284,7 +284,7 @@ async fn a_purge_takes_the_targets_of_replays_and_its_job_names_what_it_leaves()
     let noted = [(Subject::new("inventory", "item"), shared.clone())];
     gateway.store.note_topics(&tenant_id("diku"), &noted).await.unwrap();
     for (number, target) in [(1, &own), (2, &other)] {
-        let ended = Some((Outcome::Completed, Time::ZERO));
+        let ended = Some((Outcome::Completed, System.now()));
         let progress = Progress { ended, ..Progress::default() };
         replays::add(&*gateway.store, number, Some(target), progress).await;
     }
