@@ -1,4 +1,5 @@
-//! TLS of the listener: the certificate and its key, which are read again when their files change.
+//! TLS of both listeners, HTTP's and that for Kafka's clients: the certificate and its key, which
+//! are read again when their files change.
 //!
 //! `config` loads it, `http` accepts with it, and `app` looks at the files now and then. A pair
 //! that can't be used is reported, and the one before it goes on; a connection keeps the pair with
