@@ -127,8 +127,7 @@ impl Config {
             },
             store: store_config(store)?,
             sinks: all_sinks(parts, &settings, replica.lanes)?,
-            kafka_listen: listen::listen(listen, auth.auth_mode, parts, &settings)?
-                .map(|listen| crate::listen::Config { tls, ..listen }),
+            kafka_listen: listen::listen(listen, auth.auth_mode, tls, parts, &settings)?,
             traces: traces::traces(&environment::variables()?, replica.replica.as_deref())?,
         };
         let kafka = config.kafka_listen.as_ref().map(|listen| listen.address.ip());

@@ -96,7 +96,7 @@ pub async fn check(options: &ServeOptions, given: &Given) -> Vec<Wrong> {
         // What is only wrong together, and the rest.
         wrong.extend(Config::new(options, given).err().map(|error| Wrong::new("Settings", &error)));
     } else {
-        let of_listener = listen::listen(&legal.listen, access.auth_mode, parts, &known);
+        let of_listener = listen::listen(&legal.listen, access.auth_mode, None, parts, &known);
         wrong.extend(of_listener.err().map(|error| Wrong::new("Kafka listener", &error)));
     }
     wrong

@@ -1,6 +1,7 @@
 //! How Kafka's clients read the logs, as the options say it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::bail;
 
@@ -8,6 +9,7 @@ use super::kafka;
 use super::options::{AuthMode, BrokerChoice, ListenOptions, PartsOptions};
 use crate::domain::settings::Settings;
 use crate::listen;
+use crate::tls::Tls;
 
 /// The most bytes of a request: what a client says about thousands of partitions has room.
 const REQUEST_BYTES_MAX: usize = 4 << 20;
@@ -16,10 +18,11 @@ const REQUESTS_BYTES_MAX: usize = 128 << 20;
 /// The bytes of records that are kept in memory.
 const CACHE_BYTES_MAX: usize = 32 << 20;
 
-/// Returns how Kafka's clients read the logs, in plain text; `None` if nobody has asked for it.
+/// Returns how Kafka's clients read the logs; `None` if nobody has asked for it.
 pub(super) fn listen(
     options: &ListenOptions,
     auth: Option<AuthMode>,
+    tls: Option<Arc<Tls>>,
     parts: &PartsOptions,
     settings: &Settings,
 ) -> anyhow::Result<Option<listen::Config>> {
@@ -28,13 +31,12 @@ pub(super) fn listen(
         return Ok(None);
     };
     let host = options.kafka_listen_host;
-    match auth {
-        None if !host.to_canonical().is_loopback() => bail!(
+    if auth.is_none() && !host.to_canonical().is_loopback() {
+        bail!(
             "KAFKA_LISTEN_HOST is {host}, which is not a loopback address: set AUTH_MODE=okapi or \
              keycloak to have the listener check clients' tokens, or AUTH_MODE=perimeter if nobody \
              but trusted clients can reach it"
-        ),
-        Some(_) | None => {}
+        );
     }
     if options.kafka_listen_advertised.is_none() && host.is_unspecified() {
         bail!(
@@ -54,7 +56,7 @@ pub(super) fn listen(
     Ok(Some(listen::Config {
         address: SocketAddr::new(host, port),
         advertised: options.kafka_listen_advertised.clone(),
-        tls: None,
+        tls,
         connections_max: options.kafka_listen_connections_max,
         request_bytes_max: REQUEST_BYTES_MAX,
         requests_bytes_max: REQUESTS_BYTES_MAX,

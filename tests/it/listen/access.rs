@@ -20,10 +20,8 @@ use serde_json::{Value, json};
 
 use crate::support::kafka_clients::{Got, Member, post_with, setup};
 use crate::support::kafka_wire::Wire;
-use crate::support::tokens::{hs256, with};
+use crate::support::tokens::{OKAPI_KEY, hs256, okapi_claims};
 
-const KEY: &str = "a key of the gateway's, 32 bytes";
-const ALL: &str = "event-gateway.all";
 /// Kafka's numbers of what is refused.
 const NOT_AUTHENTICATED: i16 = 58;
 const ILLEGAL_STATE: i16 = 34;
@@ -36,16 +34,12 @@ fn now() -> i64 {
 }
 
 fn checked(tenants: &[&str]) -> Setup {
-    setup(tenants, 2).with("AUTH_MODE", "okapi").with("AUTH_OKAPI_KEY", KEY)
+    setup(tenants, 2).with("AUTH_MODE", "okapi").with("AUTH_OKAPI_KEY", OKAPI_KEY)
 }
 
 /// Returns a token of a tenant, with these claims or others.
 fn token(tenant: &str, more: Value) -> String {
-    let claims = json!({
-        "type": "access", "tenant": tenant, "sub": "mod-search", "exp": now() + 600,
-        "permissions": [ALL],
-    });
-    hs256(KEY.as_bytes(), &with(claims, more))
+    hs256(OKAPI_KEY.as_bytes(), &okapi_claims(tenant, now(), more))
 }
 
 async fn post(serve: &Serve, tenant: &str, numbers: std::ops::Range<u64>) {

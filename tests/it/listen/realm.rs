@@ -9,19 +9,14 @@ use crash::until;
 use reqwest::Client;
 
 use crate::support::kafka_clients::{CONSOLE, Got, Member, post_with, setup, tool_on};
-use crate::support::pem::self_signed;
+use crate::support::pem::{self_signed, write_pair};
 use crate::support::real_keycloak::{Keycloak, MODULE, SECRET};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_fetch_tokens_from_their_realm_read_their_tenant_over_tls() {
     let Some(keycloak) = Keycloak::start().await else { return };
     let setup = setup(&["diku", "ops"], 2);
-    let (certificate, key) = self_signed();
-    let [certificate, key] = [("tls.crt", certificate), ("tls.key", key)].map(|(file, bytes)| {
-        let file = setup.path().join(file);
-        fs::write(&file, bytes).unwrap();
-        file.to_str().unwrap().to_owned()
-    });
+    let [certificate, key] = write_pair(setup.path(), &self_signed());
     let setup = setup
         .with("AUTH_MODE", "keycloak")
         .with("AUTH_ISSUERS", keycloak.issuer("*"))

@@ -5,12 +5,11 @@ use serde_json::json;
 
 use crate::support::keycloak::Realms;
 use crate::support::serve;
-use crate::support::tokens::Key;
+use crate::support::tokens::{Key, OKAPI_KEY};
 
 /// Variables, with their values.
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
-const KEY: &str = "a key that is shared and has 32 bytes";
 const ISSUERS: (&str, &str) = ("AUTH_ISSUERS", "https://keycloak/realms/*");
 const OKAPI: (&str, &str) = ("AUTH_MODE", "okapi");
 const KEYCLOAK: (&str, &str) = ("AUTH_MODE", "keycloak");
@@ -35,13 +34,19 @@ fn settings_that_are_no_lock_end_the_start_with_their_names() {
         (&[OKAPI, ("AUTH_OKAPI_KEY", &short)], "AUTH_OKAPI_KEY has less than 32 bytes"),
         (&[OKAPI, ("AUTH_OKAPI_KEY_FILE", "/nowhere")], "AUTH_OKAPI_KEY_FILE is /nowhere"),
         (&[OKAPI, ("AUTH_OKAPI_KEY_FILE", "/dev/null")], "has less than 32 bytes"),
-        (&[OKAPI, ("AUTH_OKAPI_KEY", KEY), ("AUTH_OKAPI_KEY_FILE", "x")], "set only one"),
-        (&[OKAPI, ("AUTH_OKAPI_KEY", KEY), ISSUERS], "AUTH_ISSUERS is set, but AUTH_MODE is okapi"),
+        (&[OKAPI, ("AUTH_OKAPI_KEY", OKAPI_KEY), ("AUTH_OKAPI_KEY_FILE", "x")], "set only one"),
+        (
+            &[OKAPI, ("AUTH_OKAPI_KEY", OKAPI_KEY), ISSUERS],
+            "AUTH_ISSUERS is set, but AUTH_MODE is okapi",
+        ),
         (&[KEYCLOAK], "set AUTH_ISSUERS"),
         (&[KEYCLOAK, ("AUTH_ISSUERS", "*")], "AUTH_ISSUERS is `*`: it must be URLs of realms"),
         (&[KEYCLOAK, ("AUTH_ISSUERS", "https://kc/realms/*/x")], "AUTH_ISSUERS"),
         (&[KEYCLOAK, ISSUERS, ("AUTH_OPERATOR_ISSUERS", "x")], "AUTH_OPERATOR_ISSUERS"),
-        (&[KEYCLOAK, ISSUERS, ("AUTH_OKAPI_KEY", KEY)], "AUTH_OKAPI_KEY is set, but AUTH_MODE is"),
+        (
+            &[KEYCLOAK, ISSUERS, ("AUTH_OKAPI_KEY", OKAPI_KEY)],
+            "AUTH_OKAPI_KEY is set, but AUTH_MODE is",
+        ),
         (&[KEYCLOAK, ISSUERS, ("AUTH_JWKS_STALE_S", "60")], "AUTH_JWKS_STALE_S is less than"),
         (&[KEYCLOAK, ISSUERS, ("AUTH_REALMS_MAX", "0")], "AUTH_REALMS_MAX is `0`"),
         (&[ISSUERS], "AUTH_ISSUERS is set, but AUTH_MODE is unset"),
@@ -51,7 +56,7 @@ fn settings_that_are_no_lock_end_the_start_with_their_names() {
     for (variables, told) in cases {
         let said = refusal(variables);
         assert!(said.contains(told), "{variables:?}: {said}");
-        assert!(!said.contains(KEY) && !said.contains(&short), "{said}");
+        assert!(!said.contains(OKAPI_KEY) && !said.contains(&short), "{said}");
     }
 }
 

@@ -15,7 +15,7 @@ use reqwest::{Client, Url};
 use serde_json::Value;
 
 use crate::support::helm::{Helm, value_files};
-use crate::support::pem::{self_signed, store_of};
+use crate::support::pem::{self_signed, store_of, write_pair};
 use crate::support::pod::Pod;
 use crate::support::serve;
 
@@ -39,10 +39,9 @@ struct Site {
 impl Site {
     async fn new(file: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (certificate, key) = self_signed();
-        for (name, pem) in [("tls.crt", &certificate), ("tls.key", &key)] {
-            std::fs::write(folder.path().join(name), pem).unwrap();
-        }
+        let pair = self_signed();
+        write_pair(folder.path(), &pair);
+        let (certificate, key) = pair;
         let store_of_pair = store_of(&certificate, &key, SECRET);
         let (store, url, values) = store(file, folder).await;
         let values = values.iter().fold(Helm::new().file(file), |helm, value| helm.set(value));

@@ -12,7 +12,7 @@ use crash::PATIENCE;
 use crash::serve::Setup;
 use crash::until;
 
-use crate::support::pem::self_signed_since;
+use crate::support::pem::{self_signed_since, write_pair};
 use crate::support::serve;
 
 /// Variables, with their values.
@@ -291,12 +291,7 @@ fn one_line_tells_what_serves_and_the_http_server_adds_none() {
 #[tokio::test]
 async fn with_tls_the_address_says_so_and_a_certificate_that_expires_soon_is_named() {
     let setup = serve::setup(&["diku"]);
-    let (certificate, key) = self_signed_since(80);
-    let [certificate, key] = [("tls.crt", certificate), ("tls.key", key)].map(|(file, bytes)| {
-        let file = setup.path().join(file);
-        std::fs::write(&file, bytes).unwrap();
-        file.to_str().unwrap().to_owned()
-    });
+    let [certificate, key] = write_pair(setup.path(), &self_signed_since(80));
     let setup = setup.with("HTTP_TLS_CERT", certificate).with("HTTP_TLS_KEY", key);
     let serve = setup.serve();
     assert!(serve.url.starts_with("https://127.0.0.1:"), "{}", serve.url);

@@ -1,5 +1,7 @@
 //! A certificate that signs itself, for servers on this host.
 
+use std::path::Path;
+
 use event_gateway::clock::{Clock, System};
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
@@ -24,6 +26,15 @@ pub fn self_signed() -> (Vec<u8>, Vec<u8>) {
 pub fn self_signed_since(days: i64) -> (Vec<u8>, Vec<u8>) {
     let (certificate, key) = certificate("127.0.0.1", -days * DAY_S, DAY_S);
     (certificate.to_pem().unwrap(), key.private_key_to_pem_pkcs8().unwrap())
+}
+
+/// Writes a pair into a folder; returns the paths of its two files.
+pub fn write_pair(folder: &Path, (certificate, key): &(Vec<u8>, Vec<u8>)) -> [String; 2] {
+    [("tls.crt", certificate), ("tls.key", key)].map(|(file, pem)| {
+        let file = folder.join(file);
+        std::fs::write(&file, pem).unwrap();
+        file.display().to_string()
+    })
 }
 
 /// Makes a certificate of a name for 127.0.0.1 that is its own authority, and counts from one number

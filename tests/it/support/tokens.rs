@@ -13,8 +13,13 @@ use openssl::sha::sha256;
 use openssl::sign::Signer;
 use serde_json::{Value, json};
 
+use super::keycloak::{ALL, USER};
+
 /// The time at which the stories about tokens take place, in seconds.
 pub const NOW: i64 = 1_800_000_000;
+
+/// The key that the stories' gateways share with Okapi.
+pub const OKAPI_KEY: &str = "a key that is shared and has 32 bytes";
 
 /// A pair of keys with an id.
 #[derive(Clone)]
@@ -119,6 +124,16 @@ impl Key {
 /// Returns a token that is signed with HS256 and these bytes.
 pub fn hs256(key: &[u8], claims: &Value) -> String {
     hs256_with(key, &json!({}), claims)
+}
+
+/// Returns the claims of one of Okapi's access tokens that ends ten minutes after a time in seconds,
+/// with more of them, or others.
+pub fn okapi_claims(tenant: &str, now: i64, more: Value) -> Value {
+    let claims = json!({
+        "type": "access", "tenant": tenant, "sub": "ann", "user_id": USER, "iat": now,
+        "exp": now + 600, "permissions": [ALL],
+    });
+    with(claims, more)
 }
 
 /// The same, with more members of the head, or others.

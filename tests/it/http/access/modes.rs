@@ -6,11 +6,10 @@ use event_gateway::http::{Access, access};
 use serde_json::json;
 
 use crate::support::gateway::{Gateway, Setup};
-use crate::support::keycloak::{USER, clock};
+use crate::support::keycloak::clock;
 use crate::support::raw_http::request;
-use crate::support::tokens::{NOW, hs256};
+use crate::support::tokens::{NOW, OKAPI_KEY, hs256, okapi_claims};
 
-const KEY: &str = "a key that is shared and has 32 bytes";
 const ID: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
 /// It is of all tenants, so that no token of one may read it.
 const METRICS: &str = "/metrics";
@@ -19,11 +18,8 @@ const METRICS: &str = "/metrics";
 type Says = fn(&[&str]) -> (&'static str, String);
 
 fn okapi(permissions: &[&str]) -> (&'static str, String) {
-    let claims = json!({
-        "type": "access", "tenant": "diku", "sub": "ann", "user_id": USER, "iat": NOW,
-        "exp": NOW + 600, "permissions": permissions,
-    });
-    ("X-Okapi-Token", hs256(KEY.as_bytes(), &claims))
+    let claims = okapi_claims("diku", NOW, json!({ "permissions": permissions }));
+    ("X-Okapi-Token", hs256(OKAPI_KEY.as_bytes(), &claims))
 }
 
 fn perimeter(permissions: &[&str]) -> (&'static str, String) {
@@ -69,7 +65,7 @@ async fn each_route_asks_for_its_own(auth: Auth, says: Says, checked: Option<&st
 
 #[tokio::test]
 async fn with_okapi_s_tokens_each_route_asks_for_its_own_permission() {
-    each_route_asks_for_its_own(Auth::Okapi(KEY.into()), okapi, None).await;
+    each_route_asks_for_its_own(Auth::Okapi(OKAPI_KEY.into()), okapi, None).await;
 }
 
 /// Okapi alone calls the system interface, and asks for no permission then.

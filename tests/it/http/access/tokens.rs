@@ -12,22 +12,17 @@ use serde_json::{Value, json};
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::keycloak::{ALL, Realms, USER, clock};
 use crate::support::raw_http::{Answer, request};
-use crate::support::tokens::{Key, NOW, hs256, with};
+use crate::support::tokens::{Key, NOW, OKAPI_KEY, hs256, okapi_claims};
 
-const KEY: &str = "a key that is shared and has 32 bytes";
 const INSTANCE: &str = "/domain-events/inventory/instance";
 const GOOD: &[u8] = br#"{"new":{"id":"1"}}"#;
 
 fn claims(more: Value) -> Value {
-    let claims = json!({
-        "type": "access", "tenant": "diku", "sub": "ann", "user_id": USER, "iat": NOW,
-        "exp": NOW + 600, "permissions": [ALL],
-    });
-    with(claims, more)
+    okapi_claims("diku", NOW, more)
 }
 
 async fn okapi() -> Gateway {
-    Setup::new().with_auth(Auth::Okapi(KEY.into()), &clock()).start().await
+    Setup::new().with_auth(Auth::Okapi(OKAPI_KEY.into()), &clock()).start().await
 }
 
 /// Starts a gateway with the realms `diku` and `ops`, which have one key; `ops` is the operators'.
@@ -50,7 +45,7 @@ fn outcome(answer: &Answer) -> (u16, String) {
 async fn okapi_s_access_tokens_are_callers_and_no_others_are() {
     let gateway = okapi().await;
     let read = async |more: Value| {
-        let answer = gateway.read_with("diku", &hs256(KEY.as_bytes(), &claims(more))).await;
+        let answer = gateway.read_with("diku", &hs256(OKAPI_KEY.as_bytes(), &claims(more))).await;
         let reason = (answer.status == 401)
             .then(|| answer.json()["errors"][0]["parameters"][0]["value"].clone());
         (answer.status, reason.unwrap_or_default().as_str().unwrap_or_default().to_owned())
@@ -114,7 +109,7 @@ async fn who_is_not_let_in_is_told_the_kind_of_defect_and_how_to_authenticate() 
     let none = gateway.read_as("diku", &[]).await;
     assert_eq!(outcome(&none), (401, "token-missing".to_owned()));
     assert_eq!(none.header("WWW-Authenticate"), Some("Bearer"));
-    let token = hs256(KEY.as_bytes(), &claims(json!({ "exp": NOW - 3_600 })));
+    let token = hs256(OKAPI_KEY.as_bytes(), &claims(json!({ "exp": NOW - 3_600 })));
     let expired = gateway.read_with("diku", &token).await;
     assert_eq!(outcome(&expired), (401, "token-refused".to_owned()));
     let challenge = r#"Bearer error="invalid_token", error_description="it has expired""#;
@@ -123,7 +118,7 @@ async fn who_is_not_let_in_is_told_the_kind_of_defect_and_how_to_authenticate() 
     assert_eq!(expired.json()["errors"][0]["parameters"], parameters);
     assert!(!expired.text().contains(&token[..20]), "{}", expired.text());
     let none = ["event-gateway.domain-events.item.get"];
-    let token = hs256(KEY.as_bytes(), &claims(json!({ "permissions": none })));
+    let token = hs256(OKAPI_KEY.as_bytes(), &claims(json!({ "permissions": none })));
     let lacking = gateway.read_with("diku", &token).await;
     assert_eq!(outcome(&lacking), (403, "permission-missing".to_owned()));
     let name = "event-gateway.domain-events.collection.get";
@@ -156,7 +151,7 @@ async fn with_a_mode_everything_but_health_is_closed() {
         let expected = if is_open { "HTTP/1.1 200" } else { "HTTP/1.1 401" };
         assert!(answer.starts_with(expected), "{method} {path}: {answer}");
     }
-    let mut setup = Setup::new().with_auth(Auth::Okapi(KEY.into()), &clock());
+    let mut setup = Setup::new().with_auth(Auth::Okapi(OKAPI_KEY.into()), &clock());
     setup.http.metrics_open = true;
     let gateway = setup.start().await;
     assert_eq!(gateway.exchange(&request("GET", "/metrics", &[], b"")).await.status, 200);
@@ -177,12 +172,14 @@ async fn troubles_are_named_to_who_may_read_the_metrics() {
     assert_eq!(troubles(&setup.start().await, "").await, named, "the perimeter guards them");
 
     let okapi = okapi().await;
-    let may =
-        hs256(KEY.as_bytes(), &claims(json!({ "permissions": ["event-gateway.metrics.get"] })));
+    let may = hs256(
+        OKAPI_KEY.as_bytes(),
+        &claims(json!({ "permissions": ["event-gateway.metrics.get"] })),
+    );
     for token in ["", "x.y.z", &*may] {
         assert_eq!(troubles(&okapi, token).await, None, "{token}");
     }
-    setup = Setup::new().with_auth(Auth::Okapi(KEY.into()), &clock());
+    setup = Setup::new().with_auth(Auth::Okapi(OKAPI_KEY.into()), &clock());
     setup.http.metrics_open = true;
     assert_eq!(troubles(&setup.start().await, "").await, named);
 
@@ -204,9 +201,9 @@ async fn metrics_tell_of_refused_tokens_and_need_an_operator_where_there_are_any
         let headers = [("X-Okapi-Token", token)];
         gateway.exchange(&request("GET", "/metrics", &headers, b"")).await
     };
-    let mut setup = Setup::new().with_auth(Auth::Okapi(KEY.into()), &clock());
+    let mut setup = Setup::new().with_auth(Auth::Okapi(OKAPI_KEY.into()), &clock());
     let may = claims(json!({ "permissions": ["event-gateway.metrics.get", ALL] }));
-    let may = hs256(KEY.as_bytes(), &may);
+    let may = hs256(OKAPI_KEY.as_bytes(), &may);
     assert_eq!(metrics(&okapi().await, &may).await.status, 403, "they are of all tenants");
     setup.http.metrics_open = true;
     let gateway = setup.start().await;
@@ -238,7 +235,7 @@ async fn metrics_tell_of_refused_tokens_and_need_an_operator_where_there_are_any
 async fn events_are_of_the_token_s_user_and_a_header_can_t_say_otherwise() {
     let gateway = okapi().await;
     let post = async |more: Value, user: &[(&str, &str)]| {
-        let token = hs256(KEY.as_bytes(), &claims(more));
+        let token = hs256(OKAPI_KEY.as_bytes(), &claims(more));
         let headers = [("X-Okapi-Tenant", "diku"), ("Content-Type", "application/json")];
         let headers = [&headers[..], &[("X-Okapi-Token", &token)], user].concat();
         outcome(&gateway.exchange(&request("POST", INSTANCE, &headers, GOOD)).await)

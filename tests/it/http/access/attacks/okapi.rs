@@ -4,16 +4,12 @@ use openssl::hash::MessageDigest;
 use serde_json::{Value, json};
 
 use super::{Attack, Stage, as_tenant, token};
-use crate::support::tokens::{NOW, b64, hmac, hs256, hs256_with, unsigned, with};
+use crate::support::tokens::{NOW, b64, hmac, hs256, hs256_with, okapi_claims, unsigned};
 
 pub const KEY: &str = "dGhpcyBrZXkgaXMgc2hhcmVkIHdpdGggbW9kLWF1dGh0b2tlbg";
 
 fn claims(more: Value) -> Value {
-    let claims = json!({
-        "type": "access", "tenant": "diku", "sub": "ann", "exp": NOW + 600,
-        "permissions": ["event-gateway.all"],
-    });
-    with(claims, more)
+    okapi_claims("diku", NOW, more)
 }
 
 /// Tokens that mod-authtoken would not sign.
