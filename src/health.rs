@@ -25,7 +25,7 @@ pub enum Component {
     Lanes,
     /// The name of this replica, which another replica may use too.
     Replica,
-    /// The HTTPS certificate, which expires soon.
+    /// The certificate of the listeners, which expires soon.
     Certificate,
 }
 

@@ -106,10 +106,9 @@ impl Tls {
     pub fn reload(&self) {
         match self.take_up() {
             Ok(false) => {}
-            Ok(true) => tracing::info!("took up the new HTTPS certificate"),
+            Ok(true) => tracing::info!("took up the new certificate"),
             Err(error) => tracing::error!(
-                "failed to take up the new HTTPS certificate; the former one goes on: \
-                 {error}"
+                "failed to take up the new certificate; the former one goes on: {error}"
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! The watch for a new HTTPS certificate, and for the expiry of the one in use.
+//! The watch for a new certificate of the listeners, and for the expiry of the one in use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(super) async fn watch(tls: Option<Arc<Tls>>, health: Arc<Health>, closing: C
         }
         let tls = tls.clone();
         if let Err(error) = spawn_blocking(move || tls.reload()).await {
-            tracing::error!(%error, "failed to look for a new HTTPS certificate");
+            tracing::error!(%error, "failed to look for a new certificate");
         }
     }
 }
@@ -33,7 +33,7 @@ fn report(expiry: Option<Expiry>, health: &Health) {
     match expiry {
         None => health.healthy(&Component::Certificate),
         Some(expiry) if health.degraded(Component::Certificate, &expiry) == Occurrence::First => {
-            tracing::warn!("HTTPS: {expiry}; put new ones into HTTP_TLS_CERT and HTTP_TLS_KEY");
+            tracing::warn!("TLS: {expiry}; put new ones into HTTP_TLS_CERT and HTTP_TLS_KEY");
         }
         Some(_) => {}
     }

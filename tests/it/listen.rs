@@ -12,6 +12,7 @@ mod python;
 mod realm;
 #[cfg(feature = "services")]
 mod records;
+mod tls;
 #[cfg(feature = "services")]
 mod tools;
 mod writing;

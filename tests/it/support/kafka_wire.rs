@@ -11,19 +11,32 @@ use kafka_protocol::messages::{
     SaslHandshakeRequest,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes};
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+use openssl::x509::X509;
 
 /// A connection to the listener.
 pub struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     number: i32,
 }
+
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
 
 impl Wire {
     /// Connects to an address.
     pub fn connect(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        Self { stream, number: 0 }
+        Self { stream: Box::new(connected(address)), number: 0 }
+    }
+
+    /// Connects to an address over TLS; returns the certificate that it showed, too.
+    pub fn connect_tls(address: &str) -> (Self, X509) {
+        let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
+        connector.set_verify(SslVerifyMode::NONE);
+        let stream = connector.build().connect("localhost", connected(address)).unwrap();
+        let certificate = stream.ssl().peer_certificate().unwrap();
+        (Self { stream: Box::new(stream), number: 0 }, certificate)
     }
 
     /// Asks in a version; `None` if the connection is closed instead of an answer.
@@ -71,4 +84,10 @@ impl Wire {
         let message = message.to_owned().into();
         self.ask(2, &SaslAuthenticateRequest::default().with_auth_bytes(message))
     }
+}
+
+fn connected(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream
 }
