@@ -90,11 +90,8 @@
 {{- if and .port (include "event-gateway.hasSeveral" $) -}}
 {{- fail "kafkaListener.port has Kafka's clients read from one pod, so replicas must be 1" -}}
 {{- end -}}
-{{- if and .port (ne $.Values.auth.mode "perimeter") -}}
-{{- fail (printf "kafkaListener.port checks no tokens, and auth.mode %s says that callers need them" $.Values.auth.mode) -}}
-{{- end -}}
-{{- if and .port (ne $.Values.service.type "ClusterIP") -}}
-{{- fail (printf "kafkaListener.port checks no tokens, and a service of type %s is reached from outside" $.Values.service.type) -}}
+{{- if and .port (eq $.Values.auth.mode "perimeter") (ne $.Values.service.type "ClusterIP") -}}
+{{- fail (printf "kafkaListener.port lets each client in with auth.mode perimeter, and a service of type %s is reached from outside" $.Values.service.type) -}}
 {{- end -}}
 {{- if and .port (has (int .port) (list 8081 (int $.Values.service.port))) -}}
 {{- fail "kafkaListener.port is the port of HTTP" -}}

@@ -162,6 +162,13 @@ async fn the_gateway_serves_with_the_pod_of_sqlite() {
     assert!(log.exists(), "the log is on the volume");
 }
 
+/// Returns the peers that may reach the port of Kafka's clients.
+fn let_in(objects: &[Value]) -> Value {
+    let policy = objects.iter().find(|it| it["kind"] == "NetworkPolicy").unwrap();
+    let rules = policy["spec"]["ingress"].as_array().unwrap();
+    rules.iter().find(|it| it["ports"][0]["port"] == "kafka").unwrap()["from"].clone()
+}
+
 #[test]
 fn kafka_s_clients_are_told_the_service_whose_port_is_the_pod_s() {
     let manifest = |advertised: &str| {
@@ -181,18 +188,19 @@ fn kafka_s_clients_are_told_the_service_whose_port_is_the_pod_s() {
     assert_eq!(pod.written("KAFKA_LISTEN_PORT"), Some("9092"));
     let containers = pod.container()["ports"].as_array().unwrap();
     assert!(containers.contains(&json!({ "name": "kafka", "containerPort": 9092 })));
-    let policy = objects.iter().find(|it| it["kind"] == "NetworkPolicy").unwrap();
-    let lets_in = policy["spec"]["ingress"].as_array().unwrap();
-    let rule = lets_in.iter().find(|it| it["ports"][0]["port"] == "kafka").unwrap();
-    assert_eq!(rule["from"], json!([{ "podSelector": {} }]), "{policy}");
+    // Clients with tokens may come from outside.
+    assert_eq!(service["spec"]["type"], "LoadBalancer");
+    assert_eq!(let_in(&objects), json!([{ "ipBlock": { "cidr": "192.0.2.0/24" } }]));
 
-    let upgraded = Helm::new()
+    let perimeter = Helm::new()
         .set("auth.mode=perimeter")
         .set("store.urlSecret.name=store")
         .set("replicas=1")
         .set("broker=none")
-        .set("kafkaListener.port=9092");
-    let objects = helm::objects(&upgraded.template().unwrap());
+        .set("kafkaListener.port=9092")
+        .set("networkPolicy.enabled=true");
+    let objects = helm::objects(&perimeter.template().unwrap());
+    assert_eq!(let_in(&objects), json!([{ "podSelector": {} }]), "each of them is let in");
     let workload = objects.iter().find(|it| it["kind"] == "Deployment").unwrap();
     let strategy = &workload["spec"]["strategy"];
     assert_eq!(*strategy, json!({ "type": "Recreate" }), "two pods would share its groups");
