@@ -1,5 +1,21 @@
 {{- /* Settings that the schema can't refuse: the names and messages that tests/it/process/helm.rs expects. */ -}}
 
+{{- /* Fails if a text has a URL with a user before its host: [path, value], the path of a text, a list or a map. */ -}}
+{{- define "event-gateway.refuseUsers" -}}
+{{- $path := .path -}}
+{{- if kindIs "map" .value -}}
+{{- range $name, $value := .value -}}
+{{- include "event-gateway.refuseUsers" (dict "path" (printf "%s.%s" $path $name) "value" $value) -}}
+{{- end -}}
+{{- else if kindIs "slice" .value -}}
+{{- range $at, $value := .value -}}
+{{- include "event-gateway.refuseUsers" (dict "path" (printf "%s[%d]" $path $at) "value" $value) -}}
+{{- end -}}
+{{- else if regexMatch "://[^/\\s]*@" (toString .value) -}}
+{{- fail (printf "%s has a user or a password in its URL, which is a secret: name the Secret that has it, by a value of its own or in extraEnv" (trimPrefix "." $path)) -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "event-gateway.refusals" -}}
 {{- $values := .Values -}}
 {{- if not .Values.auth.mode -}}
@@ -124,6 +140,9 @@
 {{- fail (printf "extraEnv: %s is a secret: give it by valueFrom.secretKeyRef, not by value" .name) -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* What an umbrella chart shares with all of its charts is none of this chart's values. */ -}}
+{{- include "event-gateway.refuseUsers" (dict "path" "" "value" (omit .Values "global")) -}}
 
 {{- /* Twice in one container, the later one would count, and nothing would say so. */ -}}
 {{- $own := list -}}
