@@ -1,5 +1,66 @@
 {{- /* Settings that the schema can't refuse: the names and messages that tests/it/process/helm.rs expects. */ -}}
 
+{{- /* Variables that shape the pod, its ports, its files and its place among others, each with the value that sets it;
+      "": the chart fixes it. tests/it/process/helm/settings.rs holds both lists against the pod's template. */ -}}
+{{- define "event-gateway.variablesOfThePod" -}}
+BROKER: broker
+HTTP_HOST: ""
+HTTP_PORT: ""
+HTTP_TLS_CERT: tls.secretName
+HTTP_TLS_KEY: tls.secretName
+KAFKA_LISTEN_ADVERTISED: kafkaListener.advertised
+KAFKA_LISTEN_HOST: ""
+KAFKA_LISTEN_PORT: kafkaListener.port
+REPLICA: ""
+SUBSCRIPTIONS_DIR: ""
+TENANTS_DIR: ""
+{{- end -}}
+
+{{- /* All other variables that the pod's template sets, each with the value that sets it. */ -}}
+{{- define "event-gateway.variablesOfValues" -}}
+AUTH_AUDIENCE: auth.audience
+AUTH_ISSUERS: auth.issuers
+AUTH_METRICS: auth.metrics
+AUTH_MODE: auth.mode
+AUTH_OKAPI_KEY_FILE: auth.okapiKeySecret
+AUTH_OPERATOR_ISSUERS: auth.operatorIssuers
+DB_DATABASE: store.postgres.database
+DB_HOST: store.postgres.host
+DB_MAXPOOLSIZE: store.postgres.maxPoolSize
+DB_PASSWORD: store.postgres.passwordSecret
+DB_PORT: store.postgres.port
+DB_SERVER_PEM: store.postgres.serverPemSecret
+DB_USERNAME: store.postgres.username
+ENV: env
+HEXKIT_MONGODB_URL: hexkit.mongodbUrlSecret
+KAFKA_HOST: kafka.hosts
+KAFKA_PORT: kafka.port
+KAFKA_SASL_MECHANISM: kafka.sasl.mechanism
+KAFKA_SASL_OAUTHBEARER_CLIENT_ID: kafka.oauthbearer.clientId
+KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET: kafka.oauthbearer.clientSecretSecret
+KAFKA_SASL_OAUTHBEARER_SCOPE: kafka.oauthbearer.scope
+KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL: kafka.oauthbearer.tokenEndpointUrl
+KAFKA_SASL_PASSWORD: kafka.sasl.passwordSecret
+KAFKA_SASL_USERNAME: kafka.sasl.usernameSecret
+KAFKA_SECURITY_PROTOCOL: kafka.securityProtocol
+KAFKA_SSL_KEYSTORE_LOCATION: kafka.keystoreSecret
+KAFKA_SSL_KEYSTORE_PASSWORD: kafka.keystorePasswordSecret
+KAFKA_SSL_TRUSTSTORE_LOCATION: kafka.truststoreSecret
+KAFKA_SSL_TRUSTSTORE_PASSWORD: kafka.truststorePasswordSecret
+LOG_LEVEL: logLevel
+OTEL_EXPORTER_OTLP_ENDPOINT: traces.collector
+OTEL_EXPORTER_OTLP_HEADERS: traces.headersSecret
+OTEL_TRACES_SAMPLER: traces.sampler
+OTEL_TRACES_SAMPLER_ARG: traces.samplerArg
+STORE_URL: store.urlSecret
+{{- end -}}
+
+{{- /* Fails for a variable that the chart itself sets: [name, where, by]. */ -}}
+{{- define "event-gateway.refuseOwn" -}}
+{{- $who := ternary (printf "the value %s sets it" .by) "the chart fixes it" (ne .by "") -}}
+{{- fail (printf "%s is not taken in %s: %s" .name .where $who) -}}
+{{- end -}}
+
 {{- /* Fails if a text has a URL with a user before its host: [path, value], the path of a text, a list or a map. */ -}}
 {{- define "event-gateway.refuseUsers" -}}
 {{- $path := .path -}}
@@ -141,16 +202,30 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* The chart's own variables have one place each; those of the pod must fit its ports, probes and files. */ -}}
+{{- $ofThePod := include "event-gateway.variablesOfThePod" . | fromYaml -}}
+{{- $own := include "event-gateway.variablesOfValues" . | fromYaml | merge (dict) $ofThePod -}}
+{{- range $name, $_ := .Values.settings -}}
+{{- if hasKey $own $name -}}
+{{- include "event-gateway.refuseOwn" (dict "name" $name "where" "settings" "by" (get $own $name)) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.extraEnv -}}
+{{- if hasKey $ofThePod .name -}}
+{{- include "event-gateway.refuseOwn" (dict "name" .name "where" "extraEnv" "by" (get $ofThePod .name)) -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* What an umbrella chart shares with all of its charts is none of this chart's values. */ -}}
 {{- include "event-gateway.refuseUsers" (dict "path" "" "value" (omit .Values "global")) -}}
 
 {{- /* Twice in one container, the later one would count, and nothing would say so. */ -}}
-{{- $own := list -}}
+{{- $all := list -}}
 {{- range include "event-gateway.env" . | fromYamlArray -}}
-{{- if has .name $own -}}
-{{- fail (printf "%s is set twice: by settings or extraEnv, and by another value of the chart" .name) -}}
+{{- if has .name $all -}}
+{{- fail (printf "%s is set twice: by extraEnv, and by another of its entries or another value of the chart" .name) -}}
 {{- end -}}
-{{- $own = append $own .name -}}
+{{- $all = append $all .name -}}
 {{- end -}}
 
 {{- if lt (int .Values.terminationGracePeriodSeconds) (add (int .Values.preStopSeconds) 15 | int) -}}

@@ -1,6 +1,8 @@
 //! The Helm chart: it renders what Kubernetes takes, refuses what makes no sense, and the gateway
 //! serves with what it renders.
 
+mod settings;
+
 use std::collections::BTreeSet;
 
 use crash::serve::{Serve, Setup};
