@@ -158,10 +158,32 @@ STORE_URL: store.urlSecret
 {{- fail (printf "traces.%s needs traces.collector" $name) -}}
 {{- end -}}
 {{- end -}}
-{{- range $name := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" -}}
-{{- if hasKey $values.podLabels $name -}}
-{{- fail (printf "podLabels: the chart itself sets %s" $name) -}}
+{{- /* A key, a volume or a path that is there twice makes an illegal manifest. */ -}}
+{{- $labels := dict "podLabels" .Values.podLabels "serviceMonitor.labels" .Values.serviceMonitor.labels "podMonitor.labels" .Values.podMonitor.labels "prometheusRule.labels" .Values.prometheusRule.labels "dashboards.labels" .Values.dashboards.labels -}}
+{{- range $own := include "event-gateway.labels" . | fromYaml | keys | sortAlpha -}}
+{{- range $name, $value := $labels -}}
+{{- if hasKey $value $own -}}
+{{- fail (printf "%s: the chart itself sets %s" $name $own) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey .Values.podAnnotations "checksum/tenants" -}}
+{{- fail "podAnnotations: the chart itself sets checksum/tenants" -}}
+{{- end -}}
+{{- $pod := include "event-gateway.pod" . | fromYaml -}}
+{{- $all := ternary (list "data") list (eq .Values.store.kind "sqlite") -}}
+{{- range $pod.spec.volumes -}}
+{{- if has .name $all -}}
+{{- fail (printf "extraVolumes: the volume %s is there already" .name) -}}
+{{- end -}}
+{{- $all = append $all .name -}}
+{{- end -}}
+{{- $all = list -}}
+{{- range (first $pod.spec.containers).volumeMounts -}}
+{{- if has .mountPath $all -}}
+{{- fail (printf "extraVolumeMounts: the path %s is mounted already" .mountPath) -}}
+{{- end -}}
+{{- $all = append $all .mountPath -}}
 {{- end -}}
 {{- with .Values.kafkaListener -}}
 {{- if and .port (include "event-gateway.hasSeveral" $) -}}
@@ -186,6 +208,16 @@ STORE_URL: store.urlSecret
 {{- if and .files .existingConfigMaps -}}
 {{- fail (printf "%s.files and %s.existingConfigMaps exclude each other" $name $name) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $_ := .Values.tenants.files -}}
+{{- if not (regexMatch "^[-_a-zA-Z0-9]+\\.toml$" $name) -}}
+{{- fail (printf "tenants.files: the name %s must have letters, digits, _ and - alone, and end with .toml" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $_ := .Values.subscriptions.files -}}
+{{- if not (regexMatch "^cg\\.[-._a-z0-9]+\\.toml$" $name) -}}
+{{- fail (printf "subscriptions.files: the name %s must begin with cg., have small letters, digits, ., _ and - alone, and end with .toml" $name) -}}
 {{- end -}}
 {{- end -}}
 
@@ -220,7 +252,7 @@ STORE_URL: store.urlSecret
 {{- include "event-gateway.refuseUsers" (dict "path" "" "value" (omit .Values "global")) -}}
 
 {{- /* Twice in one container, the later one would count, and nothing would say so. */ -}}
-{{- $all := list -}}
+{{- $all = list -}}
 {{- range include "event-gateway.env" . | fromYamlArray -}}
 {{- if has .name $all -}}
 {{- fail (printf "%s is set twice: by extraEnv, and by another of its entries or another value of the chart" .name) -}}

@@ -107,6 +107,38 @@ fn values_that_make_no_sense_are_refused_with_a_message_that_names_them() {
     }
 }
 
+/// Returns the paths of values that have a default and that the schema does not demand.
+fn not_demanded(schema: &Value, defaults: &Value, path: &str) -> Vec<String> {
+    let (Some(known), Some(defaults)) = (schema.get("properties"), defaults.as_object()) else {
+        return Vec::new();
+    };
+    let demanded = schema["required"].as_array().into_iter().flatten();
+    let demanded: Vec<_> = demanded.filter_map(Value::as_str).collect();
+    let mut found = Vec::new();
+    for (name, default) in defaults {
+        let path = format!("{path}/{name}");
+        found.extend(not_demanded(&known[name], default, &path));
+        if !demanded.contains(&name.as_str()) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Helm removes a value that is set to null, and a template would render what Kubernetes does not
+/// take. Only `resources` and its members may be removed.
+#[test]
+fn a_value_that_has_a_default_can_t_be_null() {
+    let schema = std::fs::read_to_string(helm::chart().join("values.schema.json")).unwrap();
+    let values = std::fs::read_to_string(helm::chart().join("values.yaml")).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let mut found = not_demanded(&schema, &helm::objects(&values).remove(0), "");
+    found.sort();
+    assert_eq!(found, ["/resources", "/resources/limits", "/resources/requests"]);
+    let bare = Helm::new().file(&helm::ci("sqlite.yaml")).set("resources=null");
+    assert_eq!(Pod::of(&bare.template().unwrap()).container()["resources"], Value::Null);
+}
+
 /// A variable that the gateway doesn't read would be ignored.
 #[test]
 fn every_variable_of_every_pod_is_one_of_the_gateway_s() {
