@@ -14,7 +14,12 @@ use crate::support::prometheus::promtool;
 
 /// Returns the rules of the rendered chart, in the form of a file of Prometheus.
 fn rules() -> Value {
-    let manifest = Helm::new().file(&helm::ci("mongodb.yaml")).template().unwrap();
+    rules_of(Helm::new())
+}
+
+/// Returns those that further values make.
+fn rules_of(helm: Helm) -> Value {
+    let manifest = helm.file(&helm::ci("mongodb.yaml")).template().unwrap();
     let objects = helm::objects(&manifest);
     objects.into_iter().find(|it| it["kind"] == "PrometheusRule").unwrap()["spec"].clone()
 }
@@ -40,11 +45,16 @@ fn tested(rules: &Value) -> Output {
     promtool(folder.path(), &["test", "rules", "tests.yaml"])
 }
 
+/// Has promtool check these rules.
+fn checked(rules: &Value) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("rules.yaml"), rules.to_string()).unwrap();
+    promtool(folder.path(), &["check", "rules", "rules.yaml"])
+}
+
 #[test]
 fn prometheus_takes_every_rule_of_the_chart() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("rules.yaml"), rules().to_string()).unwrap();
-    let checked = promtool(folder.path(), &["check", "rules", "rules.yaml"]);
+    let checked = checked(&rules());
     assert!(checked.status.success(), "{checked:?}");
     assert!(!rules().to_string().contains("NAMESPACE"));
 }
@@ -95,6 +105,21 @@ fn each_alert_has_an_entry_in_the_runbook_and_no_entry_is_left_over() {
         let link = format!("docs/runbook.md#{}", name(alert).to_lowercase());
         assert_eq!(alert["annotations"]["runbook"], link.as_str());
         assert!(["critical", "warning"].contains(&alert["labels"]["severity"].as_str().unwrap()));
+    }
+}
+
+/// A path of the repository is nothing that whoever is alerted can open.
+#[test]
+fn each_alert_has_a_link_to_its_entry_where_the_site_has_the_runbook() {
+    let url = "https://wiki.example/event-gateway/runbook";
+    let rules = rules_of(Helm::new().set(&format!("prometheusRule.runbookUrl={url}")));
+    let checked = checked(&rules);
+    assert!(checked.status.success(), "{checked:?}");
+    for alert in alerts(&rules) {
+        let annotations = &alert["annotations"];
+        let link = format!("{url}#{}", name(alert).to_lowercase());
+        assert_eq!(annotations["runbook_url"], link.as_str());
+        assert_eq!(annotations["runbook"], Value::Null, "one of the two is enough");
     }
 }
 
