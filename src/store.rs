@@ -109,7 +109,7 @@ pub use replays::Replays;
 pub use sqlite::{backup, restore_backup};
 pub use subscriptions::{FoundSubscription, SubscriptionChange, Subscriptions};
 pub use tenant_jobs::TenantJobs;
-pub use tenants::{TenantLog, Tenants};
+pub use tenants::{ComesBack, TenantLog, Tenants, enabled_by_file};
 pub use trail::{Trail, TrailScan};
 pub use watch::{Growth, Watch};
 

@@ -15,7 +15,11 @@ pub(super) async fn watch(tenants: TenantDeps, closing: CancellationToken) {
     let looking = async {
         loop {
             sleep(LOOK_EVERY).await;
-            if let Err(error) = tenants.take_up_files().await {
+            let looked = async {
+                tenants.forget_disabled().await?;
+                tenants.take_up_files().await
+            };
+            if let Err(error) = looked.await {
                 tracing::debug!(%error, "failed to take up tenants' files that were added");
             }
         }

@@ -36,6 +36,10 @@ pub const RESERVED: [&str; 8] = [
     "replay_id",
 ];
 
+/// Names of headers that carry credentials, whatever their case: those are neither stored nor
+/// published.
+pub const CREDENTIALS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+
 /// Headers in order: names and values are ASCII, and no name is repeated.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -107,6 +111,9 @@ fn own_header(own: &Headers, name: &str, value: &Raw) -> Result<String, &'static
     {
         return Err("this header is the gateway's own");
     }
+    if CREDENTIALS.contains(&lower.as_str()) {
+        return Err("this header carries a credential, which is neither stored nor published");
+    }
     if own.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)) {
         return Err("this header is given twice");
     }
@@ -148,5 +155,13 @@ mod tests {
         );
         assert_eq!(parse(r#"{"a":"1","A":"2"}"#).unwrap_err(), ["/headers/A"]);
         assert_eq!(parse("[]").unwrap_err(), ["/headers"]);
+    }
+
+    #[test]
+    fn headers_that_carry_credentials_are_refused() {
+        for name in ["Authorization", "proxy-authorization", "Cookie", "SET-COOKIE"] {
+            let refused = parse(&format!(r#"{{"{name}":"Bearer x","a":"1"}}"#)).unwrap_err();
+            assert_eq!(refused, [format!("/headers/{name}")]);
+        }
     }
 }

@@ -115,6 +115,11 @@ impl Settings {
         self.own.keys().chain(self.added.tenants())
     }
 
+    /// Returns whether a tenant has settings of its own.
+    pub fn has_own(&self, tenant: &TenantId) -> bool {
+        self.own.contains_key(tenant) || self.added.of(tenant).is_some()
+    }
+
     /// Returns a tenant's settings.
     pub fn of(&self, tenant: &TenantId) -> &TenantSettings {
         let added = || self.added.of(tenant);

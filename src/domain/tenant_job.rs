@@ -97,9 +97,9 @@ impl TenantAttributes {
     /// Parses the body of a request, `{module_from?, module_to?, purge?, parameters?}`. With
     /// `module_to`, the tenant is enabled, or upgraded if there is a `module_from` too; without it,
     /// disabled, or purged if `purge` is true. The parameters `deleteObsoleteTopics` of an upgrade,
-    /// `force` of a purge and `reason` are the gateway's own. Others, such as FOLIO's
-    /// `loadReference` and `loadSample`, are accepted and mean nothing, since the gateway has
-    /// nothing to load.
+    /// `force` of a purge and `reason` are the gateway's own. All others, also these on another act,
+    /// are accepted and mean nothing: FOLIO's `loadReference` and `loadSample` do, since the gateway
+    /// has nothing to load, and those that are for other modules.
     pub fn parse(raw: &Raw) -> Result<Self, Vec<Violation>> {
         let mut members = ObjectReader::parse(raw, &Self::MEMBERS, "")?;
         let attributes = Self::read(&mut members, raw);
@@ -114,7 +114,13 @@ impl TenantAttributes {
             let why = "a tenant is purged without `module_to`, which enables it";
             members.refuse("purge", "illegal-value", why);
         }
-        let Parameters { force, deletes, reason } = parameters(members);
+        // A tenant's parameters go to every module of an install, whatever they mean to each.
+        let counts = |key: &str| match key {
+            FORCE => purges && !is_enabled,
+            DELETE_OBSOLETE => is_known && is_enabled,
+            _ => key == REASON,
+        };
+        let Parameters { force, deletes, reason } = parameters(members, counts);
         let act = match (is_enabled, purges) {
             (true, _) => TenantAct::Enable,
             (false, true) => TenantAct::Purge { force },
@@ -161,8 +167,8 @@ struct Parameters {
     reason: Option<String>,
 }
 
-/// Reads the parameters, a list of `{key, value}`, and notes what is illegal of them.
-fn parameters(members: &mut ObjectReader) -> Parameters {
+/// Reads the parameters, a list of `{key, value}`, and notes what is illegal of those that count.
+fn parameters(members: &mut ObjectReader, counts: impl Fn(&str) -> bool) -> Parameters {
     let mut all = Parameters::default();
     let Some(list) = members.value("parameters").cloned() else { return all };
     if list.shape() != Shape::Array {
@@ -182,7 +188,7 @@ fn parameters(members: &mut ObjectReader) -> Parameters {
                 let key = parameter.string("key");
                 let value = parameter.string("value");
                 let Parameters { force, deletes, reason } = &mut all;
-                let kept = match key.as_deref() {
+                let kept = match key.as_deref().filter(|key| counts(key)) {
                     Some(FORCE) => keep(force, flag(value.as_deref())),
                     Some(DELETE_OBSOLETE) => keep(deletes, flag(value.as_deref())),
                     Some(REASON) => keep(reason, reason_of(value.as_deref())),
@@ -213,9 +219,9 @@ fn flag(value: Option<&str>) -> Result<bool, &'static str> {
     }
 }
 
-/// Parses the value of the parameter that is the reason.
+/// Parses the value of the parameter that is the reason, if it has one.
 fn reason_of(value: Option<&str>) -> Result<Option<String>, &'static str> {
-    text::reason(value.unwrap_or_default()).map(Some).map_err(|invalid| invalid.rule)
+    value.map(text::reason).transpose().map_err(|invalid| invalid.rule)
 }
 
 /// A job of the tenant interface.
@@ -237,6 +243,8 @@ pub struct TenantJob {
 
 /// The beginning of a message that tells in which topic records stay.
 const STAYS: &str = "its records stay in ";
+/// The beginning of a message that tells which events are lost.
+const LOST: &str = "lost without being published: ";
 
 /// How far a tenant job is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -255,9 +263,15 @@ impl JobProgress {
         format!("{STAYS}{topic}, which other tenants have, or may have, as well")
     }
 
+    /// Returns the message that a forced purge loses events.
+    pub fn loses(pending: u64, parked: u64) -> String {
+        format!("{LOST}{pending} events that were pending, and {parked} that were parked")
+    }
+
     /// Returns the messages that are still true once the job has ended.
     pub fn lasting(&self) -> impl Iterator<Item = &str> {
-        self.messages.iter().map(String::as_str).filter(|message| message.starts_with(STAYS))
+        let lasts = |message: &&str| [STAYS, LOST].iter().any(|begin| message.starts_with(begin));
+        self.messages.iter().map(String::as_str).filter(lasts)
     }
 }
 

@@ -10,7 +10,7 @@ mod replays;
 mod rows;
 pub(super) mod task;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::clock::Clock;
@@ -21,13 +21,15 @@ use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId};
 use crate::domain::trail::{Act, Actor, TrailEntry};
 use crate::follow::{known_topics, purge};
-use crate::store::{self, PurgeStart, Store, Unpublished};
+use crate::store::{self, ComesBack, PurgeStart, Store, Unpublished};
 
 pub use ends::JobEnd;
 use ends::JobEnds;
 
 /// The reason that the trail has for a purge that may lose events; the one that was given follows.
 const FORCED: &str = "forced, whatever is not published";
+/// The reason that the trail has for the disabling of a tenant before a forced purge.
+const BEFORE_PURGE: &str = "it is purged, whatever is not published";
 /// The same of one that loses nothing.
 const FORCED_IN_VAIN: &str = "forced, and nothing is lost";
 
@@ -41,7 +43,7 @@ pub enum NotSubmitted {
     #[error(transparent)]
     Topics(#[from] IllegalTopic),
     /// There is no such tenant to disable or purge.
-    #[error("tenant `{0}` has no log: it was never enabled, or is purged")]
+    #[error("tenant `{0}` has no log: it was never enabled")]
     NotEnabled(TenantId),
     /// The tenant can't be enabled yet.
     #[error("tenant `{0}` is being purged: enable it once that is complete")]
@@ -87,6 +89,8 @@ pub struct TenantDeps {
     followers: Vec<Follower>,
     /// Tenants whose files were added, until the store knows of it.
     added: Arc<Mutex<BTreeSet<TenantId>>>,
+    /// The tenants without settings of their own for whose files was looked since they are enabled.
+    looked: Arc<Mutex<HashSet<TenantId>>>,
     clock: Arc<dyn Clock>,
     ends: JobEnds,
 }
@@ -106,8 +110,8 @@ impl TenantDeps {
         followers: Vec<Follower>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (added, ends) = (Arc::default(), JobEnds::default());
-        Self { store, settings, files, followers, added, clock, ends }
+        let (added, looked, ends) = (Arc::default(), Arc::default(), JobEnds::default());
+        Self { store, settings, files, followers, added, looked, clock, ends }
     }
 
     /// Returns the look-out for a job's end, for whoever waits for it.
@@ -127,23 +131,52 @@ impl TenantDeps {
             return Err(NotSubmitted::TooManyJobs(tenant.clone()));
         }
         let by = by.because(attributes.reason.as_deref());
-        let messages = match attributes.act {
-            TenantAct::Purge { .. } => self.stays(tenant).await?,
+        let mut messages = match attributes.act {
+            TenantAct::Purge { .. } => self.lasting(tenant).await?,
             TenantAct::Enable | TenantAct::Disable => Vec::new(),
         };
         let has_changed = match attributes.act {
             TenantAct::Enable => {
                 self.take_up_files().await?;
-                self.check_topics(tenant).await?;
                 self.enable(tenant, &by).await?
             }
             TenantAct::Disable => self.disable(tenant, &by).await?,
-            TenantAct::Purge { force } => self.purge(tenant, force, &by).await?,
+            TenantAct::Purge { force } => {
+                let (is_new, lost) = self.purge(tenant, force, &by).await?;
+                let loses = |lost: Unpublished| JobProgress::loses(lost.pending, lost.parked);
+                messages.extend(lost.map(loses));
+                is_new
+            }
         };
         let begun = JobProgress { messages, ..JobProgress::default() };
         let deps = (&*self.store, &*self.clock);
         let job = rows::add(deps, tenant, (attributes, begun), &by.actor).await?;
         Ok(Submitted { job, has_changed })
+    }
+
+    /// Looks for the file of a tenant that has no settings of its own, and was enabled since this
+    /// process has looked last, by another process or one of the files: what is posted to it goes
+    /// where its file says from the first event on.
+    pub async fn take_up_file_of(&self, tenant: &TenantId) -> Result<(), store::Error> {
+        if self.settings.has_own(tenant) || self.looked().contains(tenant) {
+            return Ok(());
+        }
+        if self.store.find_tenant(tenant).await?.is_some_and(|log| log.is_enabled) {
+            self.take_up_files().await?;
+            self.looked().insert(tenant.clone());
+        }
+        Ok(())
+    }
+
+    /// Looks for the files of those tenants again that are not enabled, once they are.
+    pub async fn forget_disabled(&self) -> Result<(), store::Error> {
+        if self.looked().is_empty() {
+            return Ok(());
+        }
+        let logs = self.store.list().await?.into_iter();
+        let enabled: HashSet<_> = logs.filter(|log| log.is_enabled).map(|log| log.tenant).collect();
+        self.looked().retain(|tenant| enabled.contains(tenant));
+        Ok(())
     }
 
     /// Looks for tenants' files that were added. A file enables its tenant if the store has never
@@ -154,7 +187,8 @@ impl TenantDeps {
         self.added().extend(found);
         loop {
             let Some(tenant) = self.added().first().cloned() else { return Ok(()) };
-            match self.check_topics(&tenant).await {
+            let by = store::enabled_by_file(&tenant);
+            match self.give_log(&tenant, ComesBack::No, &by).await {
                 Ok(()) => {}
                 Err(NotSubmitted::Store(error)) => return Err(error),
                 Err(illegal) => {
@@ -163,7 +197,6 @@ impl TenantDeps {
                     continue;
                 }
             }
-            self.store.enable_if_new(&tenant, LogId::new(self.clock.new_id())).await?;
             if let Some(log) = self.store.find_tenant(&tenant).await? {
                 self.store.note_topics(&tenant, &self.settings.subjects(&tenant)).await?;
                 if log.is_enabled {
@@ -177,19 +210,38 @@ impl TenantDeps {
         }
     }
 
+    /// Gives a tenant that has no log one, unless its topics collide with those of a tenant that
+    /// the store has. Of two tenants that are enabled at once, one is compared with the other.
+    async fn give_log(
+        &self,
+        tenant: &TenantId,
+        comes_back: ComesBack,
+        by: &TrailEntry,
+    ) -> Result<(), NotSubmitted> {
+        loop {
+            let beside = self.check_topics(tenant).await?;
+            let log_id = LogId::new(self.clock.new_id());
+            let (store, by) = (&*self.store, Some(by));
+            if store.enable_beside(tenant, log_id, comes_back, &beside, by).await? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Refuses a tenant whose topics collide with those of a tenant that the store has: those that
-    /// the files name, and all others that the store knows.
-    async fn check_topics(&self, tenant: &TenantId) -> Result<(), NotSubmitted> {
+    /// the files name, and all others that the store knows. Returns the tenants that it has.
+    async fn check_topics(&self, tenant: &TenantId) -> Result<Vec<TenantId>, NotSubmitted> {
         let mut all: Vec<_> = self.store.list().await?.into_iter().map(|log| log.tenant).collect();
         all.push(tenant.clone());
         self.settings.check_beside(&all)?;
         let known = known_topics::of_all(&*self.store).await?;
-        Ok(self.settings.check_known(tenant, &known)?)
+        self.settings.check_known(tenant, &known)?;
+        Ok(all)
     }
 
     /// Returns the messages that name the topics which a purge leaves. An earlier request may have
-    /// named some that the store knows no more.
-    async fn stays(&self, tenant: &TenantId) -> Result<Vec<String>, store::Error> {
+    /// named some that the store knows no more, and told what is lost.
+    async fn lasting(&self, tenant: &TenantId) -> Result<Vec<String>, store::Error> {
         let topics = purge::topics_left(&*self.store, &self.settings, tenant).await?;
         let mut all: BTreeSet<_> = topics.iter().map(JobProgress::stays_in).collect();
         for job in rows::open(&*self.store, tenant).await? {
@@ -202,9 +254,14 @@ impl TenantDeps {
         self.added.lock().expect("no holder panics")
     }
 
+    fn looked(&self) -> MutexGuard<'_, HashSet<TenantId>> {
+        self.looked.lock().expect("no holder panics")
+    }
+
     async fn enable(&self, tenant: &TenantId, by: &TrailEntry) -> Result<bool, NotSubmitted> {
         let by = by.as_act(Act::EnableTenant).on(tenant);
         let was = self.store.find_tenant(tenant).await?.is_some_and(|log| log.is_enabled);
+        self.give_log(tenant, ComesBack::Yes, &by).await?;
         if !self.store.enable(tenant, LogId::new(self.clock.new_id()), Some(&by)).await? {
             return Err(NotSubmitted::Purging(tenant.clone()));
         }
@@ -216,7 +273,7 @@ impl TenantDeps {
     /// Disables a tenant. Its replays are cancelled: those to its own topics close upward first.
     async fn disable(&self, tenant: &TenantId, by: &TrailEntry) -> Result<bool, NotSubmitted> {
         if self.store.find_tenant(tenant).await?.is_none() {
-            return Err(NotSubmitted::NotEnabled(tenant.clone()));
+            return self.is_purged(tenant).await.map(|()| false);
         }
         let entry = by.as_act(Act::DisableTenant).on(tenant);
         let is_new = self.store.disable(tenant, self.clock.now(), Some(&entry)).await?;
@@ -227,13 +284,23 @@ impl TenantDeps {
         Ok(is_new)
     }
 
-    /// Begins the purge of a tenant. One that is under way goes on.
+    /// Refuses a tenant that the store has never seen; one that was purged is no error, so that a
+    /// request may be repeated whose answer was lost.
+    async fn is_purged(&self, tenant: &TenantId) -> Result<(), NotSubmitted> {
+        match self.store.was_purged(tenant).await? {
+            true => Ok(()),
+            false => Err(NotSubmitted::NotEnabled(tenant.clone())),
+        }
+    }
+
+    /// Begins the purge of a tenant. One that is under way, or complete, is no error. Returns whether
+    /// anything is new, and the events that are lost.
     async fn purge(
         &self,
         tenant: &TenantId,
         force: bool,
         by: &TrailEntry,
-    ) -> Result<bool, NotSubmitted> {
+    ) -> Result<(bool, Option<Unpublished>), NotSubmitted> {
         let (now, published_by) = (self.clock.now(), Some(&self.followers[..]));
         let entry = by.as_act(Act::PurgeTenant).on(tenant);
         let because = |why: &str| {
@@ -243,14 +310,21 @@ impl TenantDeps {
         let begin = async |published_by, entry: Option<TrailEntry>| {
             self.store.begin_purge(tenant, now, published_by, entry.as_ref()).await
         };
+        let mut loses = None;
         let begun = if force {
+            // What is lost is counted once nobody posts any more.
+            let disabled = by.as_act(Act::DisableTenant).on(tenant).because(Some(BEFORE_PURGE));
+            self.store.disable(tenant, now, Some(&disabled)).await?;
             // First without force, so that the trail tells what is lost.
             match begin(published_by, Some(because(FORCED_IN_VAIN))).await? {
                 PurgeStart::Begun => {
                     begin(None, None).await?;
                     PurgeStart::Begun
                 }
-                PurgeStart::Loses(lost) => begin(None, Some(because(&forced(lost)))).await?,
+                PurgeStart::Loses(lost) => {
+                    loses = Some(lost);
+                    begin(None, Some(because(&forced(lost)))).await?
+                }
                 _ => begin(None, Some(because(FORCED))).await?,
             }
         } else {
@@ -259,21 +333,18 @@ impl TenantDeps {
         match begun {
             PurgeStart::Begun => {
                 tracing::info!(%tenant, force, "the purge of the tenant begins");
-                Ok(true)
+                Ok((true, loses))
             }
             PurgeStart::Widened => {
                 tracing::info!(%tenant, "the purge of the tenant takes all that the sinks have");
-                Ok(true)
+                Ok((true, loses))
             }
             PurgeStart::Loses(unpublished) => {
                 Err(NotSubmitted::Loses { tenant: tenant.clone(), unpublished })
             }
             PurgeStart::NoLog => {
-                let purges = self.store.purges().await?;
-                if purges.iter().all(|purge| purge.tenant != *tenant) {
-                    return Err(NotSubmitted::NotEnabled(tenant.clone()));
-                }
-                Ok(false)
+                self.is_purged(tenant).await?;
+                Ok((false, None))
             }
         }
     }

@@ -47,6 +47,8 @@ pub(super) struct TenantContext {
     pub(super) actor: Actor,
     /// Whether the caller may do the same in any tenant.
     pub(super) for_all: bool,
+    /// Whether a refusal may name other tenants: the caller is not one tenant's alone.
+    pub(super) sees_others: bool,
 }
 
 impl TenantContext {
@@ -79,7 +81,8 @@ pub(super) fn context(
     let named = CallerNames { user: headers.value(USER), subject: caller.subject.as_deref() };
     let actor = Actor::caller(named, issuer, headers.value(TRACED_REQUEST_ID));
     let (expires, for_all) = (caller.expires, caller.may_in_all_tenants(permission));
-    Ok(TenantContext { origin: Origin { tenant, headers }, expires, actor, for_all })
+    let sees_others = for_all || caller.tenant.is_none();
+    Ok(TenantContext { origin: Origin { tenant, headers }, expires, actor, for_all, sees_others })
 }
 
 /// Adds the headers that make a context, and how they are refused.

@@ -44,6 +44,7 @@ pub(super) async fn post(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let [producer, entity] = path::segments(&request, 1)?;
+    gateway.deps.tenants.take_up_file_of(context.tenant()).await?;
     let target = gateway.deps.intake.entity(&context.origin, &producer, &entity);
     let target = target.map_err(Problem::UnknownEntity)?;
     let prefer = prefer::prefer(&request);

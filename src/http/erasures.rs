@@ -128,6 +128,7 @@ impl Described for GetErasure {
         )
         .path("id", schema::own_id())
         .answer::<ErasureInDetail>(200, "The erasure.")
+        .problems(&turn::PROBLEMS)
         .problems(&[Kind::BadPath, Kind::TenantNotEnabled, Kind::UnknownErasure])
     }
 }
@@ -212,6 +213,7 @@ pub(super) async fn get(
         Problem::bad_path(&segment, "must be the id of an erasure: a hyphenated UUID")
     })?;
     let tenant = context.enabled(&gateway).await?;
+    let _turn = turn(&gateway, tenant).await?;
     let found = gateway.deps.store.find_erasure(tenant, id).await?;
     let erasure = found.ok_or(Problem::UnknownErasure(id))?;
     let outlook = gateway.deps.erasures.outlook(erasure).await?;

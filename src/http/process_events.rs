@@ -48,6 +48,7 @@ pub(super) async fn post(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let [producer, event] = path::segments(&request, 1)?;
+    gateway.deps.tenants.take_up_file_of(context.tenant()).await?;
     let target = gateway.deps.intake.process_event(&context.origin, &producer, &event);
     let target = target.map_err(Problem::UnknownProcessEvent)?;
     submit(&gateway, &context, &request, |item, at| target.process_event(item, at)).await

@@ -26,6 +26,7 @@ use crate::domain::json::Raw;
 use crate::domain::position::Position;
 use crate::domain::replay::{self, Rate, ReplayId, ReplayRequest, Timestamp, Wish};
 use crate::domain::trail::TrailEntry;
+use crate::domain::violation::Violation;
 use crate::follow::parking::requests;
 use crate::follow::replay::Count;
 use crate::follow::replay::submit::{NotHeeded, NotSubmitted, Submitted};
@@ -277,7 +278,12 @@ pub(super) async fn submit(
         return Err(Problem::RelayStopped { why });
     }
     let _turn = turn(&gateway, tenant).await?;
-    match gateway.deps.replays.submit(tenant, &asked, &context.act()).await? {
+    let submitted = gateway.deps.replays.submit(tenant, &asked, &context.act()).await;
+    let told = |refused: NotSubmitted| match context.sees_others {
+        true => refused,
+        false => refused.unnamed(tenant),
+    };
+    match submitted.map_err(told)? {
         Submitted::Count(count) => Ok(HttpResponse::Ok().json(DryRun::from(count))),
         Submitted::Replay(replay) => {
             gateway.deps.metrics.acted(context.act().act);
@@ -365,6 +371,11 @@ impl From<NotSubmitted> for Problem {
             NotSubmitted::NoBroker => Self::NoBroker,
             NotSubmitted::NotEnabled(tenant) => Self::TenantNotEnabled(tenant),
             NotSubmitted::Refused(violations) => Self::IllegalRequest(violations),
+            NotSubmitted::Taken { message, .. } => Self::IllegalRequest(vec![Violation::new(
+                "/target".to_owned(),
+                "illegal-target",
+                message,
+            )]),
             NotSubmitted::Removed(gap) => Self::ReplayRemoved(gap),
             NotSubmitted::Overlaps { id, topic } => Self::ReplaysOverlap { id, topic },
         }

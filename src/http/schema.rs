@@ -189,9 +189,10 @@ pub(super) fn printable() -> Schema {
 
 /// Returns the schema of the headers that a change may have of its own.
 pub(super) fn own_headers() -> Schema {
-    let reserved = headers::RESERVED.map(|name| format!("{}$", any_case(name)));
+    let names = headers::RESERVED.iter().chain(&headers::CREDENTIALS);
+    let names = names.map(|name| format!("{}$", any_case(name)));
     let prefixes = headers::RESERVED_PREFIXES.map(any_case);
-    let reserved = [&reserved[..], &prefixes].concat().join("|");
+    let reserved = names.chain(prefixes).collect::<Vec<_>>().join("|");
     json!({
         "type": "object",
         "maxProperties": headers::OWN_MAX,
@@ -202,7 +203,7 @@ pub(super) fn own_headers() -> Schema {
         },
         "additionalProperties": printable(),
         "description": "Headers of the record besides the gateway's own. No name is given twice, in \
-                        whatever case.",
+                        whatever case, and none carries a credential.",
     })
 }
 

@@ -3,6 +3,7 @@
 //!
 //! It hands requests to `follow::tenant_jobs`, and shows the store's rows.
 
+use std::fmt;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse};
@@ -71,7 +72,8 @@ impl Described for PostTenant {
         object::describe(operation, &attributes())
             .answer::<Job>(201, "The job that enables or purges the tenant.")
             .answer_header(201, "Location", "The path of the job.")
-            .empty_answer(204, "The tenant is disabled.")
+            .empty_answer(204, "The tenant is disabled, or was purged.")
+            .problems(&turn::PROBLEMS)
             .problems(&[
                 Kind::TenantNotEnabled,
                 Kind::TenantPurging,
@@ -138,8 +140,17 @@ pub(super) async fn post(
     let (bytes_max, parse) = (REQUEST_BYTES_MAX, TenantAttributes::parse);
     let attributes = object::read_within(bytes_max, &request, &gateway, tenant, parse).await?;
     let act = attributes.act;
-    let submitted = gateway.deps.tenants.submit(tenant, attributes, &context.act()).await?;
-    let Submitted { job, has_changed } = submitted;
+    // The topics of all tenants are read.
+    let _turn = turn(&gateway, tenant).await?;
+    let submitted = gateway.deps.tenants.submit(tenant, attributes, &context.act()).await;
+    let Submitted { job, has_changed } = match submitted {
+        // Another tenant's caller is not told whose topics there are.
+        Err(NotSubmitted::Topics(illegal)) if !context.sees_others => {
+            tracing::warn!(%tenant, "the tenant can't be enabled: {illegal}");
+            return Err(illegal_topics("its topics collide, or would be shared, with others"));
+        }
+        submitted => submitted?,
+    };
     if has_changed {
         gateway.deps.metrics.acted(match act {
             TenantAct::Enable => Act::EnableTenant,
@@ -220,18 +231,17 @@ async fn find(gateway: &Gateway, tenant: &TenantId, id: TenantJobId) -> Result<T
     found.ok_or(Problem::UnknownTenantJob(id))
 }
 
+/// Refuses a tenant for its topics.
+fn illegal_topics(why: impl fmt::Display) -> Problem {
+    let why = format!("the tenant can't be enabled: {why}");
+    Problem::IllegalRequest(vec![Violation::new("/module_to".to_owned(), "illegal-topics", why)])
+}
+
 impl From<NotSubmitted> for Problem {
     fn from(error: NotSubmitted) -> Self {
         match error {
             NotSubmitted::Store(error) => error.into(),
-            NotSubmitted::Topics(illegal) => {
-                let why = format!("the tenant can't be enabled: {illegal}");
-                Self::IllegalRequest(vec![Violation::new(
-                    "/module_to".to_owned(),
-                    "illegal-topics",
-                    why,
-                )])
-            }
+            NotSubmitted::Topics(illegal) => illegal_topics(illegal),
             NotSubmitted::NotEnabled(tenant) => Self::TenantNotEnabled(tenant),
             refused @ (NotSubmitted::Purging(_)
             | NotSubmitted::TooManyJobs(_)

@@ -99,6 +99,9 @@ pub trait Purges: Send + Sync {
     /// Returns the purges that are under way, oldest first.
     async fn purges(&self) -> Result<Vec<Purge>, Error>;
 
+    /// Returns whether a tenant is being purged, or was and has not come back.
+    async fn was_purged(&self, tenant: &TenantId) -> Result<bool, Error>;
+
     /// Notes under a lane's lease that a sink publishes nothing of the log any more and has
     /// forgotten it, and removes its checkpoint. Nothing is noted of a purge that has ended.
     async fn pass_purge(

@@ -55,6 +55,7 @@ pub trait Replays: Send + Sync {
     /// Writes the progress of a replay that was claimed under this lease.
     async fn write_replay(&self, lease: &Lease, replay: &Replay) -> Result<LeaseCheck, Error>;
 
-    /// Removes the replays that ended before a time, and returns their number.
+    /// Removes the replays that ended before a time, but the last of each target, which tells whose
+    /// topic that is. Returns their number.
     async fn drop_replays(&self, before: Time) -> Result<u64, Error>;
 }

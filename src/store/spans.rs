@@ -31,8 +31,8 @@ use async_trait::async_trait;
 use tracing::{Span, field, instrument};
 
 use super::{
-    Batch, Calls, ChangeToken, Changed, Cursors, Error, Lag, Lease, LeaseCheck, Leases, Log,
-    Members, Outcome, Scan, Slice, Start, Store, TenantLog, Tenants,
+    Batch, Calls, ChangeToken, Changed, ComesBack, Cursors, Error, Lag, Lease, LeaseCheck, Leases,
+    Log, Members, Outcome, Scan, Slice, Start, Store, TenantLog, Tenants,
 };
 use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
@@ -176,6 +176,18 @@ impl<S: Store> Tenants for Spans<S> {
     #[instrument(level = "debug", skip_all, fields(%tenant))]
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
         timed!(self.enable_if_new(tenant, log_id))
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%tenant))]
+    async fn enable_beside(
+        &self,
+        tenant: &TenantId,
+        log_id: LogId,
+        comes_back: ComesBack,
+        beside: &[TenantId],
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
+        timed!(self.enable_beside(tenant, log_id, comes_back, beside, by))
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]

@@ -40,7 +40,7 @@ impl TenantLog {
 
 /// Whether a tenant that was purged is given a log again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ComesBack {
+pub enum ComesBack {
     /// It is, since somebody has asked for it.
     Yes,
     /// It isn't: its file alone is no reason.
@@ -53,7 +53,7 @@ pub(super) fn before_lanes(tenant: &TenantId) -> Error {
 }
 
 /// Returns the entry of a tenant that is enabled because the gateway has found its file.
-pub(super) fn enabled_by_file(tenant: &TenantId) -> TrailEntry {
+pub fn enabled_by_file(tenant: &TenantId) -> TrailEntry {
     let entry = Actor::gateway().does(Act::EnableTenant).of(tenant).on(tenant);
     entry.because(Some("the tenant has a file, and was never enabled"))
 }
@@ -65,6 +65,19 @@ pub trait Tenants: Send + Sync {
     /// fewest tenants. A tenant that the store knows stays as it is: enabled, disabled or purged.
     /// Refused before the lanes exist. The trail has it as an act of the gateway.
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error>;
+
+    /// Gives a tenant that has no log one, if the store has no tenants but those `beside` it, whose
+    /// topics were compared with its own. Returns whether that is so, or it has a log: else nothing
+    /// has changed, and whoever asks has to compare again. One that was purged stays as it is unless
+    /// it comes back, and as long as its purge is under way.
+    async fn enable_beside(
+        &self,
+        tenant: &TenantId,
+        log_id: LogId,
+        comes_back: ComesBack,
+        beside: &[TenantId],
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error>;
 
     /// Enables a tenant that is new, disabled or purged; one that was purged gets a new log, whose
     /// positions go on above those of the last one. Returns whether it is enabled now: not as long

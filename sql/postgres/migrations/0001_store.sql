@@ -259,7 +259,7 @@ CREATE TABLE parked (
     PRIMARY KEY (tenant, follower, event_id)
 );
 
--- The replays, by number. `plan` is JSON, and never changes; operators write `wish` and the rate, and the
+-- The replays, by number. `plan` is JSON, and never changes; `target` is the topic that it names, if any; operators write `wish` and the rate, and the
 -- lane's holder writes the progress, under the term with which it has claimed the row.
 CREATE TABLE replays (
     tenant            text COLLATE "C" NOT NULL,
@@ -268,6 +268,7 @@ CREATE TABLE replays (
     log_id            uuid   NOT NULL,
     submitted_ms      bigint NOT NULL,
     plan              text   NOT NULL,
+    target            text COLLATE "C",
     until             bigint,
     total             bigint,
     events_per_second bigint,

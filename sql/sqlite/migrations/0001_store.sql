@@ -228,7 +228,7 @@ CREATE TABLE parked (
     PRIMARY KEY (tenant, follower, event_id)
 ) STRICT, WITHOUT ROWID;
 
--- The replays, by number. `plan` is JSON, and never changes; operators write `wish` and the rate, and the
+-- The replays, by number. `plan` is JSON, and never changes; `target` is the topic that it names, if any; operators write `wish` and the rate, and the
 -- lane's holder writes the progress, under the term with which it has claimed the row.
 CREATE TABLE replays (
     tenant            TEXT NOT NULL,
@@ -237,6 +237,7 @@ CREATE TABLE replays (
     log_id            TEXT NOT NULL,
     submitted_ms      INTEGER NOT NULL,
     plan              TEXT NOT NULL,
+    target            TEXT,
     until             INTEGER,
     total             INTEGER,
     events_per_second INTEGER,

@@ -51,6 +51,14 @@ pub enum NotSubmitted {
     /// The request asks for what no replay can do; never empty.
     #[error("{}", .0.iter().map(|v| v.message.as_str()).collect::<Vec<_>>().join("; "))]
     Refused(Vec<Violation>),
+    /// The target is taken.
+    #[error("{message}")]
+    Taken {
+        /// The tenant that has it, as far as that is known.
+        by: Option<TenantId>,
+        /// The topics and whose they are.
+        message: String,
+    },
     /// The log no longer has all events from the first position that was asked for.
     #[error(
         "the log no longer has all events of the topic `{}` from position {} to {}: let the first \
@@ -88,6 +96,21 @@ pub enum NotHeeded {
         /// The status, in the API's words.
         status: &'static str,
     },
+}
+
+impl NotSubmitted {
+    /// Returns it as the caller of one tenant alone is told: the log names the others instead.
+    pub fn unnamed(self, tenant: &TenantId) -> Self {
+        match self {
+            Self::Taken { by: Some(other), message } if other != *tenant => {
+                tracing::info!(%tenant, "the target of a replay was refused: {message}");
+                let message = "the target is another tenant's topic, now or before, or is the same \
+                               to Kafka as one";
+                Self::Taken { by: None, message: message.to_owned() }
+            }
+            told => told,
+        }
+    }
 }
 
 /// The result of a request.
@@ -138,6 +161,7 @@ impl SubmitDeps {
         let broker = self.broker.as_ref().ok_or(NotSubmitted::NoBroker)?;
         let mut plan =
             admission::plan(&self.settings, &log, request).map_err(NotSubmitted::Refused)?;
+        admission::refuse_taken(&**broker, &self.settings, &log, &plan).await?;
         self.begin_after_delete_alls(&log, &mut plan).await?;
         if request.positions.from.is_some() {
             let gap = self.store.floors(tenant).await?.gap(&plan.filter(), plan.after);

@@ -65,6 +65,7 @@ pub(in crate::http) async fn post(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let [producer, entity] = path::segments(&request, 1)?;
+    gateway.deps.tenants.take_up_file_of(context.tenant()).await?;
     let target = gateway.deps.intake.entity(&context.origin, &producer, &entity);
     let target = target.map_err(Problem::UnknownEntity)?;
     submit(&gateway, &context, &request, |item, at| target.change(item, at)).await

@@ -34,15 +34,16 @@
 //! |                |                              | reason, request_id                         |
 //! | `sinks`        | {follower}                   |                                            |
 //! | `cursors`      | {tenant, follower}           | log_id, position, event_id, term           |
-//! | `lanes`        | lane                         | tenants (how many are in the lane)         |
+//! | `lanes`        | lane                         | tenants (how many are in the lane); in the |
+//! |                |                              | first, introduced (how many there were)    |
 //! | `leases`       | lane                         | holder, term, expires, ttl_ms,             |
 //! |                |                              | parkings (how many were written)           |
 //! | `parked`       | {tenant, follower, event_id} | lane, log_id, position, topic, key, cause, |
 //! |                |                              | time_ms, state, ended, released_to,        |
 //! |                |                              | counted_to, events, requested, reason,     |
 //! |                |                              | ledger                                     |
-//! | `replays`      | {tenant, number}             | id, log_id, submitted_ms, plan, until,     |
-//! |                |                              | total, events_per_second,                  |
+//! | `replays`      | {tenant, number}             | id, log_id, submitted_ms, plan, target,    |
+//! |                |                              | until, total, events_per_second,           |
 //! |                |                              | bytes_per_second, wish, wish_ms, term,     |
 //! |                |                              | position, sent_events, sent_bytes,         |
 //! |                |                              | skipped, refused, closing, cause, outcome, |

@@ -51,6 +51,11 @@ impl Purges for Mongodb {
         Ok(purges)
     }
 
+    async fn was_purged(&self, tenant: &TenantId) -> Result<bool, Error> {
+        let found = self.collections.purges.find_one(doc! { "_id": tenant.as_str() });
+        Ok(reading(found.session(&mut self.session().await?)).await?.is_some())
+    }
+
     async fn pass_purge(
         &self,
         lease: &Lease,

@@ -2,13 +2,13 @@
 //!
 //! Operators and lanes write single rows; a claim and the write after it go by the row's term.
 
-use ::mongodb::bson::{Document, doc};
+use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 
-use super::Mongodb;
 use super::error::{reading, writing, written};
 use super::trail::{ActOnRow, Change};
+use super::{Mongodb, bulk};
 use crate::domain::lane::Lane;
 use crate::domain::position::Position;
 use crate::domain::replay::{Progress, Rate, Replay, ReplayId, Wish};
@@ -27,6 +27,7 @@ impl Replays for Mongodb {
             "log_id": replay.log_id.to_string(),
             "submitted_ms": replay.submitted.as_ms(),
             "plan": replay.plan.as_column(),
+            "target": replay.plan.target.as_ref().map(|target| target.topic.to_string()),
             "until": replay.until.map(Position::as_column),
             "total": replay.total.map(u64::cast_signed),
             "wish": replay.wish.0.as_str(),
@@ -108,8 +109,20 @@ impl Replays for Mongodb {
     }
 
     async fn drop_replays(&self, before: Time) -> Result<u64, Error> {
-        let ended = doc! { "ended_ms": { "$lt": before.as_ms() } };
-        Ok(writing(self.collections.replays.delete_many(ended)).await?.deleted_count)
+        let replays = &self.collections.replays;
+        let last = vec![
+            doc! { "$match": { "target": { "$ne": null } } },
+            doc! { "$group": {
+                "_id": { "tenant": "$_id.tenant", "target": "$target" },
+                "number": { "$max": "$_id.number" },
+            } },
+        ];
+        let last = bulk::aggregate(replays.aggregate(last), &mut self.snapshot().await?).await?;
+        let its =
+            |row: &RawDocumentBuf| Ok(id(&row.tenant()?, row.integer("number")?.cast_unsigned()));
+        let last = last.iter().map(its).collect::<Result<Vec<_>, Error>>()?;
+        let ended = doc! { "ended_ms": { "$lt": before.as_ms() }, "_id": { "$nin": last } };
+        Ok(writing(replays.delete_many(ended)).await?.deleted_count)
     }
 }
 

@@ -24,7 +24,18 @@ use crate::store::{Error, TenantLog, Tenants};
 impl Tenants for Mongodb {
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
         let by = tenants::enabled_by_file(tenant);
-        self.introduce(tenant, log_id, ComesBack::No, Some(&by)).await
+        self.introduce(tenant, log_id, ComesBack::No, None, Some(&by)).await.map(drop)
+    }
+
+    async fn enable_beside(
+        &self,
+        tenant: &TenantId,
+        log_id: LogId,
+        comes_back: ComesBack,
+        beside: &[TenantId],
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
+        self.introduce(tenant, log_id, comes_back, Some(beside), by).await
     }
 
     async fn enable(
@@ -33,7 +44,7 @@ impl Tenants for Mongodb {
         log_id: LogId,
         by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
-        self.introduce(tenant, log_id, ComesBack::Yes, by).await?;
+        self.introduce(tenant, log_id, ComesBack::Yes, None, by).await?;
         self.change_state(tenant, None, by).await?;
         Ok(self.find_tenant(tenant).await?.is_some())
     }
@@ -101,15 +112,17 @@ impl Tenants for Mongodb {
 
 impl Mongodb {
     /// Gives a tenant a log if it has none, and the store has never seen it, or it comes back.
+    /// Returns false, and changes nothing, if it would be beside others than these.
     async fn introduce(
         &self,
         tenant: &TenantId,
         log_id: LogId,
         comes_back: ComesBack,
+        beside: Option<&[TenantId]>,
         by: Option<&TrailEntry>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let collections = &self.collections;
-        let introduction = Introduction { collections, tenant, log_id, comes_back, by };
+        let introduction = Introduction { collections, tenant, log_id, comes_back, beside, by };
         transaction::commit(&self.collections.open_transactions, &introduction).await
     }
 
@@ -161,24 +174,35 @@ struct Introduction<'a> {
     tenant: &'a TenantId,
     log_id: LogId,
     comes_back: ComesBack,
+    beside: Option<&'a [TenantId]>,
     by: Option<&'a TrailEntry>,
 }
 
 #[async_trait]
 impl TransactionBody for Introduction<'_> {
-    type Done = ();
+    type Done = bool;
 
-    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<(), TransactionError> {
-        let Introduction { collections, tenant, log_id, comes_back, by } = self;
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<bool, TransactionError> {
+        let Introduction { collections, tenant, log_id, comes_back, beside, by } = self;
         let (tenant, log_id) = (tenant.as_str(), log_id.to_string());
         let seen =
             collections.tenants.find_one(doc! { "_id": tenant }).session(&mut *transaction).await?;
         if seen.is_some() {
-            return Ok(());
+            return Ok(true);
+        }
+        if let Some(beside) = beside {
+            let beside: Vec<_> = beside.iter().map(TenantId::as_str).collect();
+            let other = collections.tenants.find_one(doc! { "_id": { "$nin": beside } });
+            if other.session(&mut *transaction).await?.is_some() {
+                return Ok(false);
+            }
         }
         let forgotten = purges::forget(collections, self.tenant, *comes_back, transaction);
-        let Some((head, time)) = forgotten.await? else { return Ok(()) };
-        // The lane's row is written first, so that tenants that are enabled at once take turns.
+        let Some((head, time)) = forgotten.await? else { return Ok(true) };
+        // One lane's row is always written, so that tenants that are enabled at once take turns.
+        let turn = doc! { "$inc": { "introduced": 1 } };
+        let first = collections.lanes.update_one(doc! { "_id": 0 }, turn);
+        first.session(&mut *transaction).await?;
         let emptiest =
             collections.lanes.find_one_and_update(doc! {}, doc! { "$inc": { "tenants": 1 } });
         let emptiest =
@@ -199,7 +223,7 @@ impl TransactionBody for Introduction<'_> {
         };
         collections.heads.insert_one(row).session(&mut *transaction).await?;
         trail::note(collections, *by, transaction).await?;
-        begin(collections, self.tenant, self.log_id, head, transaction).await
+        begin(collections, self.tenant, self.log_id, head, transaction).await.map(|()| true)
     }
 }
 

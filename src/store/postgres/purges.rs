@@ -84,6 +84,11 @@ impl Purges for Postgres {
         found.iter().map(purges::purge).collect::<Result<_, _>>().map(purges::together)
     }
 
+    async fn was_purged(&self, tenant: &TenantId) -> Result<bool, Error> {
+        let find = sqlx::query(sql!("postgres/purge_trace.sql")).bind(tenant.to_string());
+        Ok(self.sessions.acquire().await?.find_one(find).await?.is_some())
+    }
+
     async fn pass_purge(
         &self,
         lease: &Lease,

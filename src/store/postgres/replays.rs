@@ -25,6 +25,7 @@ impl Replays for Postgres {
             .bind(replay.log_id.to_string())
             .bind(replay.submitted.as_ms())
             .bind(replay.plan.as_column())
+            .bind(replay.plan.target.as_ref().map(|target| target.topic.to_string()))
             .bind(replay.until.map(Position::as_column))
             .bind(replay.total.map(u64::cast_signed))
             .bind(replay.rate.events_per_second.map(i64::from))

@@ -19,7 +19,18 @@ use crate::store::{Error, TenantLog, Tenants};
 impl Tenants for Postgres {
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
         let by = tenants::enabled_by_file(tenant);
-        self.introduce(tenant, log_id, ComesBack::No, Some(&by)).await
+        self.introduce(tenant, log_id, ComesBack::No, None, Some(&by)).await.map(drop)
+    }
+
+    async fn enable_beside(
+        &self,
+        tenant: &TenantId,
+        log_id: LogId,
+        comes_back: ComesBack,
+        beside: &[TenantId],
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
+        self.introduce(tenant, log_id, comes_back, Some(beside), by).await
     }
 
     async fn enable(
@@ -28,7 +39,7 @@ impl Tenants for Postgres {
         log_id: LogId,
         by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
-        self.introduce(tenant, log_id, ComesBack::Yes, by).await?;
+        self.introduce(tenant, log_id, ComesBack::Yes, None, by).await?;
         let enable = sqlx::query(sql!("postgres/tenant_enable.sql")).bind(tenant.to_string());
         self.change_state(tenant, enable, by).await?;
         Ok(self.find_tenant(tenant).await?.is_some())
@@ -110,36 +121,45 @@ impl Tenants for Postgres {
 
 impl Postgres {
     /// Gives a tenant a log if it has none, and the store has never seen it, or it comes back.
+    /// Returns false, and changes nothing, if it would be beside others than these.
     async fn introduce(
         &self,
         tenant: &TenantId,
         log_id: LogId,
         comes_back: ComesBack,
+        beside: Option<&[TenantId]>,
         by: Option<&TrailEntry>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let find = rows::of_tenants(sql!("postgres/head_find.sql"), &[tenant]);
         if self.sessions.acquire().await?.find_one(find).await?.is_some() {
-            return Ok(());
+            return Ok(true);
         }
         let mut session = self.sessions.begin().await?;
         if leases::count(&mut session).await? == 0 {
             return Err(tenants::before_lanes(tenant));
         }
         session.run(sqlx::query(sql!("postgres/tenant_lock.sql"))).await?;
+        if let Some(beside) = beside {
+            let beside: Vec<_> = beside.iter().chain([tenant]).collect();
+            let other = rows::of_tenants(sql!("postgres/tenant_find_other.sql"), &beside);
+            if !session.find(other).await?.is_empty() {
+                return session.rollback().await.map(|()| false);
+            }
+        }
         if comes_back == ComesBack::Yes {
             purges::forget(&mut session, tenant).await?;
         }
         let insert = sqlx::query(sql!("postgres/tenant_insert.sql"));
         let inserted = session.change(insert.bind(tenant.to_string()).bind(log_id.to_string()));
         if inserted.await? == 0 {
-            return session.rollback().await;
+            return session.rollback().await.map(|()| true);
         }
         let head = sqlx::query(sql!("postgres/head_insert.sql")).bind(tenant.to_string());
         let head = session.find(head).await?;
         let head = head.first().map_or(Ok(Position::START), Columns::position)?;
         session.run(begin(tenant, log_id, head)).await?;
         session.note(by).await?;
-        session.commit().await
+        session.commit().await.map(|()| true)
     }
 
     /// Runs a statement that enables or disables a tenant, and marks its head as changed. Returns

@@ -28,6 +28,11 @@ impl<S: Store> Purges for Spans<S> {
         timed!(self.purges())
     }
 
+    #[instrument(level = "debug", skip_all, fields(%tenant))]
+    async fn was_purged(&self, tenant: &TenantId) -> Result<bool, Error> {
+        timed!(self.was_purged(tenant))
+    }
+
     #[instrument(
         level = "debug",
         skip_all,

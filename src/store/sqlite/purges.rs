@@ -85,6 +85,14 @@ impl Purges for Sqlite {
         found.await.map(purges::together)
     }
 
+    async fn was_purged(&self, tenant: &TenantId) -> Result<bool, Error> {
+        let tenant = tenant.to_string();
+        let found = self.readers.read(move |reading| {
+            rows::find_one(reading, sql!("sqlite/purge_trace.sql"), [&tenant], |_| Ok(()))
+        });
+        Ok(found.await?.is_some())
+    }
+
     async fn pass_purge(
         &self,
         lease: &Lease,

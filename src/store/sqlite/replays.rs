@@ -31,6 +31,7 @@ impl Replays for Sqlite {
                     replay.log_id.to_string(),
                     replay.submitted.as_ms(),
                     replay.plan.as_column(),
+                    replay.plan.target.as_ref().map(|target| target.topic.to_string()),
                     replay.until.map(Position::as_column),
                     replay.total.map(u64::cast_signed),
                     replay.rate.events_per_second,

@@ -30,6 +30,35 @@ impl Tenants for Sqlite {
             .await
     }
 
+    async fn enable_beside(
+        &self,
+        tenant: &TenantId,
+        log_id: LogId,
+        comes_back: ComesBack,
+        beside: &[TenantId],
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
+        let tenant = tenant.clone();
+        let (by, clock) = (by.cloned(), self.clock.clone());
+        let beside: Vec<_> = beside.iter().map(TenantId::as_str).collect();
+        let beside = serde_json::to_string(&beside).expect("texts are JSON");
+        self.writer
+            .write(move |writing| {
+                let find = sql!("sqlite/tenant_find.sql");
+                if rows::find_one(writing, find, [tenant.as_str()], |_| Ok(()))?.is_some() {
+                    return Ok(true);
+                }
+                let other = sql!("sqlite/tenant_find_other.sql");
+                if rows::find_one(writing, other, [&beside], |_| Ok(()))?.is_some() {
+                    return Ok(false);
+                }
+                let is_new = introduce(writing, &tenant, log_id, comes_back)?;
+                trail::note(writing, clock.now(), by.as_ref().filter(|_| is_new))?;
+                Ok(true)
+            })
+            .await
+    }
+
     async fn enable(
         &self,
         tenant: &TenantId,

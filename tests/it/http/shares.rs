@@ -70,12 +70,18 @@ async fn reads_of_one_tenant_leave_turns_for_the_others() {
         assert_eq!((refused.status, refused.problem().as_str()), (429, "tenant-reads-full"));
     }
     let job = "/_/tenant/00000000-0000-4000-8000-000000000001";
+    let erasure = "/erasures/00000000-0000-4000-8000-000000000001";
     for list in
         ["/parked", "/replays", "/erasures", "/subscriptions", "/subscriptions/cg.a", "/trail", job]
+            .into_iter()
+            .chain([erasure])
     {
         let request = request("GET", list, &[("X-Okapi-Tenant", "diku")], b"");
         assert_eq!(gateway.exchange(&request).await.problem(), "tenant-reads-full", "{list}");
     }
+    let enable = br#"{"module_to":"x"}"#;
+    let enable = request("POST", "/_/tenant", &[("X-Okapi-Tenant", "diku")], enable);
+    assert_eq!(gateway.exchange(&enable).await.problem(), "tenant-reads-full");
     // Another tenant takes what it can, too, and a third one still finds a turn.
     let mut others: Vec<_> = (0..3).map(|_| read("college")).collect();
     for refused in answered(&mut others, 2).await {

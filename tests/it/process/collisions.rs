@@ -45,6 +45,25 @@ async fn a_tenant_whose_topics_collide_is_not_enabled() {
     serve.terminate();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_tenants_that_are_enabled_at_once_and_collide_one_is_refused() {
+    let setup = setup(&["a"]);
+    let serve = setup.serve();
+    let enable = json!({ "module_to": "event-gateway-1.0.0" });
+    for number in 0..10 {
+        let pair = [format!("t{number}"), format!("t{number}_b")];
+        let [one, other] = &pair;
+        let asked = |tenant| post(&setup, "/_/tenant", tenant, enable.clone());
+        let (one, other) = tokio::join!(asked(one), asked(other));
+        let mut statuses = [one.0, other.0];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 422], "{pair:?}: {one:?} {other:?}");
+    }
+    assert_eq!(post(&setup, "/_/tenant", "unrelated", enable).await.0, 201);
+    serve.terminate();
+    assert!(setup.serve().terminate().success(), "{}", setup.log());
+}
+
 #[test]
 fn files_whose_tenants_topics_collide_are_refused_at_the_start() {
     let setup = setup(&["a", "a_b"]);

@@ -9,7 +9,7 @@ use crash::serve::{Serve, Setup};
 use crash::{story, until};
 use serde_json::{Value, json};
 
-use crate::support::services::kafka::{self, Record, consume_at_least};
+use crate::support::services::kafka::{self, Record, TestTopic, consume_at_least, create_topic};
 use crate::support::whole_way::{TENANTS, setup};
 
 async fn post(serve: &Serve, path: &str, body: &Value) -> (u16, Value) {
@@ -182,6 +182,27 @@ async fn whoever_leaves_a_replay_begins_no_other_one() {
     assert!(said.len() == 1 && said[0].contains(" goes on; "), "{said:?}");
     let told = "college's replay was left, so these are not republished: diku";
     assert!(setup.log().contains(told), "{}", setup.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_no_replay_of_the_tenant_made_is_no_target() {
+    let env = kafka::env();
+    let setup = setup(&env, "sqlite://data/event-gateway.db");
+    let (serve, _) = published(&setup, 20).await;
+    let [theirs, own] = ["theirs", "again"].map(|name| format!("{env}.diku.{name}"));
+    let topic = TestTopic { name: &theirs, partitions: 1, settings: &[] };
+    create_topic(&kafka::address(), topic).await;
+    let (status, problem) = post(&serve, "/replays", &json!({ "target": theirs })).await;
+    let error = &problem["errors"][0];
+    assert_eq!((status, &error["code"]), (422, &json!("illegal-target")), "{problem}");
+    assert!(error["message"].as_str().unwrap().contains("already"), "{problem}");
+    for time in ["the first", "the second"] {
+        let (status, submitted) = post(&serve, "/replays", &json!({ "target": own })).await;
+        assert_eq!(status, 201, "{time}: {submitted}");
+        let id = submitted["id"].as_str().unwrap();
+        assert_eq!(ended(&serve, id).await["status"], "completed");
+    }
+    serve.terminate();
 }
 
 #[tokio::test(flavor = "multi_thread")]

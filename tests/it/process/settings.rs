@@ -344,3 +344,21 @@ async fn a_file_that_is_added_is_read_without_a_restart() {
     assert_eq!(post(shelf, "later", change.clone()).await, 201, "its file has enabled it");
     assert_eq!(post(shelf, "diku", change).await, 404, "a file is for its own tenant");
 }
+
+#[tokio::test]
+async fn what_is_posted_once_another_process_has_enabled_a_tenant_goes_where_its_file_says() {
+    let setup = serve::setup(&["diku"]).with("BROKER", "none").with("ENV", "folio");
+    let serve = setup.serve();
+    let item = "[entities.\"inventory.item\"]\ntopic = \"{env}.{tenant}.special\"\n";
+    for number in 0..5 {
+        let tenant = format!("fresh{number}");
+        setup.add_tenant(&tenant, item);
+        let enabled = setup.command(&["tenants", "enable", &tenant]).output().unwrap();
+        assert!(enabled.status.success(), "{}", setup.log());
+        let client = reqwest::Client::new();
+        let post = client.post(format!("{}/domain-events/inventory/item", serve.url));
+        let post = post.header("X-Okapi-Tenant", &tenant).json(&json!({ "new": { "id": "a" } }));
+        let receipt: Value = post.send().await.unwrap().json().await.unwrap();
+        assert_eq!(receipt["topic"], format!("folio.{tenant}.special"), "{receipt}");
+    }
+}

@@ -118,6 +118,7 @@ macro_rules! contract {
                 cursors_survive_reopening;
             replays:
                 a_replay_reads_back_and_is_listed_newest_first
+                the_last_replay_of_each_target_stays
                 a_number_is_taken_once
                 a_wish_is_noted_until_the_replay_is_cancelled_or_ends
                 no_earlier_holder_of_the_lane_writes_a_replay_that_was_claimed
@@ -132,6 +133,7 @@ macro_rules! contract {
                 a_log_with_a_rotated_id_has_its_events_and_goes_on
                 a_disabled_tenant_takes_nothing_and_keeps_its_log
                 a_new_tenant_is_enabled_and_an_unknown_one_can_t_be_disabled
+                a_tenant_gets_a_log_only_beside_those_that_it_was_compared_with
                 the_gateway_itself_appends_to_disabled_tenants
                 a_job_is_found_until_it_is_removed;
             purges:

@@ -228,6 +228,18 @@ impl Tenants for FaultyStore {
         self.through(Call::Other, self.inner.enable_if_new(tenant, log_id)).await
     }
 
+    async fn enable_beside(
+        &self,
+        tenant: &TenantId,
+        log_id: LogId,
+        comes_back: ComesBack,
+        beside: &[TenantId],
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
+        let enabled = self.inner.enable_beside(tenant, log_id, comes_back, beside, by);
+        self.through(Call::Other, enabled).await
+    }
+
     async fn enable(
         &self,
         tenant: &TenantId,

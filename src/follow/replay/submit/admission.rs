@@ -4,6 +4,7 @@
 //! Each refusal names the member of the request that it is about, and a request that would do.
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use super::{KeptFrom, LogNow, NotSubmitted};
 use crate::domain::filter::Filter;
@@ -36,7 +37,7 @@ pub(super) fn plan(
         all.push(Violation::new("/topics".to_owned(), "unknown-topic", message));
     }
     let target = request.target.as_ref().filter(|_| all.iter().all(|it| it.pointer != "/target"));
-    all.extend(target.and_then(|target| taken(settings, log, target)));
+    all.extend(target.and_then(|target| own(settings, log, target)));
     if !all.is_empty() {
         return Err(all);
     }
@@ -79,22 +80,45 @@ fn known(log: &LogNow) -> String {
     }
 }
 
-/// Refuses a target that is one of the tenant's own topics, another tenant's, or the same to Kafka.
-fn taken(settings: &Settings, log: &LogNow, target: &Topic) -> Option<Violation> {
+/// Refuses a target that is one of the tenant's own topics.
+fn own(settings: &Settings, log: &LogNow, target: &Topic) -> Option<Violation> {
+    let is_own = settings.names(&log.enabled.tenant, target) || log.topics.contains(target);
+    let message = format!(
+        "`{target}` is one of the tenant's own topics: leave the target out to send events to the \
+         topics that they were published to"
+    );
+    is_own.then(|| Violation::new("/target".to_owned(), "illegal-target", message))
+}
+
+/// Refuses a target that another tenant has, or that is the same to Kafka as a topic that is known;
+/// and one that the broker has although no replay of the tenant was sent to it: it is somebody
+/// else's, and a purge of the tenant would delete it.
+pub(super) async fn refuse_taken(
+    broker: &dyn Sink,
+    settings: &Settings,
+    log: &LogNow,
+    plan: &Plan,
+) -> Result<(), NotSubmitted> {
+    let Some(Target { topic, .. }) = &plan.target else { return Ok(()) };
     let tenant = &log.enabled.tenant;
-    let refused = |message| Some(Violation::new("/target".to_owned(), "illegal-target", message));
-    if settings.names(tenant, target) || log.topics.contains(target) {
-        return refused(format!(
-            "`{target}` is one of the tenant's own topics: leave the target out to send events to \
-             the topics that they were published to"
-        ));
-    }
     let named = settings.specs(tenant).into_iter().map(|spec| spec.topic);
     let usage = TopicUse::Events;
     let own = named.map(|topic| KnownTopic { topic, tenant: tenant.clone(), usage });
-    let taking = Taking::Target(tenant, target);
-    let mut all = own.chain(log.known.iter().cloned());
-    all.find_map(|known| known.clash(taking, false)).and_then(refused)
+    for known in own.chain(log.known.iter().cloned()) {
+        if let Some(message) = known.clash(Taking::Target(tenant, topic), false) {
+            return Err(NotSubmitted::Taken { by: Some(known.tenant), message });
+        }
+    }
+    if log.known.iter().any(|known| known.topic == *topic)
+        || broker.describe(slice::from_ref(topic)).await?.is_empty()
+    {
+        return Ok(());
+    }
+    let message = format!(
+        "the broker has `{topic}` already, and no replay of the tenant was sent to it: choose a \
+         name that is free, since a purge of the tenant deletes its replays' targets"
+    );
+    Err(NotSubmitted::Taken { by: None, message })
 }
 
 /// Returns the time from which on each topic that a plan sends to keeps records; topics that are

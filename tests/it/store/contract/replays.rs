@@ -3,7 +3,9 @@
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::lane::Lane;
-use event_gateway::domain::replay::{Outcome, Plan, Progress, Rate, Replay, ReplayId, Sent, Wish};
+use event_gateway::domain::replay::{
+    Outcome, Plan, Progress, Rate, Replay, ReplayId, Sent, Target, Wish,
+};
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
 use event_gateway::store::{Lease, LeaseCheck};
@@ -39,10 +41,7 @@ pub async fn a_replay_reads_back_and_is_listed_newest_first<B: StoreFixture>() {
     let bare = Replay { rate: Rate::default(), ..bare };
     assert!(store.add_replay(&replay(1), None).await.unwrap());
     assert!(store.add_replay(&bare, None).await.unwrap());
-    let ended = Progress { ended: Some((Outcome::Completed, Time::from_ms(5))), ..progress() };
-    let ended = Progress { position: position(3), ..ended };
-    let over =
-        Replay { progress: Progress { ended: ended.ended, ..replay(3).progress }, ..replay(3) };
+    let over = ended_at(3, None, 5);
     assert!(store.add_replay(&over, None).await.unwrap());
     let all = vec![over.clone(), bare.clone(), replay(1)];
     assert_eq!(store.replays(&diku()).await.unwrap(), all);
@@ -56,6 +55,34 @@ pub async fn a_replay_reads_back_and_is_listed_newest_first<B: StoreFixture>() {
     assert_eq!(store.drop_replays(Time::from_ms(6)).await.unwrap(), 1);
     let opened = opened.reopen().await;
     assert_eq!(opened.store.replays(&diku()).await.unwrap(), all[1..]);
+}
+
+/// Returns a replay that has ended, to a target or to the tenant's own topics.
+fn ended_at(number: u64, target: Option<&str>, ms: i64) -> Replay {
+    let target = target.map(|name| Target { topic: topic(name), partitions: 1 });
+    let plan = Plan { target, ..replay(number).plan };
+    let ended = Some((Outcome::Completed, Time::from_ms(ms)));
+    Replay { plan, progress: Progress { ended, ..replay(number).progress }, ..replay(number) }
+}
+
+pub async fn the_last_replay_of_each_target_stays<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let store = &opened.store;
+    let other = Replay { tenant: college(), log_id: log_id(2), ..ended_at(9, Some("f.x"), 1) };
+    let all = [
+        ended_at(1, Some("f.x"), 3),
+        ended_at(2, None, 1),
+        ended_at(3, Some("f.x"), 2),
+        ended_at(4, Some("f.y"), 1),
+        other.clone(),
+    ];
+    for replay in &all {
+        assert!(store.add_replay(replay, None).await.unwrap());
+    }
+    assert_eq!(store.drop_replays(Time::from_ms(4)).await.unwrap(), 2);
+    assert_eq!(store.replays(&diku()).await.unwrap(), [all[3].clone(), all[2].clone()]);
+    assert_eq!(store.replays(&college()).await.unwrap(), [other]);
+    assert_eq!(store.drop_replays(Time::from_ms(4)).await.unwrap(), 0);
 }
 
 pub async fn a_number_is_taken_once<B: StoreFixture>() {

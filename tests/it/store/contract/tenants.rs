@@ -14,9 +14,9 @@ use event_gateway::domain::tenant_job::{
 };
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::TopicSpec;
-use event_gateway::domain::trail::Actor;
+use event_gateway::domain::trail::{Act, Actor};
 use event_gateway::domain::wire_form::WireForm;
-use event_gateway::store::{ChangeToken, ErasureStep, Error, Head, Outcome, Scan};
+use event_gateway::store::{ChangeToken, ComesBack, ErasureStep, Error, Head, Outcome, Scan};
 use uuid::Uuid;
 
 use crate::support::drafts::{create, create_in, create_on, parked};
@@ -162,6 +162,31 @@ pub async fn a_new_tenant_is_enabled_and_an_unknown_one_can_t_be_disabled<B: Sto
     let found = store.find_tenant(&zeta).await.unwrap().unwrap();
     assert_eq!((found.log_id, found.head, found.is_enabled), (log_id(9), Position::START, true));
     assert_eq!(store.list().await.unwrap().last(), Some(&found));
+}
+
+pub async fn a_tenant_gets_a_log_only_beside_those_that_it_was_compared_with<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let (store, zeta, eta) = (&opened.store, tenant("zeta"), tenant("eta"));
+    let all = async || {
+        let logs = store.list().await.unwrap().into_iter();
+        logs.map(|log| log.tenant).collect::<Vec<_>>()
+    };
+    let beside = all().await;
+    let give = async |tenant: &TenantId, beside: &[TenantId]| {
+        let id = log_id(u128::from(tenant.as_str().as_bytes()[0]));
+        let by = Actor::gateway().does(Act::EnableTenant).of(tenant);
+        store.enable_beside(tenant, id, ComesBack::Yes, beside, Some(&by)).await.unwrap()
+    };
+    assert!(give(&zeta, &beside).await);
+    assert!(!give(&eta, &beside).await, "zeta was not compared with it");
+    assert_eq!(store.find_tenant(&eta).await.unwrap(), None);
+    assert!(give(&zeta, &[]).await, "it has a log");
+    assert!(give(&eta, &all().await).await);
+    assert!(store.find_tenant(&eta).await.unwrap().unwrap().is_enabled);
+    let [theta, iota] = ["theta", "iota"].map(tenant);
+    let beside = all().await;
+    let both = tokio::join!(give(&theta, &beside), give(&iota, &beside));
+    assert_ne!(both.0, both.1, "one of them is first");
 }
 
 pub async fn the_gateway_itself_appends_to_disabled_tenants<B: StoreFixture>() {

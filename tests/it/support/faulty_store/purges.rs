@@ -21,6 +21,10 @@ impl Purges for FaultyStore {
         self.through(Call::Other, self.inner.begin_purge(tenant, at, published_by, by)).await
     }
 
+    async fn was_purged(&self, tenant: &TenantId) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.was_purged(tenant)).await
+    }
+
     async fn purges(&self) -> Result<Vec<Purge>, Error> {
         self.through(Call::Other, self.inner.purges()).await
     }
