@@ -293,8 +293,8 @@ impl TenantDeps {
         }
     }
 
-    /// Begins the purge of a tenant. One that is under way, or complete, is no error. Returns whether
-    /// anything is new, and the events that are lost.
+    /// Begins the purge of a tenant. One that is under way, or complete, is no error. Returns
+    /// whether anything is new, and the events that are lost.
     async fn purge(
         &self,
         tenant: &TenantId,

@@ -67,9 +67,9 @@ pub trait Tenants: Send + Sync {
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error>;
 
     /// Gives a tenant that has no log one, if the store has no tenants but those `beside` it, whose
-    /// topics were compared with its own. Returns whether that is so, or it has a log: else nothing
-    /// has changed, and whoever asks has to compare again. One that was purged stays as it is unless
-    /// it comes back, and as long as its purge is under way.
+    /// topics were compared with its own. Returns whether that is so, or it has a log; else nothing
+    /// has changed, and whoever asks has to compare again. A tenant that was purged stays as it is
+    /// unless it comes back, and as long as its purge is under way.
     async fn enable_beside(
         &self,
         tenant: &TenantId,

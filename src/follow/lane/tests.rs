@@ -1,7 +1,7 @@
 //! Tests of a lane with a third source, of which it knows nothing: on a real store, with a sink in
 //! memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -69,6 +69,8 @@ struct MemorySink {
     refuses: Arc<AtomicBool>,
     pages: Arc<Mutex<Vec<Page>>>,
     forgotten: Arc<Mutex<Vec<(LogId, Follower)>>>,
+    /// Topics that others have made.
+    theirs: Arc<Mutex<BTreeSet<Topic>>>,
     /// The time for which every topic keeps records.
     retention_ms: Arc<Mutex<Option<i64>>>,
 }
@@ -130,7 +132,14 @@ impl Sink for MemorySink {
     ) -> Result<HashMap<Topic, TopicDescription>, sink::Error> {
         let retention_ms = *self.retention_ms.lock().unwrap();
         let described = TopicDescription { retention_ms, ..TopicDescription::default() };
-        Ok(topics.iter().map(|topic| (topic.clone(), described.clone())).collect())
+        // It has the topics that were published to.
+        let pages = self.pages.lock().unwrap();
+        let events = || pages.iter().flat_map(|page| &page.slices).flat_map(|slice| &slice.events);
+        let theirs = self.theirs.lock().unwrap();
+        let is_there =
+            |topic: &Topic| theirs.contains(topic) || events().any(|event| event.topic == *topic);
+        let there = topics.iter().filter(|topic| is_there(topic));
+        Ok(there.map(|topic| (topic.clone(), described.clone())).collect())
     }
 
     async fn remove_tenant(&self, _: &TenantId, _: &TenantTopics) -> Result<(), sink::Error> {
@@ -150,6 +159,7 @@ impl MemorySink {
             refuses,
             pages: Arc::default(),
             forgotten: Arc::default(),
+            theirs: Arc::default(),
             retention_ms: Arc::default(),
         }
     }

@@ -38,6 +38,7 @@ async fn story(broken: Broken) -> (usize, usize) {
     let tenants = tenants(1);
     let mut harness = Harness::with_published(&tenants, EVENTS).await;
     let target = Topic::parse(&format!("{}.again", tenants[0])).ok();
+    harness.kafka.state(|state| state.missing_topics.extend(target.clone()));
     let own = submit(&harness, &tenants[0], &ReplayRequest::default()).await;
     let to = ReplayRequest { target, ..ReplayRequest::default() };
     let to = submit(&harness, &tenants[0], &to).await;

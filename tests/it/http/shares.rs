@@ -7,7 +7,8 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinHandle;
 
-use crate::support::gateway::{Gateway, Setup};
+use crate::support::gateway::{Gateway, Setup, tenant_id};
+use crate::support::ids::log_id;
 use crate::support::raw_http::{Answer, GOOD, INSTANCE, PROBES, answer, post, posted, request};
 use crate::support::tenants::enable;
 
@@ -58,8 +59,9 @@ async fn reads_of_one_tenant_leave_turns_for_the_others() {
     // No turn comes.
     (setup.http.reads_max, setup.http.turns_max, setup.http.tenant_turns_max) = (0, 4, 2);
     let gateway = Arc::new(setup.start().await);
-    enable(&gateway, "third").await;
-    enable(&gateway, "fourth").await;
+    for (number, tenant) in [(3, "third"), (4, "fourth")] {
+        gateway.store.enable_if_new(&tenant_id(tenant), log_id(number)).await.unwrap();
+    }
     let read = |tenant: &'static str| {
         let (gateway, request) =
             (gateway.clone(), request("GET", "/domain-events", &[("X-Okapi-Tenant", tenant)], b""));

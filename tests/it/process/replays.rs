@@ -200,7 +200,7 @@ async fn a_topic_that_no_replay_of_the_tenant_made_is_no_target() {
         let (status, submitted) = post(&serve, "/replays", &json!({ "target": own })).await;
         assert_eq!(status, 201, "{time}: {submitted}");
         let id = submitted["id"].as_str().unwrap();
-        assert_eq!(ended(&serve, id).await["status"], "completed");
+        assert_eq!(ended(&serve, id).await["status"], "Completed");
     }
     serve.terminate();
 }

@@ -18,10 +18,7 @@ use tokio::sync::watch;
 
 use super::gateway::{Gateway, Setup};
 use super::raw_http::{Answer, request};
-use super::tokens::{Key, NOW, with};
-
-/// The permissions of the tokens, unless a story gives others.
-pub const ALL: &str = "event-gateway.all";
+use super::tokens::{ALL, Key, NOW, USER, with};
 
 /// Tells whether the answer of a realm is held back.
 type IsHeld = fn(&str) -> bool;
@@ -159,9 +156,6 @@ impl Realms {
         (setup.start().await, clock)
     }
 }
-
-/// The user of the tokens.
-pub const USER: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
 
 /// Returns a clock that shows the time at which the stories about tokens take place.
 pub fn clock() -> Arc<Manual> {

@@ -17,11 +17,7 @@ fn to(target: &str) -> ReplayRequest {
 
 async fn refused(bed: &Bed, target: &str) -> String {
     match bed.submitted(&to(target)).await.unwrap_err() {
-        NotSubmitted::Refused(all) => {
-            let [only] = &all[..] else { panic!("{all:?}") };
-            assert_eq!((&*only.pointer, only.code), ("/target", "illegal-target"));
-            only.message.clone()
-        }
+        NotSubmitted::Taken { message, .. } => message,
         other => panic!("{other}"),
     }
 }
@@ -55,4 +51,26 @@ async fn a_target_that_kafka_takes_for_another_topic_is_refused() {
     let told = refused(&bed, "diku.once_more").await;
     assert!(told.contains(&format!("the target of replay {}", replay.id)), "{told}");
     bed.replay(&to("diku.once.more")).await;
+}
+
+#[tokio::test]
+async fn a_target_that_the_broker_has_is_refused_unless_a_replay_of_the_tenant_made_it() {
+    let mut bed = Bed::new().await;
+    bed.post(ITEMS, &["a"]).await;
+    bed.rest().await;
+    bed.sink.theirs.lock().unwrap().insert(topic("diku.users"));
+    assert!(refused(&bed, "diku.users").await.starts_with("the broker has `diku.users` already"));
+    let replay = bed.replay(&to("diku.again")).await;
+    bed.until_ended(&replay).await;
+    bed.replay(&to("diku.again")).await;
+}
+
+#[tokio::test]
+async fn a_tenant_s_own_caller_is_not_told_whose_topic_it_is() {
+    let by = |tenant: &str| NotSubmitted::Taken {
+        by: Some(TenantId::parse(tenant).unwrap()),
+        message: format!("{tenant}'s"),
+    };
+    assert_eq!(by("diku").unnamed(&diku()).to_string(), "diku's");
+    assert!(!by("college").unnamed(&diku()).to_string().contains("college"));
 }

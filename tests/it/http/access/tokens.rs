@@ -10,9 +10,9 @@ use event_gateway::health::SinkPart;
 use serde_json::{Value, json};
 
 use crate::support::gateway::{Gateway, Setup};
-use crate::support::keycloak::{ALL, Realms, USER, clock};
+use crate::support::keycloak::{Realms, clock};
 use crate::support::raw_http::{Answer, request};
-use crate::support::tokens::{Key, NOW, OKAPI_KEY, hs256, okapi_claims};
+use crate::support::tokens::{ALL, Key, NOW, OKAPI_KEY, USER, hs256, okapi_claims};
 
 const INSTANCE: &str = "/domain-events/inventory/instance";
 const GOOD: &[u8] = br#"{"new":{"id":"1"}}"#;
