@@ -45,6 +45,7 @@ pub use replays::OpenReplays;
 use replays::ReplayMetrics;
 use sinks::SinkMetrics;
 use subscriptions::SubscriptionMetrics;
+pub use subscriptions::{CountedReader, GroupLag};
 use tasks::TaskMetrics;
 use tenants::TenantMetrics;
 use traces::TraceMetrics;

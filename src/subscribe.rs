@@ -145,7 +145,7 @@ impl Subscribe {
     /// Starts the tasks that wake and renew readers.
     pub fn start(deps: SubscribeDeps) -> (Arc<Self>, SubscribeTasks) {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
-        let waiters = Arc::new(Waiters::new(deps.metrics.clone()));
+        let waiters = Arc::new(Waiters::new());
         let (renewals, jobs) = Renewals::new();
         let store = deps.store.clone();
         let renewing = stop.clone().run_until_cancelled_owned(jobs.run(store));

@@ -15,8 +15,8 @@ use super::gateway::{Gateway, Shared};
 use super::health;
 use super::operation::{Described, Operation};
 use crate::access::permission::GetMetrics;
-use crate::metrics::{MEDIA_TYPE, Scrape, StoreCounts};
-use crate::store::Error;
+use crate::metrics::{GroupLag, MEDIA_TYPE, Scrape, StoreCounts};
+use crate::store::{Error, FoundSubscription, Lag};
 
 /// The longest time that the store's count may take.
 const COUNTS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,8 +59,13 @@ async fn count(gateway: &Gateway) -> Result<StoreCounts, Error> {
         lags.push((follower.clone(), store.lag(follower).await?));
     }
     let groups = store.list_subscriptions(None).await?.into_iter();
-    let groups = groups.map(|(found, lag)| (found.group.to_string(), lag)).collect();
+    let groups = groups.map(|(found, lag)| group_lag(found, lag)).collect();
     // A right that the user of the database lacks must not hide the rest.
     let disk_bytes = store.disk_bytes().await.ok();
     Ok(StoreCounts { events, disk_bytes, lags, groups })
+}
+
+fn group_lag(found: FoundSubscription, lag: Lag) -> GroupLag {
+    let is_read = found.subscription.holder(found.now).is_some();
+    GroupLag { group: found.group, is_read, lag }
 }

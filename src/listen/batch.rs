@@ -4,18 +4,21 @@
 //! holes where positions belong to other partitions, as they have in compacted topics. Each batch
 //! is written with its checksum in one buffer.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::domain::envelope::Envelope;
 use crate::domain::position::Position;
 
 /// The bytes of a batch before its records.
 const HEADER_BYTES: usize = 61;
-/// The index of the first byte that the batch's length counts.
+/// The index of the batch's length, and of the first byte that it counts.
+const LENGTH: usize = 8;
 const AFTER_LENGTH: usize = 12;
 /// The index of the checksum, and of the first byte that it covers.
 const CHECKSUM: usize = 17;
 const CHECKED: usize = 21;
+/// The index of the number of records.
+const RECORDS: usize = 57;
 /// The version of the record format.
 const MAGIC: i8 = 2;
 /// The id, epoch and sequence of no producer: these batches have none.
@@ -78,6 +81,18 @@ pub(super) fn empty(first: Position, last: Position, epoch: i32) -> Bytes {
     let mut bytes = BytesMut::zeroed(HEADER_BYTES);
     put_header(&mut bytes, Header { first, last, times: (-1, -1), records: 0, epoch });
     bytes.freeze()
+}
+
+/// Returns the number of records in batches that follow each other.
+pub(super) fn records(mut batches: &[u8]) -> usize {
+    let mut records = 0;
+    while batches.len() >= HEADER_BYTES {
+        let number = |at: usize| usize::try_from((&batches[at..]).get_i32()).unwrap_or(0);
+        let (length, its) = (number(LENGTH), number(RECORDS));
+        records += its;
+        batches = batches.get(AFTER_LENGTH + length..).unwrap_or_default();
+    }
+    records
 }
 
 struct Header {
@@ -189,7 +204,7 @@ mod tests {
     use bytes::{Buf, BytesMut};
     use kafka_protocol::records::{Record, RecordBatchDecoder};
 
-    use super::{Batch, BatchBuilder, HEADER_BYTES, empty, put_varint, varint_bytes};
+    use super::{Batch, BatchBuilder, HEADER_BYTES, empty, put_varint, records, varint_bytes};
     use crate::domain::envelope::Envelope;
     use crate::domain::position::Position;
     use crate::listen::fixture;
@@ -245,6 +260,16 @@ mod tests {
         assert_eq!(bytes.get_u32(), checked);
         bytes.advance(2);
         assert_eq!(bytes.get_i32(), 1_995, "the last offset, from the base offset on");
+    }
+
+    #[test]
+    fn the_records_of_batches_that_follow_each_other_are_counted() {
+        let at = |number| Position::new(number).unwrap();
+        let events = [7, 8, 300].map(|position| fixture::event("item", "a", position));
+        let batches = [built(&events).bytes, empty(at(301), at(400), 3), built(&events[..1]).bytes];
+        assert_eq!(records(&batches.concat()), 4);
+        assert_eq!(records(&batches[1]), 0);
+        assert_eq!(records(&[]), 0);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::unread;
+use super::batch;
 use super::feed::{Feed, Records};
 use super::topics::Seen;
 use super::{Server, Session};
@@ -59,7 +60,7 @@ pub(super) async fn fetch(
         let gathered = gather(server, &request, &feeds).await;
         let is_over = Instant::now() >= until || server.closing.is_cancelled();
         if gathered.bytes >= least || gathered.has_error || is_over || grown.is_empty() {
-            server.metrics.fetched(gathered.bytes);
+            server.metrics.fetched(gathered.records(), gathered.bytes);
             return FetchResponse::default().with_responses(gathered.topics);
         }
         wait_for(server, grown, until).await;
@@ -93,6 +94,14 @@ struct Gathered {
     topics: Vec<FetchableTopicResponse>,
     bytes: usize,
     has_error: bool,
+}
+
+impl Gathered {
+    /// Returns the number of records.
+    fn records(&self) -> usize {
+        let parts = self.topics.iter().flat_map(|topic| &topic.partitions);
+        parts.filter_map(|part| part.records.as_ref()).map(|batches| batch::records(batches)).sum()
+    }
 }
 
 async fn gather(

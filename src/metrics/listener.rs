@@ -56,6 +56,15 @@ const REQUESTS: Declared<1> = Declared::replica(
 )
 .by([Label::described("request", "the name that Kafka's protocol has for it, such as `Fetch`")])
 .note("A `Fetch` waits for records, a `JoinGroup` and a `SyncGroup` for the other members");
+const FETCHED_RECORDS: Declared<0> = Declared::replica(
+    "event_gateway_listener_fetched_records",
+    "records",
+    "Records that Kafka's clients were given",
+)
+.note(
+    "Whole batches are sent, so that a client may pass over the first records. Polls and streams \
+     were given `event_gateway_subscription_events_total`",
+);
 const FETCHED: Declared<0> = Declared::replica(
     "event_gateway_listener_fetched_bytes",
     "bytes",
@@ -83,6 +92,7 @@ pub(super) struct ListenerMetrics {
     clients: Gauge,
     clients_ended: Labelled<1, Counter>,
     requests: Labelled<1, Histogram>,
+    fetched_records: Counter,
     fetched: Counter,
     cached: Gauge,
     members: Gauge,
@@ -98,6 +108,7 @@ impl ListenerMetrics {
             clients: all.gauge(CLIENTS),
             clients_ended: all.counters(CLIENTS_ENDED),
             requests,
+            fetched_records: all.counter(FETCHED_RECORDS),
             fetched: all.counter(FETCHED),
             cached: all.gauge(CACHED),
             members: all.gauge(MEMBERS),
@@ -133,8 +144,9 @@ impl Metrics {
         self.listener.requests.with([request.into()]).observe(took.as_secs_f64());
     }
 
-    /// Counts bytes of records that a Kafka client is given.
-    pub fn fetched(&self, bytes: usize) {
+    /// Counts records that a Kafka client is given, and their bytes.
+    pub fn fetched(&self, records: usize, bytes: usize) {
+        self.listener.fetched_records.inc_by(records as u64);
         self.listener.fetched.inc_by(bytes as u64);
     }
 

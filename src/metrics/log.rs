@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::Metrics;
 use super::catalogue::{Catalogue, Declared, Known, Label, Labelled};
+use super::subscriptions::GroupLag;
 use crate::domain::follower::Follower;
 use crate::store::{EventCounts, Lag};
 
@@ -50,7 +51,7 @@ pub struct StoreCounts {
     /// The lag of each follower.
     pub lags: Vec<(Follower, Lag)>,
     /// The lag of each group, of every tenant.
-    pub groups: Vec<(String, Lag)>,
+    pub groups: Vec<GroupLag>,
 }
 
 /// The answers that a scrape got.

@@ -43,8 +43,9 @@ mod tests {
     use std::time::Duration;
 
     use crate::domain::follower::Follower;
+    use crate::domain::subscription::Group;
     use crate::domain::tenant::TenantId;
-    use crate::metrics::{Metrics, Scrape, StoreCounts};
+    use crate::metrics::{GroupLag, Metrics, Scrape, StoreCounts};
     use crate::store::{EventCounts, Lag};
 
     fn counts() -> StoreCounts {
@@ -53,8 +54,12 @@ mod tests {
             events: EventCounts { head: 9, published: 6, pending: 3, scopes: 1, ..zero() },
             disk_bytes: Some(8_192),
             lags: vec![(Follower::relay(), lag)],
-            groups: ["a", "b"].map(|group| (group.to_owned(), lag)).into(),
+            groups: ["cg.a", "cg.b", "console-consumer-47132"].map(|name| group(name, lag)).into(),
         }
+    }
+
+    fn group(name: &str, lag: Lag) -> GroupLag {
+        GroupLag { group: Group::of_kafka(name).unwrap(), is_read: false, lag }
     }
 
     fn zero() -> EventCounts {

@@ -1,33 +1,49 @@
 //! Metrics of the subscriptions: readers, delivered events, and each group's lag.
 //!
 //! `subscribe` counts here; the lags are added when `/metrics` is asked for. A group's label has no
-//! tenant, so that the labels are as many as modules, and at most a hundred.
+//! tenant, and Kafka's clients give any name to their groups: so only names of modules that nobody
+//! has generated are labels, a hundred at most, and all other groups share one.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::Metrics;
 use super::catalogue::{Catalogue, Declared, Label, Labelled, Seconds};
+use crate::domain::subscription::Group;
 use crate::store::Lag;
 
-/// The most groups that have a label of their own; those with the greatest lags.
+/// The most groups that have a label of their own.
 const GROUPS_MAX: usize = 100;
+/// The label of all groups that have none of their own.
+const OTHER: &str = "other";
+/// The fewest digits at the end of a name's part that nobody has chosen.
+const DIGITS_MIN: usize = 5;
+/// The fewest characters of a hexadecimal number that nobody has chosen.
+const HEX_MIN: usize = 8;
 
-const GROUP: Label =
-    Label::described("group", "a group, over all tenants; the 100 groups with the greatest lags");
+const GROUP: Label = Label::described(
+    "group",
+    "a group that is named for its module (`cg.`), over all tenants: at most 100, of which those \
+     that are read come first, and then those that have lagged for the shortest time; `other` is \
+     the sum of all others, and of those whose names look generated",
+);
 
 const READERS: Declared<0> = Declared::replica(
     "event_gateway_subscription_readers",
     "readers",
     "Polls and streams of subscriptions that are open on this replica",
-);
+)
+.note("Kafka's clients are counted by `event_gateway_listener_clients`");
 const DELIVERED: Declared<0> = Declared::replica(
     "event_gateway_subscription_events",
     "events",
-    "Events that this replica has delivered to subscriptions' readers",
-);
+    "Events that this replica has delivered to polls and streams of subscriptions",
+)
+.note("Kafka's clients were given `event_gateway_listener_fetched_records_total`");
 const ENDED: Declared<1> = Declared::replica(
     "event_gateway_subscription_streams_ended",
     "streams",
@@ -53,6 +69,17 @@ const LAG_SECONDS: Declared<1> = Declared::store(
     "[Subscriptions](subscriptions.md) says what a group is; how far one may lag, its module knows",
 );
 
+/// The lag of one tenant's group.
+#[derive(Debug, Clone)]
+pub struct GroupLag {
+    /// The group.
+    pub group: Group,
+    /// Whether somebody reads for it.
+    pub is_read: bool,
+    /// The lag.
+    pub lag: Lag,
+}
+
 /// The metrics of the subscriptions.
 pub(super) struct SubscriptionMetrics {
     readers: Gauge,
@@ -77,15 +104,21 @@ impl SubscriptionMetrics {
     }
 }
 
-impl Metrics {
-    /// Counts that a reader of a subscription has come.
-    pub fn reader_came(&self) {
-        self.subscriptions.readers.inc();
-    }
+/// A reader that is counted.
+#[must_use]
+pub struct CountedReader(Gauge);
 
-    /// Counts that a reader of a subscription has left.
-    pub fn reader_left(&self) {
-        self.subscriptions.readers.dec();
+impl Drop for CountedReader {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Metrics {
+    /// Counts a poll or a stream of a subscription for as long as the answer lives.
+    pub fn reader_came(&self) -> CountedReader {
+        self.subscriptions.readers.inc();
+        CountedReader(self.subscriptions.readers.clone())
     }
 
     /// Counts events that are given to a reader.
@@ -99,21 +132,108 @@ impl Metrics {
     }
 
     /// Sets the lag of every group, over all tenants; none while the store is down.
-    pub(super) fn groups_lagging(&self, lags: &[(String, Lag)]) {
-        let mut by_group = BTreeMap::<&str, Lag>::new();
-        for (group, lag) in lags {
-            let sum = by_group.entry(group.as_str()).or_default();
-            sum.events += lag.events;
-            sum.oldest = sum.oldest.max(lag.oldest);
-        }
-        let mut greatest: Vec<_> = by_group.into_iter().collect();
-        greatest.sort_by_key(|(_, lag)| std::cmp::Reverse(lag.events));
+    pub(super) fn groups_lagging(&self, lags: &[GroupLag]) {
         let SubscriptionMetrics { lag_events, lag_seconds, .. } = &self.subscriptions;
         lag_events.clear();
         lag_seconds.clear();
-        for (group, lag) in greatest.into_iter().take(GROUPS_MAX) {
+        for (group, lag) in labelled(lags) {
             lag_events.with([group.to_owned().into()]).set(lag.events.cast_signed());
             lag_seconds.with([group.to_owned().into()]).set(lag.oldest.as_secs_f64());
         }
+    }
+}
+
+/// Returns the groups that have a label, with their lags over all tenants, and the sum of all
+/// others.
+fn labelled(lags: &[GroupLag]) -> Vec<(&str, Lag)> {
+    let (mut by_group, mut other) = (BTreeMap::<&str, (bool, Lag)>::new(), None::<Lag>);
+    for GroupLag { group, is_read, lag } in lags {
+        if has_label(group) {
+            let (is_read_at_all, sum) = by_group.entry(group.as_str()).or_default();
+            *is_read_at_all |= is_read;
+            add(sum, *lag);
+        } else {
+            add(other.get_or_insert_default(), *lag);
+        }
+    }
+    let mut ranked: Vec<_> = by_group.into_iter().collect();
+    ranked.sort_by_key(|(_, (is_read, lag))| rank(*is_read, *lag));
+    for (_, (_, lag)) in ranked.iter().skip(GROUPS_MAX) {
+        add(other.get_or_insert_default(), *lag);
+    }
+    ranked.truncate(GROUPS_MAX);
+    let own = ranked.into_iter().map(|(group, (_, lag))| (group, lag));
+    own.chain(other.map(|lag| (OTHER, lag))).collect()
+}
+
+fn add(sum: &mut Lag, lag: Lag) {
+    sum.events += lag.events;
+    sum.oldest = sum.oldest.max(lag.oldest);
+}
+
+/// Returns the rank of a group. An abandoned one lags for longer and longer, so that it comes last.
+fn rank(is_read: bool, lag: Lag) -> (bool, Duration, Reverse<u64>) {
+    let lags_for = if is_read { Duration::ZERO } else { lag.oldest };
+    (!is_read, lags_for, Reverse(lag.events))
+}
+
+/// Returns whether a group may have a label of its own: its name has the form of those that are
+/// named for a module, and no part of it is a number or an id that was generated.
+fn has_label(group: &Group) -> bool {
+    let name = group.as_str();
+    Group::parse(name).is_ok() && !name.split(['-', '_', '.']).any(is_generated)
+}
+
+/// Returns whether a part of a name looks like one of a UUID, a time, a hash or a random number.
+fn is_generated(part: &str) -> bool {
+    let digits = part.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let is_hex = part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let has_digit = part.bytes().any(|byte| byte.is_ascii_digit());
+    digits >= DIGITS_MIN || is_hex && has_digit && part.len() >= HEX_MIN
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{GROUPS_MAX, GroupLag, Lag, labelled};
+    use crate::domain::subscription::Group;
+
+    fn lag(name: &str, is_read: bool, events: u64) -> GroupLag {
+        let lag = Lag { events, oldest: Duration::from_secs(events) };
+        GroupLag { group: Group::of_kafka(name).unwrap(), is_read, lag }
+    }
+
+    #[test]
+    fn only_names_of_modules_are_labels_and_generated_ones_are_summed() {
+        let own = ["cg.a", "cg.decade", "cg.export-2024", "cg.mod-search-4.1.0", "cg.search_2"];
+        let other = [
+            "cg.47132",
+            "cg.mod-search-3f0c2a9d-5a63-4c1e-9a70-fedcbaabcdef",
+            "cg.search-7d9f8b6c5d-x2x4z",
+            "cg.search1767225600000",
+            "console-consumer-47132",
+            "search",
+        ];
+        let all: Vec<_> = own.iter().chain(&other).map(|name| lag(name, true, 2)).collect();
+        let shown = labelled(&all);
+        let names: Vec<_> = shown.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, own.into_iter().chain(["other"]).collect::<Vec<_>>());
+        assert_eq!(shown[5].1, Lag { events: 12, oldest: Duration::from_secs(2) });
+        assert_eq!(labelled(&all[..1]).len(), 1, "nothing is summed where all have labels");
+    }
+
+    #[test]
+    fn abandoned_groups_crowd_out_neither_those_that_are_read_nor_those_that_lag_shortly() {
+        let abandoned = (0..2 * GROUPS_MAX).map(|at| lag(&format!("cg.old-{at}"), false, 9_000));
+        let mut all: Vec<_> = abandoned.collect();
+        all.push(lag("cg.polled", false, 7));
+        all.extend([lag("cg.read", false, 10_000), lag("cg.read", true, 1)]);
+        let shown = labelled(&all);
+        assert_eq!(shown.len(), GROUPS_MAX + 1);
+        let first: Vec<_> = shown[..2].iter().map(|(name, lag)| (*name, lag.events)).collect();
+        assert_eq!(first, [("cg.read", 10_001), ("cg.polled", 7)]);
+        let (other, sum) = shown[GROUPS_MAX];
+        assert_eq!((other, sum.events), ("other", 9_000 * (GROUPS_MAX as u64 + 2)));
     }
 }

@@ -20,6 +20,7 @@ use crate::domain::floors::{AcceptedGaps, Gap};
 use crate::domain::position::Position;
 use crate::domain::subscription::{Group, Progress, Subscription};
 use crate::domain::tenant::TenantId;
+use crate::metrics::CountedReader;
 use crate::store::Scan;
 
 /// The longest distance between two times at which leases are renewed.
@@ -62,6 +63,7 @@ pub struct Reading {
     renew_at: Instant,
     /// Whether it has come to the head.
     is_live: bool,
+    _counted: CountedReader,
 }
 
 impl Subscribe {
@@ -107,6 +109,7 @@ impl Subscribe {
             noted: found.subscription.scanned,
             renew_at: renewal(self.begun, since, lease),
             is_live: false,
+            _counted: self.deps.metrics.reader_came(),
         })
     }
 }

@@ -10,7 +10,6 @@ use tokio::sync::watch;
 
 use super::tail::Tail;
 use crate::domain::tenant::TenantId;
-use crate::metrics::Metrics;
 
 /// All readers that wait.
 pub(super) struct Waiters {
@@ -19,7 +18,6 @@ pub(super) struct Waiters {
     read: watch::Sender<usize>,
     /// The logs that this process has appended to, until they are announced.
     grown: watch::Sender<Vec<TenantId>>,
-    metrics: Arc<Metrics>,
 }
 
 /// A log that readers wait for.
@@ -39,9 +37,9 @@ pub(super) struct Waiter {
 }
 
 impl Waiters {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new() -> Self {
         let (read, grown) = (watch::Sender::new(0), watch::Sender::new(Vec::new()));
-        Self { logs: Mutex::default(), read, grown, metrics }
+        Self { logs: Mutex::default(), read, grown }
     }
 
     /// Adds a reader of a tenant's log.
@@ -53,7 +51,6 @@ impl Waiters {
         let log = log.clone();
         self.read.send_replace(logs.len());
         drop(logs);
-        self.metrics.reader_came();
         Waiter { all: self.clone(), tenant: tenant.clone(), seen: log.wakes.subscribe(), log }
     }
 
@@ -131,21 +128,17 @@ impl Drop for Waiter {
             }
         }
         self.all.read.send_replace(logs.len());
-        drop(logs);
-        self.all.metrics.reader_left();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::Waiters;
     use crate::domain::tenant::TenantId;
 
     #[test]
     fn logs_that_have_grown_are_taken_once_and_taking_them_wakes_nobody() {
-        let waiters = Waiters::new(Arc::default());
+        let waiters = Waiters::new();
         let [diku, college] = ["diku", "college"].map(|id| TenantId::parse(id).unwrap());
         let mut grown = waiters.grown();
         for tenant in [&diku, &college, &diku] {

@@ -10,13 +10,13 @@ use crash::until;
 
 use crate::support::kafka_clients::{Got, Member, post, setup};
 
-/// Returns the listener's metrics by what stands before their values.
+/// Returns all metrics by what stands before their values, the listener's own without its name.
 async fn metrics(serve: &Serve) -> BTreeMap<String, f64> {
     let answer = reqwest::get(format!("{}/metrics", serve.url)).await.unwrap();
     let text = answer.text().await.unwrap();
-    let of_listener = text.lines().filter(|line| line.starts_with("event_gateway_listener_"));
-    let parts = of_listener.map(|line| line.rsplit_once(' ').unwrap());
-    let short = |name: &str| name.trim_start_matches("event_gateway_listener_").to_owned();
+    let lines = text.lines().filter_map(|line| line.strip_prefix("event_gateway_"));
+    let parts = lines.map(|line| line.rsplit_once(' ').unwrap());
+    let short = |name: &str| name.trim_start_matches("listener_").to_owned();
     parts.map(|(name, value)| (short(name), value.parse().unwrap())).collect()
 }
 
@@ -33,7 +33,14 @@ async fn clients_groups_and_what_they_read_are_counted_while_they_are_there() {
     let (serve, got) = (setup.serve(), Arc::new(Got::default()));
     post(&serve, "diku", 0..20).await;
     let none = metrics(&serve).await;
-    for name in ["clients", "members", "rebalances_total", "fetched_bytes_total", "cached_bytes"] {
+    for name in [
+        "clients",
+        "members",
+        "rebalances_total",
+        "fetched_records_total",
+        "fetched_bytes_total",
+        "cached_bytes",
+    ] {
         assert_eq!(none[name], 0.0, "{name}");
     }
     let [one, two] = [(); 2].map(|()| Member::join(serve.broker(), "cg.search", &got, &[]));
@@ -44,6 +51,11 @@ async fn clients_groups_and_what_they_read_are_counted_while_they_are_there() {
     assert!(some["rebalances_total"] >= 1.0, "{some:?}");
     let bytes = some["fetched_bytes_total"];
     assert!(bytes > 20.0 * 60.0 && some["cached_bytes"] > 20.0 * 60.0, "{some:?}");
+    assert!(some["fetched_records_total"] >= 20.0, "{some:?}");
+    // They are no polls and no streams, though they read and wait as those do.
+    for name in ["subscription_readers", "subscription_events_total"] {
+        assert_eq!(some[name], 0.0, "{name}");
+    }
     let fetches = r#"request_duration_seconds_count{request="Fetch"}"#;
     assert!(some[fetches] >= 1.0, "{some:?}");
     let told = "a group of Kafka's clients was rebalanced";
