@@ -28,10 +28,14 @@ use crate::domain::trace_parent::{TRACE_PARENT, TraceParent};
 use crate::metrics::{Metrics, Request};
 
 /// Where spans are sent, as OpenTelemetry's own variables say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// The collector's URL, without credentials.
     pub collector: String,
+    /// The time that the collector has for a batch.
+    pub timeout: Duration,
+    /// The authorities that are trusted for it beside the system's own.
+    pub authorities: Vec<reqwest::Certificate>,
     /// The replica's name, which every span has.
     pub replica: Option<String>,
 }

@@ -3,8 +3,10 @@
 //! Their names and meanings are OpenTelemetry's, whose SDK reads them too: here they are only
 //! checked, since the SDK would go on with a default. They have no flags.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail, ensure};
-use reqwest::Url;
+use reqwest::{Certificate, Url};
 
 use crate::traces::Config;
 
@@ -15,6 +17,12 @@ const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORT
 const PROTOCOL: &str = "http/protobuf";
 const COMPRESSIONS: [&str; 2] =
     ["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"];
+/// The variables that name a file of authorities.
+const CERTIFICATES: [&str; 2] =
+    ["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"];
+const TIMEOUTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
+/// The milliseconds that OpenTelemetry gives a batch where none are set.
+const TIMEOUT_MS: u64 = 10_000;
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
 /// The samplers that the SDK has, and whether each takes a ratio.
@@ -28,8 +36,8 @@ const SAMPLERS: [(&str, bool); 6] = [
 ];
 /// The variables that are whole numbers, in milliseconds or spans.
 const NUMBERS: [&str; 6] = [
-    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
-    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    TIMEOUTS[0],
+    TIMEOUTS[1],
     "OTEL_BSP_SCHEDULE_DELAY",
     "OTEL_BSP_EXPORT_TIMEOUT",
     "OTEL_BSP_MAX_QUEUE_SIZE",
@@ -80,8 +88,24 @@ pub(super) fn traces(
         }
     }
     check_sampler(value(SAMPLER), value(SAMPLER_ARG))?;
-    let collector = collector(endpoint.1).context(endpoint.0)?;
-    Ok(Some(Config { collector, replica: replica.map(str::to_owned) }))
+    let timeout = first(TIMEOUTS).and_then(|(_, number)| number.parse().ok()).unwrap_or(TIMEOUT_MS);
+    let authorities = first(CERTIFICATES).map_or(Ok(Vec::new()), |(name, file)| {
+        authorities(file).with_context(|| format!("{name} is `{file}`"))
+    });
+    Ok(Some(Config {
+        collector: collector(endpoint.1).context(endpoint.0)?,
+        timeout: Duration::from_millis(timeout),
+        authorities: authorities?,
+        replica: replica.map(str::to_owned),
+    }))
+}
+
+/// Returns the certificates of a file.
+fn authorities(file: &str) -> anyhow::Result<Vec<Certificate>> {
+    let rule = "it must have certificates in PEM form";
+    let found = Certificate::from_pem_bundle(&std::fs::read(file)?).context(rule)?;
+    ensure!(!found.is_empty(), rule);
+    Ok(found)
 }
 
 fn check_sampler(sampler: Option<&str>, ratio: Option<&str>) -> anyhow::Result<()> {
@@ -166,5 +190,29 @@ mod tests {
         let ratio = [general, ("OTEL_TRACES_SAMPLER", "traceidratio")];
         assert!(read(&[&ratio[..], &[("OTEL_TRACES_SAMPLER_ARG", "1.5")]].concat()).is_err());
         assert!(read(&[&ratio[..], &[("OTEL_TRACES_SAMPLER_ARG", "0.25")]].concat()).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_has_no_certificate_in_pem_form_is_named_with_its_variable() {
+        let general = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318");
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text, told) in [
+            ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", None, "No such file"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", Some("none"), "in PEM form"),
+            (
+                "OTEL_EXPORTER_OTLP_CERTIFICATE",
+                Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+                "in PEM form",
+            ),
+        ] {
+            let file = folder.path().join("ca.pem");
+            if let Some(text) = text {
+                std::fs::write(&file, text).unwrap();
+            }
+            let file = file.display().to_string();
+            let error = read(&[general, (name, file.as_str())]).unwrap_err();
+            let is_told = [name, file.as_str(), told].iter().all(|part| error.contains(*part));
+            assert!(is_told, "{error}");
+        }
     }
 }

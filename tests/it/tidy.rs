@@ -115,7 +115,7 @@ const SPOKEN: [(&str, &[&str]); 32] = [
     ("opentelemetry", &["traces"]),
     ("jsonwebtoken::", &["access/"]),
     ("openssl::", &["access/signature", "tls", "config/kafka/stores"]),
-    ("reqwest::", &["access/fetch", "cli/client", "config/traces"]),
+    ("reqwest::", &["access/fetch", "cli/client", "config/traces", "traces"]),
     ("rustix::", &["cli/tail"]),
     ("clap_complete::", &["cli/man"]),
     ("clap_mangen::", &["cli/man"]),

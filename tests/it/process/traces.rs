@@ -15,6 +15,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use reqwest::header::HeaderMap;
 
 use crate::support::collector::{Collector, Taken};
+use crate::support::pem;
 use crate::support::services::kafka::{self, Isolation, Record};
 use crate::support::whole_way::setup;
 
@@ -179,7 +180,33 @@ async fn a_collector_that_is_away_holds_nothing_up_and_its_spans_are_counted() {
     })
     .await;
     assert_eq!(serve.terminate().code(), Some(0));
-    assert!(setup.log().contains("failed to send spans"), "{}", setup.log());
+    for told in ["failed to send spans", "Connection refused"] {
+        assert!(setup.log().contains(told), "{}", setup.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_is_trusted_by_the_file_that_a_variable_names_and_not_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = pem::write_pair(folder.path(), &pem::self_signed());
+    let collector = Collector::start_with_tls(&pair).await;
+    let setup = |env: &str| {
+        let setup = setup(env, "sqlite://data/event-gateway.db");
+        let setup = setup.with("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url);
+        setup.with("OTEL_BSP_SCHEDULE_DELAY", "50")
+    };
+    let parent = format!("{PARENT}-01");
+    let (strict, env) = (setup(&kafka::env()), kafka::env());
+    let trusting = setup(&env).with("OTEL_EXPORTER_OTLP_CERTIFICATE", &pair[0]);
+    let _serve = (strict.serve(), trusting.serve());
+    let read = reqwest::Client::new()
+        .get(format!("{}/domain-events", strict.url()))
+        .header("X-Okapi-Tenant", "diku");
+    assert_eq!(read.send().await.unwrap().status(), 200);
+    until("the refusal is told", async || strict.log().contains("certificate verify failed")).await;
+    posted(&trusting, &env, "a", with_parent(&parent)).await;
+    assert_eq!(collector.spans(TRACE, 3).await.len(), 3);
+    assert!(!trusting.log().contains("failed to send spans"), "{}", trusting.log());
 }
 
 #[tokio::test]

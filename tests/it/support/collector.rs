@@ -38,11 +38,21 @@ pub struct Taken {
 impl Collector {
     /// Starts it.
     pub async fn start() -> Self {
+        Self::serve("http", "").await
+    }
+
+    /// Starts it with TLS, by a certificate's file and its key's.
+    pub async fn start_with_tls([certificate, key]: &[String; 2]) -> Self {
+        let tls = format!(", tls: {{cert_file: '{certificate}', key_file: '{key}'}}");
+        Self::serve("https", &tls).await
+    }
+
+    async fn serve(scheme: &str, tls: &str) -> Self {
         let program = std::env::var("EVENT_GATEWAY_TEST_COLLECTOR")
             .expect("run ./test, or `scripts/services start`");
         let (folder, [port]) = (tempfile::tempdir().unwrap(), ports::free());
         let config = format!(
-            "receivers: {{otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:{port}'}}}}}}}}\n\
+            "receivers: {{otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:{port}'{tls}}}}}}}}}\n\
              exporters: {{file: {{path: spans}}}}\n\
              service:\n  \
                telemetry: {{metrics: {{level: none}}}}\n  \
@@ -58,13 +68,14 @@ impl Collector {
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut collector = Self { process, url: format!("http://127.0.0.1:{port}"), folder };
+        let mut collector = Self { process, url: format!("{scheme}://127.0.0.1:{port}"), folder };
         collector.listens().await;
         collector
     }
 
     async fn listens(&mut self) {
-        let (since, address) = (Instant::now(), self.url.trim_start_matches("http://").to_owned());
+        let address = self.url.split_once("://").unwrap().1.to_owned();
+        let since = Instant::now();
         while TcpStream::connect(&address).await.is_err() {
             let log = || std::fs::read_to_string(self.folder.path().join("log"));
             let has_ended = self.process.try_wait().unwrap().is_some();
