@@ -35,6 +35,7 @@ install_needs() {
     die "missing; as root: apt-get install ${missing[*]}"
   fi
 
+  echo "installing: ${missing[*]}" >&2
   apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -qq
     -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
   if [[ " ${missing[*]} " == *" postgresql "* ]]; then

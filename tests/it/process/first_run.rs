@@ -21,11 +21,16 @@ struct Machine(TempDir);
 
 impl Machine {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let cargo = folder.path().join("cargo");
-        fs::write(&cargo, CARGO).unwrap();
-        fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
-        Self(folder)
+        let machine = Self(tempfile::tempdir().unwrap());
+        machine.has("cargo", CARGO);
+        machine
+    }
+
+    /// Gives it a command, which comes before any other of this name.
+    fn has(&self, command: &str, script: &str) {
+        let path = self.0.path().join(command);
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     fn run(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
@@ -83,6 +88,10 @@ fn every_argument_is_handed_on_and_a_verb_is_not_needed() {
         (&[], &["tenants", "list"], "ENV=folio gateway tenants list"),
         (&[("ENV", "test")], &[], "ENV=test gateway serve"),
         (&[("ENV", "")], &[], "ENV= gateway serve"),
+        (&[], &["--help"], "ENV=folio gateway --help"),
+        (&[], &["-h"], "ENV=folio gateway -h"),
+        (&[], &["--version"], "ENV=folio gateway --version"),
+        (&[], &["-V"], "ENV=folio gateway -V"),
     ] {
         let stdout = String::from_utf8(machine.run(variables, arguments).stdout).unwrap();
         assert_eq!(stdout.lines().nth(1), Some(handed_on), "{variables:?} {arguments:?}");
@@ -90,17 +99,33 @@ fn every_argument_is_handed_on_and_a_verb_is_not_needed() {
 }
 
 #[test]
-fn only_the_first_build_is_announced() {
+fn only_the_first_build_of_a_profile_and_its_features_is_announced() {
     let machine = Machine::new();
     let told = |variables| String::from_utf8(machine.run(variables, &[]).stderr).unwrap();
     let release = [("PROFILE", "release"), ("DB_HOST", "pg")];
-    for (variables, what) in
-        [(&[][..], "profile quick, SQLite"), (&release, "profile release, SQLite postgres")]
-    {
+    for (variables, what) in [
+        (&[][..], "profile quick, SQLite"),
+        (&[("STORE_URL", "mongodb://db/folio")], "profile quick, SQLite mongodb"),
+        (&release, "profile release, SQLite postgres"),
+    ] {
         let first = told(variables);
         assert!(first.contains(&format!("building event-gateway ({what}): about ")), "{first}");
         assert_eq!(told(variables), "");
     }
+    assert_eq!(told(&[]), "", "cargo has kept it");
+}
+
+#[test]
+fn packages_are_named_before_they_are_installed() {
+    let machine = Machine::new();
+    machine.has("pkg-config", "#!/bin/sh\n[ \"$2\" != zlib ]\n");
+    machine.has("sudo", "#!/bin/sh\nshift\nexec \"$@\"\n");
+    machine.has("apt-get", "#!/bin/sh\necho \"apt-get $*\"\n");
+    let told = String::from_utf8(machine.run(&[], &["check"]).stderr).unwrap();
+    let (first, rest) = told.split_once('\n').unwrap();
+    assert_eq!(first, "installing: zlib1g-dev");
+    let installed = rest.lines().next().unwrap();
+    assert!(installed.starts_with("apt-get ") && installed.ends_with(" zlib1g-dev"), "{told}");
 }
 
 #[test]
