@@ -59,7 +59,7 @@ enum Command {
     Check(Box<check::Options>),
     /// Posts changes to a running gateway, and prints their receipts.
     Post(Box<post::Options>),
-    /// Follows a tenant's log at a running gateway.
+    /// Reads a tenant's log at a running gateway, or follows it.
     ///
     /// Each event is printed once and in order, also if the gateway restarts meanwhile. Ctrl-C ends
     /// it.

@@ -99,7 +99,7 @@ const EXAMPLES: [Example; 46] = [
     ("subscriptions show", ["event-gateway subscriptions show cg.search --tenant diku", ""], GROUP),
     (
         "subscriptions put",
-        ["event-gateway subscriptions put cg.search --tenant diku --topic **.inventory.*", ""],
+        ["event-gateway subscriptions put cg.search --tenant diku --topic '**.inventory.*'", ""],
         GROUP,
     ),
     (
@@ -140,7 +140,7 @@ const EXAMPLES: [Example; 46] = [
     (
         "replays start",
         [
-            "event-gateway replays start --tenant diku --topic folio.diku.inventory.* --dry-run",
+            "event-gateway replays start --tenant diku --topic 'folio.diku.inventory.*' --dry-run",
             "event-gateway replays start --tenant diku --key 5bf370e0 --detach --output json",
         ],
         "the replay as `replays list` shows it; for a dry run `tenant`, `topic` (null for all), \
@@ -210,7 +210,7 @@ const EXAMPLES: [Example; 46] = [
         "audit",
         [
             "event-gateway audit --tenant diku --repair",
-            "event-gateway audit --topic folio.diku.inventory.* --output json",
+            "event-gateway audit --topic 'folio.diku.inventory.*' --output json",
         ],
         "`tenant`, `logId`, `from`, `to`, `defects`, `topics` (docs/audit.md)",
     ),

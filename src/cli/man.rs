@@ -120,11 +120,12 @@ fn reads(command: &Command, heading: &str) -> bool {
 
 /// Returns an option's row of a table.
 fn option(arg: &Arg) -> String {
+    let short = arg.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
     let name = match (arg.get_long(), arg.get_value_names()) {
         (Some(long), Some(names)) if arg.get_action().takes_values() => {
-            format!("--{long} {}", names.join(" "))
+            format!("{short}--{long} {}", names.join(" "))
         }
-        (Some(long), _) => format!("--{long}"),
+        (Some(long), _) => format!("{short}--{long}"),
         (None, _) => arg.to_string(),
     };
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default();

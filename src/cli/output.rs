@@ -73,16 +73,32 @@ impl Rows {
     }
 }
 
-/// Returns the text of a value in a table. What callers have named is escaped, so that it stays on
-/// its line.
+/// Returns the text of a value in a table.
 fn cell(value: &Value, none: &str) -> String {
     match value {
         Value::Null => none.to_owned(),
-        Value::String(text) => text.escape_debug().to_string(),
+        Value::String(text) => in_one_line(text),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         other => other.to_string(),
     }
+}
+
+/// Returns a text that callers have named, as it is, but for what would end its line, give the
+/// terminal an order or show the rest in another direction.
+fn in_one_line(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let ends = matches!(c, '\u{2028}' | '\u{2029}');
+        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || ends || turns {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// Prints what was done or found: the sentence, or the object.
@@ -127,5 +143,16 @@ mod tests {
         let values = [json!("a\nb\u{1b}[31m"), json!(null), json!(7), json!(true)];
         let cells = values.map(|value| cell(&value, "none"));
         assert_eq!(cells, ["a\\nb\\u{1b}[31m", "none", "7", "yes"]);
+        let hostile = "\r\t\x7f\u{85}\u{9b}\u{61c}\u{200f}\u{202e}\u{2028}\u{2066}";
+        let shown = cell(&json!(hostile), "none");
+        assert!(shown.is_ascii() && !shown.contains(char::is_control), "{shown:?}");
+    }
+
+    #[test]
+    fn quotes_and_letters_of_any_script_are_shown_as_they_are() {
+        for text in ["O'Brien", "\"a\" \\ b", "e\u{301}t\u{e9}", "\u{65e5}\u{672c} \u{a0}\u{1f4d6}"]
+        {
+            assert_eq!(cell(&json!(text), "none"), text);
+        }
     }
 }

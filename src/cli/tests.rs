@@ -106,6 +106,10 @@ fn every_subcommand_has_examples_that_are_legal() {
         for line in lines {
             let words = line.split([' ', '\n']).filter(|word| !word.is_empty());
             let words: Vec<_> = words.take_while(|word| !["|", ">", "<"].contains(word)).collect();
+            let is_glob = |word: &&&str| word.contains(['*', '?', '[']) && !word.starts_with('\'');
+            let globs: Vec<_> = words.iter().filter(is_glob).collect();
+            assert!(globs.is_empty(), "{line}: a shell takes {globs:?} for names of files");
+            let words: Vec<_> = words.iter().map(|word| word.trim_matches('\'')).collect();
             let parsed = command_line().try_get_matches_from(&words);
             assert!(words[1..].join(" ").starts_with(path.trim()), "{path}: {line}");
             parsed.unwrap_or_else(|error| panic!("{line}: {error}"));
