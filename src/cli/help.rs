@@ -1,9 +1,10 @@
 //! The help of the command line: `-h` fits on one screen, `--help` has everything.
 //!
 //! The subcommands are grouped by what an operator wants. In `-h`, a subcommand leaves out the
-//! settings that it shares with `serve`, which README's table has.
+//! settings that it shares with `serve`, which README's table has. The flags of secrets, which are
+//! refused, are hidden: `--help` has their variables alone.
 
-use clap::Command;
+use clap::{Arg, Command};
 
 use super::examples;
 
@@ -84,9 +85,21 @@ fn with_examples(command: Command, above: &str) -> Command {
         hides |= is_hidden;
         if is_hidden { arg.hide_short_help(true) } else { arg }
     });
+    let secrets = secrets(&command);
     let Some((short, long)) = examples::texts(&path) else { return command };
     let short = if hides { format!("{MORE}\n\n{short}") } else { short };
-    command.after_help(short).after_long_help(long)
+    command.after_help(short).after_long_help(secrets + &long)
+}
+
+/// Returns the part of `--help` about the variables of secrets, whose flags are hidden.
+fn secrets(command: &Command) -> String {
+    let line = |arg: &Arg| {
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        Some(format!("  {}\n          {help}\n\n", arg.get_env()?.to_str()?))
+    };
+    let hidden = command.get_arguments().filter(|arg| arg.is_hide_set());
+    let lines: String = hidden.filter_map(line).collect();
+    if lines.is_empty() { lines } else { format!("Variables of secrets:\n{lines}") }
 }
 
 #[cfg(test)]

@@ -99,6 +99,25 @@ fn every_option_says_what_it_is() {
 }
 
 #[test]
+fn help_names_the_variable_of_a_secret_and_not_its_flag() {
+    let mut seen = BTreeSet::new();
+    for (verb, mut command) in leaves() {
+        let help = command.render_long_help().to_string();
+        for arg in command.get_arguments() {
+            let said = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            if said.contains("as a variable alone") || arg.get_id() == "token" {
+                let flag = format!("--{} ", arg.get_long().unwrap());
+                let variable = arg.get_env().unwrap().to_str().unwrap();
+                assert!(!help.contains(&flag), "{verb} offers {flag}");
+                assert!(help.contains(&format!("\n  {variable}\n")), "{verb}: {variable}");
+                seen.insert(variable.to_owned());
+            }
+        }
+    }
+    assert_eq!(seen.len(), 7, "{seen:?}");
+}
+
+#[test]
 fn every_subcommand_has_examples_that_are_legal() {
     for (path, _) in leaves() {
         let (lines, _) = examples(path.trim()).unwrap_or_else(|| panic!("{path} has none"));

@@ -15,7 +15,7 @@ pub struct AuthOptions {
     pub auth_mode: Option<AuthMode>,
     /// The key that mod-authtoken signs tokens with (HS256), of at least 32 bytes; as a
     /// variable alone.
-    #[arg(long, env)]
+    #[arg(long, env, hide = true)]
     pub auth_okapi_key: Option<SecretString>,
     /// The file that has the key, which a line break may follow.
     #[arg(long, env)]

@@ -36,13 +36,13 @@ pub struct KafkaOptions {
     #[arg(long, env)]
     pub kafka_ssl_truststore_location: Option<String>,
     /// The password of a truststore in PKCS#12; as a variable alone.
-    #[arg(long, env)]
+    #[arg(long, env, hide = true)]
     pub kafka_ssl_truststore_password: Option<SecretString>,
     /// The path of a PEM or PKCS#12 file with the gateway's own certificate and key.
     #[arg(long, env)]
     pub kafka_ssl_keystore_location: Option<String>,
     /// The password of the keystore, or of the key in it; as a variable alone.
-    #[arg(long, env)]
+    #[arg(long, env, hide = true)]
     pub kafka_ssl_keystore_password: Option<SecretString>,
     /// PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.
     #[arg(long, env)]
@@ -51,7 +51,7 @@ pub struct KafkaOptions {
     #[arg(long, env)]
     pub kafka_sasl_username: Option<String>,
     /// The user's password; as a variable alone.
-    #[arg(long, env)]
+    #[arg(long, env, hide = true)]
     pub kafka_sasl_password: Option<SecretString>,
     /// Options of OAUTHBEARER.
     #[command(flatten)]
@@ -82,7 +82,7 @@ pub struct OauthbearerOptions {
     #[arg(long, env)]
     pub kafka_sasl_oauthbearer_client_id: Option<String>,
     /// The client's secret; as a variable alone.
-    #[arg(long, env)]
+    #[arg(long, env, hide = true)]
     pub kafka_sasl_oauthbearer_client_secret: Option<SecretString>,
     /// The scope of the tokens.
     #[arg(long, env)]

@@ -1,8 +1,8 @@
 //! Secrets are given by variables or files alone: other users of the host see the flags of a
 //! process.
 //!
-//! The flag of a secret is refused, and so are a URL with a password and a secret setting of
-//! librdkafka on the command line.
+//! The flag of a secret is hidden, and refused. A URL with a password and a secret setting of
+//! librdkafka are refused on the command line, too.
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;

@@ -38,7 +38,7 @@ pub struct PostgresOptions {
     #[arg(long, env, default_value = "folio_admin")]
     pub db_username: String,
     /// The user's password, when STORE_URL is unset; as a variable alone.
-    #[arg(long, env, default_value = "folio_admin", hide_default_value = true)]
+    #[arg(long, env, default_value = "folio_admin", hide = true)]
     pub db_password: SecretString,
     /// The database, when STORE_URL is unset.
     #[arg(long, env, default_value = "okapi_modules")]

@@ -183,6 +183,9 @@ fn the_reference_and_the_man_pages_are_made_of_the_command_line_as_it_is() {
     for page in ["event-gateway.1", "event-gateway-tail.1", "event-gateway-tenants-purge.1"] {
         assert!(pages.contains(page), "{pages:?}");
     }
+    let serve = std::fs::read_to_string(setup.path().join("pages/event-gateway-serve.1")).unwrap();
+    assert!(serve.contains("DB_PASSWORD") && serve.contains("db\\-username"), "{serve}");
+    assert!(!serve.contains("db\\-password"), "a secret's flag, which is refused");
     for shell in ["bash", "zsh", "fish"] {
         let (status, said, _) = run(&setup, &format!("completions {shell}"));
         assert!(status == Some(0) && said.contains("publish-pending"), "{shell}");
