@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Tokens;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Illegal};
 use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
 use crate::follow::erasure::submit::ErasureDeps;
@@ -357,7 +357,7 @@ fn wake(wakeups: &Wakeups, subscribe: &Subscribe) -> Wake {
 
 /// Opens the sinks, and warns if topics will have names that FOLIO's consumers don't look for.
 fn open_sinks(config: &Config) -> anyhow::Result<Sinks> {
-    let sinks = sink::open(&config.sinks)?;
+    let sinks = sink::open(&config.sinks).map_err(Illegal::new)?;
     if sinks.broker().is_some() && config.settings.naming().env().is_none() {
         tracing::warn!(
             "ENV is not set: FOLIO's own consumers expect topic names to begin with it, such as \

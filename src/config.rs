@@ -46,6 +46,19 @@ use options::{LimitsOptions, ListenerOptions};
 pub use subscriptions::SubscriptionFiles;
 pub use tenants::AddedFiles;
 
+/// The error of an illegal setting, of the environment or of a file. No restart mends it, so that
+/// it has an exit status of its own.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Illegal(anyhow::Error);
+
+impl Illegal {
+    /// Takes an error about a setting.
+    pub fn new(error: impl Into<anyhow::Error>) -> Self {
+        Self(error.into())
+    }
+}
+
 /// Everything that the gateway is built from.
 #[derive(Debug, Clone)]
 pub struct Config {

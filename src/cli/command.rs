@@ -17,7 +17,7 @@ use super::{
     topics, trail,
 };
 use crate::clock::{Clock, System};
-use crate::config::{self, Given, LogsOptions};
+use crate::config::{self, Given, Illegal, LogsOptions};
 use crate::metrics::Metrics;
 
 /// The longest time that threads that wait for Kafka may hold up the end of the process, at which
@@ -160,7 +160,7 @@ impl Cli {
                 self.illegal.push(format!("{error:#}"));
                 Ok(self)
             }
-            understood => understood.map(|()| self),
+            understood => understood.map(|()| self).map_err(|error| Illegal::new(error).into()),
         }
     }
 

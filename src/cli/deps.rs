@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use super::foreign_settings;
 use crate::clock::Clock;
-use crate::config::{self, PartsOptions, StoreOptions, TopicsOptions};
+use crate::config::{self, Illegal, PartsOptions, StoreOptions, TopicsOptions};
 use crate::domain::settings::Settings;
 use crate::follow::erasure::submit::ErasureDeps;
 use crate::follow::replay::submit::SubmitDeps;
@@ -88,7 +88,8 @@ pub async fn attached(
     options: &StoreOptions,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<dyn Store>> {
-    Ok(store::open(&config::store_config(options)?, Access::Attach, clock).await?)
+    let config = config::store_config(options).map_err(Illegal::new)?;
+    Ok(store::open(&config, Access::Attach, clock).await?)
 }
 
 /// Opens the store, and these sinks for as many lanes as the store has, but at least `lanes_min`.
@@ -99,10 +100,12 @@ async fn open(
     clock: Arc<dyn Clock>,
     sinks: impl FnOnce(&Arc<Settings>, u16) -> anyhow::Result<Vec<sink::Config>>,
 ) -> anyhow::Result<Deps> {
-    let settings = Arc::new(config::settings(&topics.tenants, &topics.store)?);
-    let store = store::open(&config::store_config(&topics.store)?, access, clock).await?;
+    let settings = config::settings(&topics.tenants, &topics.store).map_err(Illegal::new)?;
+    let place = config::store_config(&topics.store).map_err(Illegal::new)?;
+    let (settings, store) = (Arc::new(settings), store::open(&place, access, clock).await?);
     foreign_settings::refuse(&*store, &settings).await?;
     let lanes = u16::try_from(store.members().await?.lanes.len())?.max(lanes_min);
-    let sinks = sink::open(&sinks(&settings, lanes)?)?;
+    let sinks = sinks(&settings, lanes).map_err(Illegal::new)?;
+    let sinks = sink::open(&sinks).map_err(Illegal::new)?;
     Ok(Deps { store, settings, sinks })
 }

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use super::audit::DefectsFound;
 use super::check::SettingsWrong;
 use super::topics::diff::{Differ, NotCompared};
+use crate::config::Illegal;
 
-/// The exit status of an illegal command line.
+/// The exit status of an illegal command line, or of illegal settings.
 const USAGE: u8 = 2;
 /// The exit status of `topics diff` if it could not compare, as of `diff`.
 const TROUBLE: u8 = 2;
@@ -20,6 +21,7 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         _ if is_broken_pipe(error) => ExitCode::SUCCESS,
         _ if error.is::<DefectsFound>() => ExitCode::from(DEFECTS),
         _ if error.is::<NotCompared>() => ExitCode::from(TROUBLE),
+        _ if error.is::<Illegal>() => usage(),
         _ => ExitCode::FAILURE,
     }
 }

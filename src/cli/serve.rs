@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app;
 use crate::clock::Clock;
-use crate::config::{Config, Given, ServeOptions};
+use crate::config::{Config, Given, Illegal, ServeOptions};
 use crate::metrics::Metrics;
 use crate::store::{self, Access};
 
@@ -26,7 +26,11 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 ) -> anyhow::Result<()> {
-    let config = Config::new(options, given)?;
+    let config = Config::new(options, given).map_err(Illegal::new)?;
+    // SQLite has no settings but its file, which is the store.
+    if !matches!(config.store, store::Config::Sqlite { .. }) {
+        store::check_settings(&config.store).await.map_err(Illegal::new)?;
+    }
     let store = store::open(&config.store, Access::Serve, clock.clone()).await?;
     let app = app::build(&config, store, clock, metrics).await?;
     let listen = config.listen;

@@ -68,7 +68,7 @@ async fn of_two_tenants_that_are_enabled_at_once_and_collide_one_is_refused() {
 fn files_whose_tenants_topics_collide_are_refused_at_the_start() {
     let setup = setup(&["a", "a_b"]);
     let done = setup.command(&["serve"]).output().unwrap();
-    assert_eq!(done.status.code(), Some(1));
+    assert_eq!(done.status.code(), Some(2));
     let log = setup.log();
     assert!(log.contains("`folio.a.b.c` of tenant `a` and `folio.a_b.c` of tenant `a_b`"), "{log}");
     assert!(log.contains("a.toml") && log.contains("a_b.toml"), "{log}");

@@ -162,7 +162,7 @@ fn a_fatal_error_is_one_line_of_the_log_s_own_form() {
             setup = setup.with("LOG_LEVEL", level);
         }
         let setup = setup.with(name, value);
-        assert_eq!(setup.command(&["serve"]).status().unwrap().code(), Some(1));
+        assert_eq!(setup.command(&["serve"]).status().unwrap().code(), Some(2));
         let log = setup.log();
         let [line] = log.lines().collect::<Vec<_>>()[..] else {
             panic!("more than one line: {log}")
@@ -172,6 +172,6 @@ fn a_fatal_error_is_one_line_of_the_log_s_own_form() {
         assert!(line["message"].as_str().unwrap().contains(value), "{line}");
     }
     let setup = serve::setup(&["diku"]).with("TENANTS_DIR", "nowhere").with("LOG_LEVEL", "off");
-    assert_eq!(setup.command(&["serve"]).status().unwrap().code(), Some(1));
+    assert_eq!(setup.command(&["serve"]).status().unwrap().code(), Some(2));
     assert!(setup.log().contains("nowhere"), "an error that ends the process is told at any level");
 }

@@ -150,6 +150,8 @@ fn each_exit_status_is_the_one_that_the_docs_name() {
         ("audit --kafka-config linger.ms=5 --kafka-config sasl.password=s3cret", 2),
         ("tenants purge x --kafka-config=ssl.key.password=s3cret", 2),
         ("topics diff", 2),
+        ("serve --http-host 0.0.0.0", 2),
+        ("tenants list --store-url oracle://db", 2),
     ] {
         let arguments: Vec<_> = words(line).into_iter().filter(|word| !word.is_empty()).collect();
         let done = setup.command(&arguments).stderr(Stdio::piped()).output().unwrap();

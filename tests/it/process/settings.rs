@@ -74,6 +74,39 @@ fn a_limit_of_zero_ends_the_start_with_its_name_and_what_is_allowed() {
     }
 }
 
+/// No restart mends what `check` names; a store that is away, one may.
+#[test]
+fn an_illegal_setting_or_file_ends_with_a_status_of_its_own_wherever_it_stands() {
+    let postgres = "postgres://folio@127.0.0.1:1/folio";
+    let illegal = format!("{postgres}?sslmode=nope");
+    let ended = |setup: Setup, verb: &[&str]| {
+        let status = setup.command(verb).status().unwrap();
+        (status.code(), setup.log())
+    };
+    let cases: [(Variables, Option<i32>); 9] = [
+        (&[("HTTP_PORT", "70000")], Some(2)),
+        (&[("HTTP_HOST", "0.0.0.0")], Some(2)),
+        (&[("LOG_LEVEL", "loud")], Some(2)),
+        (&[("OTEL_TRACES_EXPORTER", "zipkin")], Some(2)),
+        (&[("TENANTS_DIR", "nowhere")], Some(2)),
+        (&[("KAFKA_HOST", "127.0.0.1:1"), ("KAFKA_CONFIG_NOPE", "1")], Some(2)),
+        (&[("STORE_URL", "oracle://db")], Some(2)),
+        (&[("STORE_URL", &illegal)], Some(2)),
+        (&[("STORE_URL", postgres)], Some(1)),
+    ];
+    for (variables, status) in cases {
+        let (found, log) = ended(with(serve::setup(&["diku"]), variables), &["serve"]);
+        assert_eq!(found, status, "{variables:?}: {log}");
+    }
+    for verb in [&["serve"][..], &["tenants", "enable", "diku"]] {
+        let setup = serve::setup(&["diku"]).with("BROKER", "none");
+        setup.add_tenant("college", "nonsense = 1\n");
+        let (found, log) = ended(setup, verb);
+        assert_eq!(found, Some(2), "{verb:?}: {log}");
+        assert!(log.contains("college.toml"), "{log}");
+    }
+}
+
 /// Returns the text of the one line of a start that fails, which has the form of every other line.
 fn fatal(variables: Variables) -> String {
     let said = refusal(variables);

@@ -111,7 +111,7 @@ async fn an_illegal_file_ends_the_start_and_changes_nothing_later() {
     let said = String::from_utf8(checked.stdout).unwrap();
     assert!(!checked.status.success() && said.contains("unknown field `topic`"), "{said}");
     let started = setup.command(&["serve"]).output().unwrap();
-    assert_eq!(started.status.code(), Some(1));
+    assert_eq!(started.status.code(), Some(2));
     let log = setup.log();
     let last = log.lines().last().unwrap();
     assert!(last.contains("cg.search.toml") && last.contains("(SUBSCRIPTIONS_DIR)"), "{last}");

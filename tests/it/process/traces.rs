@@ -215,6 +215,6 @@ async fn a_protocol_that_no_span_is_sent_by_ends_the_start_with_its_name() {
         .with("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317")
         .with("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
     let status = setup.command(&["serve"]).status().unwrap();
-    assert_eq!(status.code(), Some(1), "{}", setup.log());
+    assert_eq!(status.code(), Some(2), "{}", setup.log());
     assert!(setup.log().contains("OTEL_EXPORTER_OTLP_PROTOCOL is `grpc`"), "{}", setup.log());
 }
