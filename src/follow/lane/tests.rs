@@ -69,8 +69,8 @@ struct MemorySink {
     refuses: Arc<AtomicBool>,
     pages: Arc<Mutex<Vec<Page>>>,
     forgotten: Arc<Mutex<Vec<(LogId, Follower)>>>,
-    /// Topics that others have made.
-    theirs: Arc<Mutex<BTreeSet<Topic>>>,
+    /// The topics that it has besides the events' own.
+    topics: Arc<Mutex<BTreeSet<Topic>>>,
     /// The time for which every topic keeps records.
     retention_ms: Arc<Mutex<Option<i64>>>,
 }
@@ -122,7 +122,10 @@ impl Sink for MemorySink {
         let refuses = self.refuses.load(Ordering::SeqCst);
         match topics.iter().find(|spec| refuses && spec.topic.as_str() == REFUSED) {
             Some(spec) => Err(sink::Error::Topic(spec.topic.clone(), "by the test".to_owned())),
-            None => Ok(()),
+            None => {
+                self.topics.lock().unwrap().extend(topics.iter().map(|spec| spec.topic.clone()));
+                Ok(())
+            }
         }
     }
 
@@ -132,13 +135,9 @@ impl Sink for MemorySink {
     ) -> Result<HashMap<Topic, TopicDescription>, sink::Error> {
         let retention_ms = *self.retention_ms.lock().unwrap();
         let described = TopicDescription { retention_ms, ..TopicDescription::default() };
-        // It has the topics that were published to.
-        let pages = self.pages.lock().unwrap();
-        let events = || pages.iter().flat_map(|page| &page.slices).flat_map(|slice| &slice.events);
-        let theirs = self.theirs.lock().unwrap();
-        let is_there =
-            |topic: &Topic| theirs.contains(topic) || events().any(|event| event.topic == *topic);
-        let there = topics.iter().filter(|topic| is_there(topic));
+        let known = self.topics.lock().unwrap();
+        let is_own = |topic: &Topic| topic.as_str().starts_with("folio.");
+        let there = topics.iter().filter(|topic| is_own(topic) || known.contains(*topic));
         Ok(there.map(|topic| (topic.clone(), described.clone())).collect())
     }
 
@@ -159,7 +158,7 @@ impl MemorySink {
             refuses,
             pages: Arc::default(),
             forgotten: Arc::default(),
-            theirs: Arc::default(),
+            topics: Arc::default(),
             retention_ms: Arc::default(),
         }
     }

@@ -82,7 +82,8 @@ async fn reads_of_one_tenant_leave_turns_for_the_others() {
         assert_eq!(gateway.exchange(&request).await.problem(), "tenant-reads-full", "{list}");
     }
     let enable = br#"{"module_to":"x"}"#;
-    let enable = request("POST", "/_/tenant", &[("X-Okapi-Tenant", "diku")], enable);
+    let headers = [("X-Okapi-Tenant", "diku"), ("Content-Type", "application/json")];
+    let enable = request("POST", "/_/tenant", &headers, enable);
     assert_eq!(gateway.exchange(&enable).await.problem(), "tenant-reads-full");
     // Another tenant takes what it can, too, and a third one still finds a turn.
     let mut others: Vec<_> = (0..3).map(|_| read("college")).collect();

@@ -251,6 +251,8 @@ async fn a_store_that_is_away_is_a_503_that_tells_no_secrets() {
 #[tokio::test]
 async fn an_unknown_outcome_names_the_event_ids_to_ask_again_with() {
     let (gateway, store) = faulty(Setup::new()).await;
+    // The tenant's file is looked for before the first post.
+    assert_eq!(gateway.post_json(INSTANCE, GOOD).await.status, 201);
     store.set(Mode::Failing(Error::Unknown("secret".to_owned())));
     let answer = gateway.post_json(INSTANCE, format!("[{GOOD},{GOOD}]")).await;
     assert_eq!((answer.status, answer.problem().as_str()), (503, "outcome-unknown"));

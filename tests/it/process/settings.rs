@@ -84,7 +84,7 @@ fn an_illegal_setting_or_file_ends_with_a_status_of_its_own_wherever_it_stands()
         (status.code(), setup.log())
     };
     let cases: [(Variables, Option<i32>); 9] = [
-        (&[("HTTP_PORT", "70000")], Some(2)),
+        (&[("KAFKA_LISTEN_PORT", "70000")], Some(2)),
         (&[("HTTP_HOST", "0.0.0.0")], Some(2)),
         (&[("LOG_LEVEL", "loud")], Some(2)),
         (&[("OTEL_TRACES_EXPORTER", "zipkin")], Some(2)),

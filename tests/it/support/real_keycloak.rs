@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-use super::keycloak::USER;
+use super::tokens::USER;
 
 /// A module that gets tokens of its own, and its secret.
 pub const MODULE: &str = "mod-search";

@@ -58,7 +58,7 @@ async fn a_target_that_the_broker_has_is_refused_unless_a_replay_of_the_tenant_m
     let mut bed = Bed::new().await;
     bed.post(ITEMS, &["a"]).await;
     bed.rest().await;
-    bed.sink.theirs.lock().unwrap().insert(topic("diku.users"));
+    bed.sink.topics.lock().unwrap().insert(topic("diku.users"));
     assert!(refused(&bed, "diku.users").await.starts_with("the broker has `diku.users` already"));
     let replay = bed.replay(&to("diku.again")).await;
     bed.until_ended(&replay).await;
