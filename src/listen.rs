@@ -56,6 +56,7 @@ use crate::tls::Tls;
 use cache::Cache;
 use coordinator::Coordinator;
 use feed::Feed;
+use group::Client;
 use logs::Logs;
 use principal::{Principal, Scope};
 use requests::Broken;
@@ -289,6 +290,11 @@ impl Session {
     fn of(peer: SocketAddr, principal: Principal) -> Self {
         let (client_id, moved) = (String::new(), BTreeSet::new());
         Self { principal, peer, client_id, has_produced: false, moved }
+    }
+
+    /// Returns the names by which people know the client.
+    fn client(&self) -> Client {
+        Client { id: self.client_id.clone(), host: self.host() }
     }
 
     /// Begins the entry of an act of the client, for the trail.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::described::{Described, DescribedMember};
-use super::group::{Answer, Answers, Group, Join, Member, Named, Refusal, Saved};
+use super::group::{Answer, Answers, Client, Group, Join, Member, Named, Refusal, Saved};
 use super::group_metrics::GroupMetrics;
 use super::places::Places;
 use crate::clock::Clock;
@@ -175,6 +175,11 @@ impl Coordinated {
         let mut inner = self.inner.lock().await;
         self.refuse_gone()?;
         inner.group.heartbeat(named, Instant::now())
+    }
+
+    /// Returns the client of a member.
+    pub(super) async fn client(&self, id: &str, instance: Option<&str>) -> Option<Client> {
+        self.inner.lock().await.group.client(id, instance).cloned()
     }
 
     /// Lets a member go.

@@ -344,6 +344,12 @@ impl<R> Group<R> {
         }
     }
 
+    /// Returns the client of a member that is named by its id, or by its instance alone.
+    pub(super) fn client(&self, id: &str, instance: Option<&str>) -> Option<&Client> {
+        let named = instance.and_then(|instance| self.of_instance(instance));
+        self.members.get(named.as_deref().unwrap_or(id)).map(|member| &member.client)
+    }
+
     /// Returns the id of the member that is an instance.
     fn of_instance(&self, instance: &str) -> Option<String> {
         let mut all = self.members.iter();

@@ -21,10 +21,13 @@ use kafka_protocol::protocol::StrBytes;
 use super::answer::{code, refused, text, unavailable};
 use super::coordinator::Coordinated;
 use super::described::Described;
-use super::group::{Answer, Client, Join, Joined, Named, Refusal};
+use super::group::{Answer, Join, Joined, Named, Refusal};
 use super::places::Kept;
+use super::principal::Scope;
 use super::{Server, Session};
-use crate::access::permission::{DeleteSubscription, GetSubscription, ListSubscriptions};
+use crate::access::permission::{
+    DeleteSubscription, GetSubscription, LeaveSubscription, ListSubscriptions,
+};
 use crate::domain::subscription::Group;
 use crate::domain::trail::Act;
 
@@ -71,7 +74,7 @@ pub(super) async fn join(
     let join = Join {
         member_id: request.member_id.to_string(),
         instance: request.group_instance_id.as_ref().map(StrBytes::to_string),
-        client: Client { id: session.client_id.clone(), host: session.host() },
+        client: session.client(),
         session: own,
         rebalance: match version {
             REBALANCE_SINCE.. => millis(request.rebalance_timeout_ms).max(own),
@@ -177,19 +180,39 @@ pub(super) async fn leave(
         Ok(group) => group,
         Err(error) => return LeaveGroupResponse::default().with_error_code(error.code()),
     };
+    let leave = async |id: &str, instance: Option<&str>| {
+        if group.client(id, instance).await.is_some_and(|client| client != session.client()) {
+            end_reading(server, session, &request.group_id).await?;
+        }
+        group.leave(id, instance).await.map_err(refused)
+    };
     if version < SEVERAL_SINCE {
-        let left = group.leave(request.member_id.as_str(), None).await.map_err(refused);
+        let left = leave(request.member_id.as_str(), None).await;
         return LeaveGroupResponse::default().with_error_code(code(&left));
     }
     let mut members = Vec::with_capacity(request.members.len());
     for member in request.members {
-        let instance = member.group_instance_id.as_deref();
-        let left = group.leave(member.member_id.as_str(), instance).await.map_err(refused);
+        let left = leave(member.member_id.as_str(), member.group_instance_id.as_deref()).await;
         let answer = MemberResponse::default().with_member_id(member.member_id.clone());
         let answer = answer.with_group_instance_id(member.group_instance_id.clone());
         members.push(answer.with_error_code(code(&left)));
     }
     LeaveGroupResponse::default().with_members(members)
+}
+
+/// Lets a client end the reading of another one, which the trail tells.
+async fn end_reading(
+    server: &Server,
+    session: &Session,
+    group: &GroupId,
+) -> Result<(), ResponseError> {
+    session.principal.check::<LeaveSubscription>()?;
+    let by = session.does(Act::EndReader, group);
+    let by = match session.scope() {
+        Scope::Tenant(tenant) => by.of(tenant),
+        Scope::All => by,
+    };
+    server.store.add_trail(&by).await.map_err(|error| unavailable(&error))
 }
 
 /// Describes groups; one that nobody knows is described as dead.

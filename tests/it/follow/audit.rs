@@ -16,6 +16,7 @@ use event_gateway::domain::time::Time;
 use event_gateway::domain::trail::Act;
 use event_gateway::follow::audit::{self, Audit, AuditDeps, Counts, Defect, Error, Scope};
 use event_gateway::follow::replay::submit::{SubmitDeps, Submitted};
+use event_gateway::store::TrailScan;
 use uuid::Uuid;
 
 use crate::support::erasures::erasure;
@@ -315,6 +316,8 @@ async fn the_repair_of_a_hole_brings_its_event_and_the_newer_ones_of_its_key() {
     else {
         panic!("a repair is no dry run");
     };
+    let scan = TrailScan { act: Some(Act::Repair), rows_max: 9, ..TrailScan::default() };
+    assert_eq!(harness.store.trail(&scan).await.unwrap().len(), 1);
     let followers = harness.follow();
     until("the replay has ended", async || {
         let replays = harness.store.replays(&diku()).await.unwrap();

@@ -306,6 +306,9 @@ mod real {
             let (ok, told) = restore(&[tenant, "--accept"]);
             assert!(ok && told.contains("accepted"), "{told} {}", setup.log());
         }
+        let list = ["trail", "list", "--act", "restore", "--output", "json"];
+        let rows = String::from_utf8(setup.command(&list).output().unwrap().stdout).unwrap();
+        assert_eq!(rows.lines().count(), TENANTS.len(), "{rows}");
         get_until(&ready, |answer| answer["troubles"]["tenant diku"].is_null()).await;
         let (ok, told) = restore(&[]);
         assert!(ok && told.contains("diku: Kafka and the log agree"), "{told} {}", setup.log());

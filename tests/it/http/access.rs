@@ -7,4 +7,5 @@ mod permissions;
 #[cfg(feature = "services")]
 mod real;
 mod strangers;
+mod tenant_interface;
 mod tokens;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use crash::serve::{Serve, Setup};
 use crash::until;
 use event_gateway::clock::{Clock, System};
+use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::{
-    DeleteGroupsRequest, ListGroupsRequest, MetadataRequest, OffsetCommitRequest,
-    SaslHandshakeRequest,
+    DeleteGroupsRequest, LeaveGroupRequest, ListGroupsRequest, MetadataRequest,
+    OffsetCommitRequest, SaslHandshakeRequest,
 };
 use kafka_protocol::protocol::StrBytes;
 use reqwest::Client;
@@ -180,6 +181,45 @@ async fn a_client_does_only_what_its_token_permits() {
     let moved = OffsetCommitRequest::default().with_group_id(name.into()).with_topics(topics);
     let moved = wire.ask(7, &moved.with_generation_id_or_member_epoch(-1)).unwrap();
     assert_eq!(moved.topics[0].partitions[0].error_code, GROUP_DENIED);
+    assert!(serve.terminate().success(), "{}", setup.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_ends_another_client_s_reading_needs_the_permission_and_is_in_the_trail() {
+    let setup = checked(&["diku"]);
+    let serve = setup.serve();
+    post(&serve, "diku", 0..5).await;
+    let got = Arc::new(Got::default());
+    let secret = token("diku", json!({}));
+    let login = [
+        ("security.protocol", "SASL_PLAINTEXT"),
+        ("sasl.mechanism", "PLAIN"),
+        ("sasl.username", "diku"),
+        ("sasl.password", &secret),
+        ("group.instance.id", "one"),
+    ];
+    let reads = Member::join(serve.broker(), "cg.search", &got, &login);
+    until("it has all", async || got.count() == 5).await;
+    let end = |permission: &str| {
+        let mut wire = Wire::connect(serve.broker());
+        let read = "event-gateway.subscriptions.item.events.get";
+        let token = token("diku", json!({ "permissions": [read, permission] }));
+        assert_eq!(wire.say("PLAIN", &plain("diku", &token)).unwrap().error_code, 0);
+        let instance = Some(StrBytes::from_static_str("one"));
+        let member = MemberIdentity::default().with_group_instance_id(instance);
+        let group = StrBytes::from_static_str("cg.search").into();
+        let leave = LeaveGroupRequest::default().with_group_id(group).with_members(vec![member]);
+        wire.ask(3, &leave).unwrap().members[0].error_code
+    };
+    let ended = || {
+        let list = ["trail", "list", "--act", "reader-end", "--output", "json"];
+        let rows = String::from_utf8(setup.command(&list).output().unwrap().stdout).unwrap();
+        rows.lines().filter(|row| row.contains("cg.search")).count()
+    };
+    assert_eq!((end("event-gateway.metrics.get"), ended()), (GROUP_DENIED, 0));
+    assert_eq!((end("event-gateway.subscriptions.item.reader.delete"), ended()), (0, 1));
+    reads.leave();
+    assert_eq!(ended(), 1, "whoever leaves by itself does nothing to others");
     assert!(serve.terminate().success(), "{}", setup.log());
 }
 

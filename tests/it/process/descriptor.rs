@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &str); 6] = [
     (
         "",
         "id name | description tags env requires provides optional filters permissionSets \
-         uiDescriptor launchDescriptor metadata extensions replaces",
+         uiDescriptor launchDescriptor metadata replaces",
     ),
     ("/provides", "id version | interfaceType handlers permissionSets scope"),
     (
@@ -31,8 +31,33 @@ const ALLOWED: [(&str, &str); 6] = [
         "| exec cmdlineStart cmdlineStop dockerImage dockerPull dockerCMD dockerArgs env \
          waitIterations",
     ),
-    ("/launchDescriptor/env", "name | value description"),
+    ("/launchDescriptor/env", "name | value description required"),
 ];
+
+/// The members that are no text, by their kind.
+const KINDS: [(&str, &str); 4] = [
+    (
+        "list",
+        "tags env requires provides optional filters permissionSets replaces handlers methods scope \
+         permissionsRequired permissionsDesired modulePermissions permissionsRequiredTenant \
+         subPermissions",
+    ),
+    ("object", "uiDescriptor launchDescriptor metadata dockerArgs schedule"),
+    ("flag", "dockerPull visible delegateCORS required"),
+    ("number", "waitIterations"),
+];
+
+/// Returns whether the value of a member is of its kind.
+fn is_of_its_kind(name: &str, value: &Value) -> bool {
+    let kind = KINDS.iter().find(|(_, names)| names.split_whitespace().any(|it| it == name));
+    match kind.map_or("text", |(kind, _)| kind) {
+        "list" => value.is_array(),
+        "object" => value.is_object(),
+        "flag" => value.is_boolean(),
+        "number" => value.is_u64(),
+        _ => value.is_string(),
+    }
+}
 
 fn descriptor() -> Value {
     let setup = serve::setup(&["diku"]);
@@ -55,6 +80,7 @@ fn check(at: &str, value: &Value) {
     for (name, member) in object {
         let mut known = demanded.split_whitespace().chain(allowed.split_whitespace());
         assert!(known.any(|it| it == name), "{at} has no member {name}");
+        assert!(is_of_its_kind(name, member), "{at}/{name} is {member}");
         check(&format!("{at}/{name}"), member);
     }
 }

@@ -1,6 +1,7 @@
 //! The topics of a real Kafka beside those that the tenants' files want: compared, altered where
 //! that is safe, grown, and deleted when nobody wants them any more.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use crash::serve::{Serve, Setup, get_until};
@@ -44,6 +45,14 @@ fn topics(setup: &Setup, arguments: &[&str]) -> (i32, Vec<String>) {
     let done = setup.command(&[&["topics"], arguments].concat()).output().unwrap();
     let said = String::from_utf8(done.stdout).unwrap();
     (done.status.code().unwrap(), said.lines().map(str::to_owned).collect())
+}
+
+/// Returns the topics that the trail tells were changed.
+fn changed(setup: &Setup) -> BTreeSet<String> {
+    let list = ["trail", "list", "--act", "topics-change", "--output", "json"];
+    let rows = String::from_utf8(setup.command(&list).output().unwrap().stdout).unwrap();
+    let rows = rows.lines().map(|row| serde_json::from_str::<Value>(row).unwrap());
+    rows.map(|row| row["object"].as_str().unwrap().to_owned()).collect()
 }
 
 fn write(setup: &Setup, file: &str) {
@@ -97,7 +106,9 @@ async fn topics_are_compared_and_only_what_is_safe_is_applied() {
         json!({"topic": done, "tenants": ["college"], "missing": true, "differences": []});
     assert_eq!((status, told), (1, vec![missing]));
 
+    assert_eq!(changed(&setup), BTreeSet::new());
     let (status, said) = topics(&setup, &["apply"]);
+    assert_eq!(changed(&setup), BTreeSet::from([done.clone(), item.clone()]));
     let told =
         [format!("{done}: created"), format!("{item}: retention.ms is 86400000 now (5000 before)")];
     assert_eq!((status, &said[..2]), (0, &told[..]), "{said:?}");
@@ -111,6 +122,7 @@ async fn topics_are_compared_and_only_what_is_safe_is_applied() {
     let (status, said) = topics(&setup, &["apply", "--shorten"]);
     let told = |line: &String| line.ends_with("cleanup.policy is compact now (delete before)");
     assert!(status == 0 && said.iter().any(told), "{said:?}");
+    assert!(changed(&setup).contains(&loan));
     assert_eq!(settings(&at, &loan).await["cleanup.policy"], "compact");
     let (status, said) = topics(&setup, &["diff", "--output", "json"]);
     assert_eq!((status, said.len()), (1, 1), "{said:?}");
@@ -146,12 +158,13 @@ async fn a_topic_grows_between_two_pages_once_nothing_is_pending() {
     write(&setup, &format!("{file}partitions = 3\n"));
     let (status, said) = topics(&setup, &[&grow[..], &["60"]].concat());
     assert_eq!((status, &*said[0]), (0, &*format!("{topic}: 3 partitions now (1 before)")));
+    assert_eq!(changed(&setup), BTreeSet::from([topic.clone()]));
     let told = "diku: events up to position 20 are in the 1 partition that it had. Later ";
     assert!(said[1].starts_with(told), "{said:?}");
     post(&setup, "item", KEYS).await;
     let records = consume_at_least(&address(), &topic, 2 * KEYS);
     let mut positions: Vec<usize> = Vec::new();
-    let mut later = std::collections::BTreeSet::new();
+    let mut later = BTreeSet::new();
     for record in &records {
         let position: usize = record.header("position").unwrap().parse().unwrap();
         positions.push(position);
@@ -201,6 +214,7 @@ async fn an_obsolete_topic_is_deleted_only_if_it_is_one_tenant_s_and_empty() {
     );
     let files = setup.path().join("tenants");
     assert_eq!(said[0]["tenantsDir"], json!(files.canonicalize().unwrap()), "what it went by");
+    assert_eq!(changed(&setup), BTreeSet::from([holding.clone()]));
     assert_partitions(&at, &[(holding, 0), (loan.clone(), 1), (foreign, 1), (name("item"), 1)]);
     assert_eq!(topics(&setup, &["obsolete"]).1.len(), 1);
     // The lane was held for that, and goes on.

@@ -19,10 +19,10 @@ const ELSEWHERE: [(Act, &str); 8] = [
     (Act::DeleteAll, "modules alone, over HTTP: `http::trail`"),
     (Act::Release, "needs what is parked: `process::parked`, and `http::trail`"),
     (Act::Discard, "needs what is parked: `process::parked`, and `http::trail`"),
-    (Act::EndReader, "readers alone, over HTTP: `http::trail`"),
+    (Act::EndReader, "readers alone: `http::trail`, `listen::access`"),
     (Act::Repair, "needs what an audit has missed: `follow::audit`"),
-    (Act::Restore, "needs a store that went back: `follow::restore`"),
-    (Act::RestoreBackup, "needs a gateway that is stopped: `follow::went_back`"),
+    (Act::Restore, "needs a store that went back: `follow::restore::real`"),
+    (Act::RestoreBackup, "needs a gateway that is stopped: `store::sqlite_files`"),
     (Act::ChangeTopics, "`process::topics`"),
 ];
 

@@ -79,6 +79,8 @@ async fn a_backup_of_a_running_gateway_is_whole_and_is_put_back() {
     let (of, kept) = (of.display(), kept.display());
     assert_eq!(said, format!("{of} is now a copy of {copy_of}; the former one is {kept}\n"));
     assert!(!beside(&database(&setup), "-wal").exists());
+    let rows = done(&setup, &["trail", "list", "--act", "restore-backup", "--output", "json"]);
+    assert_eq!(rows.lines().count(), 1, "{rows}");
     let serve = setup.serve();
     assert_eq!(keys(&serve.url).await, ["a", "b"]);
     serve.kill();
