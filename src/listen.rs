@@ -29,6 +29,7 @@ mod places;
 mod principal;
 mod requests;
 mod sasl;
+mod seats;
 mod shapes;
 mod topics;
 
@@ -50,6 +51,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::trail::{Act, Actor, CallerNames, TrailEntry};
 use crate::metrics::Metrics;
+use crate::shares::{Full, Share};
 use crate::store::Store;
 use crate::subscribe::Subscribe;
 use crate::tls::Tls;
@@ -61,6 +63,7 @@ use logs::Logs;
 use principal::{Principal, Scope};
 use requests::Broken;
 use sasl::Mechanism;
+use seats::{Seats, Stranger};
 use topics::{Served, Topics};
 
 /// The pause after a connection could not be accepted.
@@ -123,6 +126,7 @@ struct Server {
     advertised: (String, i32),
     /// The name of the cluster.
     cluster: String,
+    seats: Arc<Seats>,
     request_bytes_max: usize,
     requests: Arc<Semaphore>,
     closing: CancellationToken,
@@ -135,6 +139,10 @@ struct Peer {
     mechanism: Option<Mechanism>,
     /// `None` until it is let in.
     session: Option<Session>,
+    /// Its seat until then.
+    stranger: Option<Stranger>,
+    /// Its seat afterwards, for as long as the connection lasts.
+    _seat: Option<Share>,
     /// Whether the connection ends with this answer, since it is not let in.
     is_refused: bool,
 }
@@ -187,6 +195,7 @@ impl Listener {
             coordinator,
             advertised: (host, port.into()),
             cluster,
+            seats: Seats::new(config.connections_max),
             request_bytes_max: config.request_bytes_max,
             requests: Arc::new(Semaphore::new(config.requests_bytes_max)),
             closing,
@@ -260,7 +269,8 @@ impl Peer {
     fn new(address: SocketAddr, server: &Server) -> Self {
         let principal = server.tokens.is_none().then(Principal::anyone);
         let session = principal.map(|principal| Session::of(address, principal));
-        Self { address, mechanism: None, session, is_refused: false }
+        let stranger = session.is_none().then(|| server.seats.stranger());
+        Self { address, mechanism: None, session, stranger, _seat: None, is_refused: false }
     }
 
     /// Returns the session of a peer that is let in at a time.
@@ -277,12 +287,18 @@ impl Peer {
         self.session.as_ref().is_some_and(|it| it.principal.scope != principal.scope)
     }
 
-    /// Lets the peer in, or goes on to with a new token.
-    fn is_let_in(&mut self, principal: Principal) {
-        match &mut self.session {
-            Some(session) => session.principal = principal,
-            None => self.session = Some(Session::of(self.address, principal)),
+    /// Lets the peer in, if its tenant has a seat for it, or goes on to with a new token.
+    fn is_let_in(&mut self, principal: Principal, seats: &Seats) -> Result<(), Full> {
+        if let Some(session) = &mut self.session {
+            session.principal = principal;
+            return Ok(());
         }
+        if let Scope::Tenant(tenant) = &principal.scope {
+            self._seat = Some(seats.take(tenant)?);
+        }
+        self.session = Some(Session::of(self.address, principal));
+        self.stranger = None;
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 //! bytes of requests under way, which count as they arrive; one that sends half a frame, or reads
 //! no answers, is closed.
 
+use std::future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 
+use super::login::NotNow;
 use super::requests::{self, Broken};
+use super::seats::Stranger;
 use super::{Peer, Server};
 use crate::tls::Stream;
 
@@ -44,6 +47,8 @@ pub(super) enum Ended {
     Long(i64),
     #[error("the client was not let in")]
     Refused,
+    #[error("the client has not said who it is, and others have come")]
+    Evicted,
     #[error(transparent)]
     Broken(#[from] Broken),
 }
@@ -55,9 +60,11 @@ impl Ended {
             Self::Io(_) => None,
             Self::Idle(_) => Some("idle"),
             Self::Refused | Self::Broken(Broken::Stranger) => Some("refused"),
+            Self::Evicted => Some("evicted"),
+            Self::Broken(Broken::NotNow(NotNow::NoSeat)) => Some("tenant-full"),
             Self::Broken(Broken::Expired) => Some("expired"),
             Self::Broken(Broken::NotEnabled) => Some("not-enabled"),
-            Self::Broken(Broken::NoKeys(_)) => Some("keys-unavailable"),
+            Self::Broken(Broken::NotNow(NotNow::NoKeys)) => Some("keys-unavailable"),
             Self::Slow => Some("slow"),
             Self::Long(_) => Some("too-long"),
             Self::Broken(Broken::Unspoken { .. }) => Some("unsupported"),
@@ -76,6 +83,14 @@ pub(super) async fn serve(
         let closing = server.closing.cancelled();
         // Whoever does not say who it is keeps no place.
         let idle_max = if peer.session.is_some() { IDLE_MAX } else { FRAME_WITHIN };
+        let evicted = peer.stranger.as_ref().map(Stranger::evicted);
+        let evicted = async {
+            match evicted {
+                Some(evicted) => evicted.cancelled_owned().await,
+                None => future::pending().await,
+            }
+        };
+        tokio::pin!(evicted);
         let length = tokio::select! {
             length = timeout(idle_max, stream.read_i32()) => match length {
                 Ok(Ok(length)) => length,
@@ -84,10 +99,12 @@ pub(super) async fn serve(
                 Err(_) => return Err(Ended::Idle(idle_max)),
             },
             () = closing => return Ok(()),
+            () = &mut evicted => return Err(Ended::Evicted),
         };
         tokio::select! {
             served = serve_one(server, &mut stream, &mut peer, length) => served?,
             () = stopped(server) => return Ok(()),
+            () = &mut evicted => return Err(Ended::Evicted),
         }
     }
 }

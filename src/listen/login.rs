@@ -36,11 +36,17 @@ enum Refused {
     Other,
 }
 
-/// The keys to check a token with can't be had now. A client that is told so by an error gives up,
-/// and one whose connection ends comes again.
+/// The reason why a client can't be let in now. A client that is told so by an error gives up, and
+/// one whose connection ends comes again.
 #[derive(Debug, thiserror::Error)]
-#[error("the keys of the token's issuer can't be had now")]
-pub(super) struct NoKeys;
+pub(super) enum NotNow {
+    /// Its token can't be checked.
+    #[error("the keys of the token's issuer can't be had now")]
+    NoKeys,
+    /// Its tenant has as many connections as it may have.
+    #[error("the client's tenant has its share of the connections")]
+    NoSeat,
+}
 
 /// Lets a client choose how it says who it is.
 pub(super) fn handshake(
@@ -68,18 +74,22 @@ pub(super) async fn authenticate(
     peer: &mut Peer,
     version: i16,
     request: &SaslAuthenticateRequest,
-) -> Result<SaslAuthenticateResponse, NoKeys> {
+) -> Result<SaslAuthenticateResponse, NotNow> {
     let answer = SaslAuthenticateResponse::default();
     let (Some(tokens), Some(mechanism)) = (&server.tokens, peer.mechanism.take()) else {
         return Ok(answer.with_error_code(ResponseError::IllegalSaslState.code()));
     };
     let why = match principal(tokens, mechanism, &request.auth_bytes).await {
-        Err(Refused::NotLetIn(NotLetIn::Denied(Denied::KeysUnavailable))) => return Err(NoKeys),
+        Err(Refused::NotLetIn(NotLetIn::Denied(Denied::KeysUnavailable))) => {
+            return Err(NotNow::NoKeys);
+        }
         Err(why) => why,
         Ok(principal) if peer.is_other(&principal) => Refused::Other,
         Ok(principal) => {
             let lasts = lifetime_ms(&principal, server.clock.now());
-            peer.is_let_in(principal);
+            if peer.is_let_in(principal, &server.seats).is_err() {
+                return Err(NotNow::NoSeat);
+            }
             return Ok(match version {
                 LIFETIME_SINCE.. => answer.with_session_lifetime_ms(lasts),
                 _ => answer,

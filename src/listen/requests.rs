@@ -9,7 +9,7 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 use tokio::time::Instant;
 
 use super::answer::{Head, frame};
-use super::login::NoKeys;
+use super::login::NotNow;
 use super::principal::Scope;
 use super::shapes::{Shape, Truncated, find};
 use super::{Peer, Server, Session};
@@ -41,9 +41,9 @@ pub(super) enum Broken {
     /// The client's tenant is not enabled, or not any more.
     #[error("the client's tenant is not enabled")]
     NotEnabled,
-    /// The client's token can't be checked now.
+    /// The client can't be let in now.
     #[error(transparent)]
-    NoKeys(#[from] NoKeys),
+    NotNow(#[from] NotNow),
     /// The request can't be read.
     #[error("the request {key:?} of version {version} can't be read: {why}")]
     Unreadable {

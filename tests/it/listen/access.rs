@@ -12,7 +12,7 @@ use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::{
-    DeleteGroupsRequest, LeaveGroupRequest, ListGroupsRequest, MetadataRequest,
+    ApiVersionsRequest, DeleteGroupsRequest, LeaveGroupRequest, ListGroupsRequest, MetadataRequest,
     OffsetCommitRequest, SaslHandshakeRequest,
 };
 use kafka_protocol::protocol::StrBytes;
@@ -221,6 +221,32 @@ async fn who_ends_another_client_s_reading_needs_the_permission_and_is_in_the_tr
     reads.leave();
     assert_eq!(ended(), 1, "whoever leaves by itself does nothing to others");
     assert!(serve.terminate().success(), "{}", setup.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_nothing_makes_room_for_who_comes_and_a_tenant_leaves_room_for_others() {
+    let setup = checked(&["diku", "college"]).with("KAFKA_LISTEN_CONNECTIONS_MAX", 16);
+    let serve = setup.serve();
+    let say = |wire: &mut Wire, tenant: &str| {
+        wire.say("PLAIN", &plain(tenant, &token(tenant, json!({})))).map(|said| said.error_code)
+    };
+    let mut silent: Vec<_> = (0..5).map(|_| Wire::connect(serve.broker())).collect();
+    // A quarter of all may say nothing for a while.
+    let mut first = silent.remove(0);
+    let is_gone = async || first.ask(0, &ApiVersionsRequest::default()).is_none();
+    until("the first one is gone", is_gone).await;
+    let mut held = Vec::new();
+    let mut refused = Wire::connect(serve.broker());
+    while say(&mut refused, "diku") == Some(0) {
+        held.push(std::mem::replace(&mut refused, Wire::connect(serve.broker())));
+    }
+    assert_eq!(held.len(), 8, "half of all");
+    assert_eq!(say(&mut Wire::connect(serve.broker()), "college"), Some(0));
+    held.clear();
+    until("there is room again", async || {
+        say(&mut Wire::connect(serve.broker()), "diku") == Some(0)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
