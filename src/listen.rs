@@ -139,9 +139,9 @@ struct Peer {
     mechanism: Option<Mechanism>,
     /// `None` until it is let in.
     session: Option<Session>,
-    /// Its seat until then.
+    /// The seat that it has until then.
     stranger: Option<Stranger>,
-    /// Its seat afterwards, for as long as the connection lasts.
+    /// The seat that it has afterwards, for as long as the connection lasts.
     _seat: Option<Share>,
     /// Whether the connection ends with this answer, since it is not let in.
     is_refused: bool,
@@ -243,9 +243,8 @@ impl Listener {
                     continue;
                 }
             };
-            let server = server.clone();
+            let (server, client) = (server.clone(), Peer::new(peer, &server));
             clients.spawn(async move {
-                let client = Peer::new(peer, &server);
                 let _connected = server.metrics.client_came();
                 if let Err(error) = connection::serve(&server, stream, client).await {
                     tracing::debug!(%peer, %error, "a Kafka client's connection has ended");

@@ -40,10 +40,10 @@ enum Refused {
 /// one whose connection ends comes again.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotNow {
-    /// Its token can't be checked.
+    /// The token can't be checked.
     #[error("the keys of the token's issuer can't be had now")]
     NoKeys,
-    /// Its tenant has as many connections as it may have.
+    /// The tenant has as many connections as it may have.
     #[error("the client's tenant has its share of the connections")]
     NoSeat,
 }

@@ -33,7 +33,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("subscribe", &["domain", "store", "metrics", "tasks"]),
     ("access", &["domain", "clock", "store", "metrics"]),
     ("tls", &[]),
-    ("listen", &["domain", "clock", "access", "tls", "store", "subscribe", "metrics"]),
+    ("listen", &["domain", "clock", "access", "tls", "shares", "store", "subscribe", "metrics"]),
     (
         "http",
         &[
