@@ -13,7 +13,8 @@ import org.apache.kafka.common.resource.ResourceType;
 
 /**
  * Grants and revokes rights with Kafka's own admin client: each line of stdin is
- * "add|remove RESOURCE PATTERN NAME OPERATION PRINCIPAL", and is answered with "done".
+ * "add|remove RESOURCE PATTERN NAME OPERATION PRINCIPAL", and is answered with "done" once the
+ * broker goes by it.
  */
 public class Acls {
   public static void main(String[] arguments) throws Exception {
@@ -30,6 +31,10 @@ public class Acls {
           admin.createAcls(List.of(binding)).all().get();
         } else if (admin.deleteAcls(List.of(binding.toFilter())).all().get().size() != 1) {
           throw new IllegalStateException("there was no such right: " + line);
+        }
+        // The controller has it; the broker, which checks rights, learns of it a little later.
+        while (admin.describeAcls(binding.toFilter()).values().get().isEmpty() == words[0].equals("add")) {
+          Thread.sleep(10);
         }
         System.out.println("done");
       }
