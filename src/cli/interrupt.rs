@@ -7,6 +7,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::{LazyLock, Once};
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::progress::Progress;
@@ -25,7 +26,12 @@ impl Asker {
     /// Begins to listen for Ctrl-C.
     pub fn begin() -> Self {
         let asker = Self(INTERRUPTS.subscribe());
-        LISTENS.call_once(|| drop(tokio::spawn(tell_or_die())));
+        // One that comes before the task runs, or while it tells of another, is not lost.
+        LISTENS.call_once(|| {
+            if let Ok(interrupts) = signal(SignalKind::interrupt()) {
+                drop(tokio::spawn(tell_or_die(interrupts)));
+            }
+        });
         asker
     }
 
@@ -44,8 +50,8 @@ impl Asker {
 }
 
 /// Tells each Ctrl-C to those who ask, and ends the process at one at which nobody does.
-async fn tell_or_die() {
-    while tokio::signal::ctrl_c().await.is_ok() {
+async fn tell_or_die(mut interrupts: Signal) {
+    while interrupts.recv().await.is_some() {
         if INTERRUPTS.receiver_count() == 0 {
             std::process::exit(INTERRUPTED);
         }
