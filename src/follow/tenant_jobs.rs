@@ -28,10 +28,10 @@ use ends::JobEnds;
 
 /// The reason that the trail has for a purge that may lose events; the one that was given follows.
 const FORCED: &str = "forced, whatever is not published";
-/// The reason that the trail has for the disabling of a tenant before a forced purge.
-const BEFORE_PURGE: &str = "it is purged, whatever is not published";
 /// The same of one that loses nothing.
 const FORCED_IN_VAIN: &str = "forced, and nothing is lost";
+/// The reason that the trail has for the disabling of a tenant before a forced purge.
+const BEFORE_PURGE: &str = "it is purged, whatever is not published";
 
 /// The reason why a request of the tenant interface was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -273,7 +273,7 @@ impl TenantDeps {
     /// Disables a tenant. Its replays are cancelled: those to its own topics close upward first.
     async fn disable(&self, tenant: &TenantId, by: &TrailEntry) -> Result<bool, NotSubmitted> {
         if self.store.find_tenant(tenant).await?.is_none() {
-            return self.is_purged(tenant).await.map(|()| false);
+            return self.refuse_unknown(tenant).await.map(|()| false);
         }
         let entry = by.as_act(Act::DisableTenant).on(tenant);
         let is_new = self.store.disable(tenant, self.clock.now(), Some(&entry)).await?;
@@ -286,7 +286,7 @@ impl TenantDeps {
 
     /// Refuses a tenant that the store has never seen; one that was purged is no error, so that a
     /// request may be repeated whose answer was lost.
-    async fn is_purged(&self, tenant: &TenantId) -> Result<(), NotSubmitted> {
+    async fn refuse_unknown(&self, tenant: &TenantId) -> Result<(), NotSubmitted> {
         match self.store.was_purged(tenant).await? {
             true => Ok(()),
             false => Err(NotSubmitted::NotEnabled(tenant.clone())),
@@ -343,7 +343,7 @@ impl TenantDeps {
                 Err(NotSubmitted::Loses { tenant: tenant.clone(), unpublished })
             }
             PurgeStart::NoLog => {
-                self.is_purged(tenant).await?;
+                self.refuse_unknown(tenant).await?;
                 Ok((false, None))
             }
         }

@@ -50,6 +50,11 @@ async fn post(serve: &Serve, tenant: &str, numbers: std::ops::Range<u64>) {
 }
 
 fn member(serve: &Serve, tenant: &str, got: &Arc<Got>) -> Member {
+    member_with(serve, tenant, got, &[])
+}
+
+/// The same, with more settings of the client.
+fn member_with(serve: &Serve, tenant: &str, got: &Arc<Got>, more: &[(&str, &str)]) -> Member {
     let token = token(tenant, json!({}));
     let login = [
         ("security.protocol", "SASL_PLAINTEXT"),
@@ -57,7 +62,7 @@ fn member(serve: &Serve, tenant: &str, got: &Arc<Got>) -> Member {
         ("sasl.username", tenant),
         ("sasl.password", &token),
     ];
-    Member::join(serve.broker(), "cg.search", got, &login)
+    Member::join(serve.broker(), "cg.search", got, &[&login[..], more].concat())
 }
 
 /// Returns the tenants whose topics a client sees.
@@ -190,15 +195,7 @@ async fn who_ends_another_client_s_reading_needs_the_permission_and_is_in_the_tr
     let serve = setup.serve();
     post(&serve, "diku", 0..5).await;
     let got = Arc::new(Got::default());
-    let secret = token("diku", json!({}));
-    let login = [
-        ("security.protocol", "SASL_PLAINTEXT"),
-        ("sasl.mechanism", "PLAIN"),
-        ("sasl.username", "diku"),
-        ("sasl.password", &secret),
-        ("group.instance.id", "one"),
-    ];
-    let reads = Member::join(serve.broker(), "cg.search", &got, &login);
+    let reads = member_with(&serve, "diku", &got, &[("group.instance.id", "one")]);
     until("it has all", async || got.count() == 5).await;
     let end = |permission: &str| {
         let mut wire = Wire::connect(serve.broker());

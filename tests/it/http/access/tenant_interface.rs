@@ -1,12 +1,11 @@
-//! Who may enable, disable and purge a tenant: its own callers, and operators.
+//! Stories of the callers who enable, disable and purge a tenant: its own, and operators.
 
+use event_gateway::access::{ALL, ALL_OF_ALL_TENANTS};
 use serde_json::{Value, json};
 
 use crate::support::keycloak::Realms;
 use crate::support::raw_http::request;
-use crate::support::tokens::{ALL, Key};
-
-const ALL_OF_ALL_TENANTS: &str = "event-gateway.all-tenants.all";
+use crate::support::tokens::Key;
 
 #[tokio::test]
 async fn a_tenant_is_enabled_and_purged_by_its_own_callers_and_by_operators_alone() {
