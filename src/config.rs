@@ -50,7 +50,7 @@ pub use tenants::AddedFiles;
 /// it has an exit status of its own.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct Illegal(anyhow::Error);
+pub struct Illegal(#[from] anyhow::Error);
 
 impl Illegal {
     /// Takes an error about a setting.
@@ -105,7 +105,7 @@ pub struct Config {
 impl Config {
     /// Checks the options, reads the tenants' and the subscriptions' files, and adds what the
     /// environment has under `KAFKA_CONFIG_…` and `KAFKA_…_TOPIC_NUM_PARTITIONS`.
-    pub fn new(options: &ServeOptions, given: &Given) -> anyhow::Result<Self> {
+    pub fn new(options: &ServeOptions, given: &Given) -> Result<Self, Illegal> {
         let ServeOptions { listener, auth, parts, listen, subscriptions, replica, limits } =
             options;
         let TopicsOptions { store, tenants, kafka } = &parts.topics;
@@ -210,7 +210,7 @@ pub fn all_sinks(
     parts: &PartsOptions,
     settings: &Arc<Settings>,
     lanes: u16,
-) -> anyhow::Result<Vec<sink::Config>> {
+) -> Result<Vec<sink::Config>, Illegal> {
     let PartsOptions { topics: TopicsOptions { store, kafka, .. }, hexkit } = parts;
     let mut all = sinks(kafka, store, lanes)?;
     all.extend(hexkit::sink(hexkit, kafka::choice(kafka), settings)?);
@@ -223,28 +223,33 @@ pub fn sinks(
     options: &KafkaOptions,
     store: &StoreOptions,
     lanes: u16,
-) -> anyhow::Result<Vec<sink::Config>> {
-    let naming = Naming::new(store.env.as_deref(), None)?;
+) -> Result<Vec<sink::Config>, Illegal> {
+    let naming = naming(store.env.as_deref(), None)?;
     let all = [kafka::broker(options, naming, lanes, &environment::variables()?)?];
     Ok(all.into_iter().flatten().collect())
 }
 
 /// Returns the tenants' settings; topic names begin with `ENV`.
-pub fn settings(options: &TenantsOptions, store: &StoreOptions) -> anyhow::Result<Settings> {
-    let naming =
-        Naming::new(store.env.as_deref(), options.kafka_producer_tenant_collection.as_deref())?;
-    tenants::read(&options.tenants_dir, naming, &environment::variables()?)
+pub fn settings(options: &TenantsOptions, store: &StoreOptions) -> Result<Settings, Illegal> {
+    let naming = naming(store.env.as_deref(), Some(options))?;
+    Ok(tenants::read(&options.tenants_dir, naming, &environment::variables()?)?)
 }
 
 /// Returns the tenants' settings that the ModuleDescriptor tells of; topic names begin with `env`.
-pub fn described(env: &str, tenants: &TenantsOptions) -> anyhow::Result<Settings> {
-    let naming = Naming::new(Some(env), tenants.kafka_producer_tenant_collection.as_deref())?;
-    tenants::read(&tenants.tenants_dir, naming, &environment::variables()?)
+pub fn described(env: &str, tenants: &TenantsOptions) -> Result<Settings, Illegal> {
+    let naming = naming(Some(env), Some(tenants))?;
+    Ok(tenants::read(&tenants.tenants_dir, naming, &environment::variables()?)?)
 }
 
 /// Returns the store that the options name.
-pub fn store_config(options: &StoreOptions) -> anyhow::Result<crate::store::Config> {
-    store::store(options, &Naming::new(options.env.as_deref(), None)?)
+pub fn store_config(options: &StoreOptions) -> Result<crate::store::Config, Illegal> {
+    Ok(store::store(options, &naming(options.env.as_deref(), None)?)?)
+}
+
+/// Returns the parts that topic names share: `env`, and the collection of the tenants' options.
+fn naming(env: Option<&str>, tenants: Option<&TenantsOptions>) -> Result<Naming, Illegal> {
+    let collection = tenants.and_then(|it| it.kafka_producer_tenant_collection.as_deref());
+    Naming::new(env, collection).map_err(Illegal::new)
 }
 
 fn http_config(tls: Option<Arc<Tls>>, metrics_open: bool, limits: &LimitsOptions) -> http::Config {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::output::{OutputOptions, say};
 use super::progress::Progress;
 use crate::clock::Clock;
-use crate::config::{self, Illegal, StoreOptions};
+use crate::config::{self, StoreOptions};
 use crate::domain::trail::Act;
 use crate::store::{self, Config, Error};
 
@@ -41,7 +41,7 @@ pub struct RestoreOptions {
 
 /// Writes a copy to a file, and prints its size.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
-    let store = config::store_config(&options.store).map_err(Illegal::new)?;
+    let store = config::store_config(&options.store)?;
     let file = &options.file;
     let Some(database) = database(&store) else {
         match store {
@@ -63,7 +63,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
 
 /// Puts a copy in the place of the database, and prints where the former database is kept.
 pub async fn restore(options: &RestoreOptions, clock: &dyn Clock) -> anyhow::Result<()> {
-    let store = config::store_config(&options.store).map_err(Illegal::new)?;
+    let store = config::store_config(&options.store)?;
     let file = &options.file;
     let Some(database) = database(&store) else {
         match store {

@@ -101,7 +101,9 @@ async fn connect_sinks(options: &Options) -> Vec<Wrong> {
     };
     let lanes = options.serve.replica.lanes;
     let sinks = config::all_sinks(parts, &Arc::new(settings), lanes);
-    let Ok(sinks) = sinks.and_then(|sinks| Ok(sink::open(&sinks)?)) else { return Vec::new() };
+    let Some(sinks) = sinks.ok().and_then(|sinks| sink::open(&sinks).ok()) else {
+        return Vec::new();
+    };
     let mut wrong = Vec::new();
     for sink in &sinks.sinks {
         let sink: &dyn Sink = &**sink;

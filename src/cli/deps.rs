@@ -88,7 +88,7 @@ pub async fn attached(
     options: &StoreOptions,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<dyn Store>> {
-    let config = config::store_config(options).map_err(Illegal::new)?;
+    let config = config::store_config(options)?;
     Ok(store::open(&config, Access::Attach, clock).await?)
 }
 
@@ -98,14 +98,14 @@ async fn open(
     access: Access,
     lanes_min: u16,
     clock: Arc<dyn Clock>,
-    sinks: impl FnOnce(&Arc<Settings>, u16) -> anyhow::Result<Vec<sink::Config>>,
+    sinks: impl FnOnce(&Arc<Settings>, u16) -> Result<Vec<sink::Config>, Illegal>,
 ) -> anyhow::Result<Deps> {
-    let settings = config::settings(&topics.tenants, &topics.store).map_err(Illegal::new)?;
-    let place = config::store_config(&topics.store).map_err(Illegal::new)?;
+    let settings = config::settings(&topics.tenants, &topics.store)?;
+    let place = config::store_config(&topics.store)?;
     let (settings, store) = (Arc::new(settings), store::open(&place, access, clock).await?);
     foreign_settings::refuse(&*store, &settings).await?;
     let lanes = u16::try_from(store.members().await?.lanes.len())?.max(lanes_min);
-    let sinks = sinks(&settings, lanes).map_err(Illegal::new)?;
+    let sinks = sinks(&settings, lanes)?;
     let sinks = sink::open(&sinks).map_err(Illegal::new)?;
     Ok(Deps { store, settings, sinks })
 }

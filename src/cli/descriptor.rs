@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::access::{ALL, ALL_OF_ALL_TENANTS, PERMISSIONS};
-use crate::config::{self, Illegal, TenantsOptions};
+use crate::config::{self, TenantsOptions};
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::http::{self, Access};
@@ -135,7 +135,7 @@ struct Metadata {
 
 /// Prints the descriptor of this version, with the variables of `serve`.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let settings = config::described(&options.env, &options.tenants).map_err(Illegal::new)?;
+    let settings = config::described(&options.env, &options.tenants)?;
     let variables = config::variables().into_iter();
     let variables = variables.map(|(name, default, help)| Variable { name, default, help });
     let variables: Vec<_> = variables.collect();

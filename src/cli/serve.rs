@@ -26,7 +26,7 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 ) -> anyhow::Result<()> {
-    let config = Config::new(options, given).map_err(Illegal::new)?;
+    let config = Config::new(options, given)?;
     // SQLite has no settings but its file, which is the store.
     if !matches!(config.store, store::Config::Sqlite { .. }) {
         store::check_settings(&config.store).await.map_err(Illegal::new)?;

@@ -13,7 +13,7 @@ use super::list::StoreListOptions;
 use super::output::{Column, Output, OutputOptions, Rows, say};
 use super::{deps, foreign_settings};
 use crate::clock::Clock;
-use crate::config::{self, Illegal, StoreOptions, TenantsOptions, whole};
+use crate::config::{self, StoreOptions, TenantsOptions, whole};
 use crate::domain::filter::{Filter, TopicPattern, event_type};
 use crate::domain::key::Key;
 use crate::domain::settings::Settings;
@@ -227,7 +227,7 @@ async fn show(options: &GroupOptions, clock: Arc<dyn Clock>) -> anyhow::Result<(
 /// Makes a subscription, or gives an existing one another form.
 async fn put(options: &PutOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let GroupOptions { tenant, group, output, store } = &options.group;
-    let settings = config::settings(&options.tenants, store).map_err(Illegal::new)?;
+    let settings = config::settings(&options.tenants, store)?;
     let store = deps::attached(store, clock).await?;
     foreign_settings::refuse(&*store, &settings).await?;
     super::log_of(&*store, tenant).await?;

@@ -14,7 +14,7 @@ use super::foreign_settings;
 use super::list::StoreListOptions;
 use super::output::{Column, Output, OutputOptions, Rows, say};
 use crate::clock::Clock;
-use crate::config::{self, Illegal, PartsOptions, StoreOptions, TenantsOptions};
+use crate::config::{self, PartsOptions, StoreOptions, TenantsOptions};
 use crate::domain::follower::Follower;
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJobId};
@@ -120,7 +120,7 @@ async fn change(
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<()> {
     let (tenant, by) = (&options.tenant, super::act(Act::EnableTenant, &options.tenant));
-    let settings = config::settings(&options.tenants, &options.store).map_err(Illegal::new)?;
+    let settings = config::settings(&options.tenants, &options.store)?;
     let settings = Arc::new(settings);
     let store = deps::attached(&options.store, clock.clone()).await?;
     foreign_settings::refuse(&*store, &settings).await?;

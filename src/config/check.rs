@@ -66,7 +66,7 @@ pub async fn check(options: &ServeOptions, given: &Given) -> Vec<Wrong> {
     }
     match store_config(store) {
         Ok(config) => note("Store", store::check_settings(&config).await.err().map(Into::into)),
-        Err(error) => note("Store", Some(error)),
+        Err(error) => note("Store", Some(error.into())),
     }
     let variables = match environment::variables() {
         Ok(variables) => variables,
@@ -87,14 +87,15 @@ pub async fn check(options: &ServeOptions, given: &Given) -> Vec<Wrong> {
     if let Err(error) = files {
         let each = tenants::check(&tenants.tenants_dir, &variables);
         if each.is_empty() {
-            note("Tenants", Some(error));
+            note("Tenants", Some(error.into()));
         }
         for (file, error) in each {
             note(&file, Some(error));
         }
     } else if wrong.is_empty() {
         // What is only wrong together, and the rest.
-        wrong.extend(Config::new(options, given).err().map(|error| Wrong::new("Settings", &error)));
+        let together = Config::new(options, given).err();
+        wrong.extend(together.map(|error| Wrong::new("Settings", &error.into())));
     } else {
         let of_listener = listen::listen(&legal.listen, access.auth_mode, None, parts, &known);
         wrong.extend(of_listener.err().map(|error| Wrong::new("Kafka listener", &error)));
@@ -125,6 +126,7 @@ fn sinks(parts: &PartsOptions, known: &Arc<Settings>, lanes: Option<u16>) -> Vec
     let TopicsOptions { store, kafka, .. } = &parts.topics;
     let of_hexkit = hexkit::sink(&parts.hexkit, kafka::choice(kafka), known);
     let of_kafka = lanes.map_or(Ok(Vec::new()), |lanes| super::sinks(kafka, store, lanes));
+    let of_kafka = of_kafka.map_err(anyhow::Error::from);
     let each = [of_kafka, of_hexkit.map(Vec::from_iter)];
     let (mut configs, mut errors) = (Vec::new(), Vec::new());
     for read in each {

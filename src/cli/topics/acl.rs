@@ -47,7 +47,7 @@ pub struct Options {
 /// Prints the rights: the commands that grant them at the broker's address, or JSON.
 pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let Options { tenant, group, principal, manage, topics, .. } = options;
-    let settings = config::settings(&topics.tenants, &topics.store).map_err(Illegal::new)?;
+    let settings = config::settings(&topics.tenants, &topics.store)?;
     let (tenants, former) = match tenant {
         // Its rights are granted before it is enabled, and perhaps before there is a store.
         Some(tenant) => (vec![tenant.clone()], BTreeSet::new()),
@@ -55,7 +55,7 @@ pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<()>
     };
     let user = group.as_ref().map_or("event-gateway".to_owned(), ToString::to_string);
     let principal = principal.clone().unwrap_or_else(|| format!("User:{user}"));
-    let sinks = config::sinks(&topics.kafka, &topics.store, 1).map_err(Illegal::new)?;
+    let sinks = config::sinks(&topics.kafka, &topics.store, 1)?;
     let sinks = sink::open(&sinks).map_err(Illegal::new)?;
     let broker = sinks.broker().map_or_else(|| "HOST:PORT".to_owned(), |kafka| kafka.place());
     let all = match (group, &*tenants) {
