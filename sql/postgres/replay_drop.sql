@@ -1,7 +1,9 @@
--- Removes the replays that ended before a time, but each target's last: it tells whose topic that is.
+-- Removes the replays that ended before a time, but the last of each target, which tells whose topic that is, and the last
+-- of each tenant, so that no number is given twice.
 DELETE FROM replays
-WHERE ended_ms < $1 AND (target IS NULL OR EXISTS (
+WHERE ended_ms < $1 AND EXISTS (
     SELECT 1
     FROM replays AS later
-    WHERE later.tenant = replays.tenant AND later.target = replays.target AND later.number > replays.number
-))
+    WHERE later.tenant = replays.tenant AND later.number > replays.number
+        AND (replays.target IS NULL OR later.target = replays.target)
+)

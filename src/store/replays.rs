@@ -52,10 +52,12 @@ pub trait Replays: Send + Sync {
         number: u64,
     ) -> Result<Option<Replay>, Error>;
 
-    /// Writes the progress of a replay that was claimed under this lease.
+    /// Writes the progress of a replay that was claimed under this lease, unless its number is that
+    /// of another one by now, since its tenant was purged.
     async fn write_replay(&self, lease: &Lease, replay: &Replay) -> Result<LeaseCheck, Error>;
 
     /// Removes the replays that ended before a time, but the last of each target, which tells whose
-    /// topic that is. Returns their number.
+    /// topic that is, and the last of each tenant, so that no number is given twice. Returns how
+    /// many.
     async fn drop_replays(&self, before: Time) -> Result<u64, Error>;
 }

@@ -101,6 +101,7 @@ impl Replays for Mongodb {
     async fn write_replay(&self, lease: &Lease, replay: &Replay) -> Result<LeaseCheck, Error> {
         let its = doc! {
             "_id": id(&replay.tenant, replay.number),
+            "id": replay.id.to_string(),
             "term": { "$lte": lease.term.cast_signed() },
         };
         let fields = doc! { "$set": progress(&replay.progress) };
@@ -110,14 +111,17 @@ impl Replays for Mongodb {
 
     async fn drop_replays(&self, before: Time) -> Result<u64, Error> {
         let replays = &self.collections.replays;
-        let last = vec![
+        let last_of = |id: Document| {
+            doc! { "$group": { "_id": id, "number": { "$max": "$_id.number" } } }
+        };
+        let of_targets = vec![
             doc! { "$match": { "target": { "$ne": null } } },
-            doc! { "$group": {
-                "_id": { "tenant": "$_id.tenant", "target": "$target" },
-                "number": { "$max": "$_id.number" },
-            } },
+            last_of(doc! { "tenant": "$_id.tenant", "target": "$target" }),
         ];
-        let last = bulk::aggregate(replays.aggregate(last), &mut self.snapshot().await?).await?;
+        let of_tenants = vec![last_of(doc! { "tenant": "$_id.tenant" })];
+        let session = &mut self.snapshot().await?;
+        let mut last = bulk::aggregate(replays.aggregate(of_targets), session).await?;
+        last.extend(bulk::aggregate(replays.aggregate(of_tenants), session).await?);
         let its =
             |row: &RawDocumentBuf| Ok(id(&row.tenant()?, row.integer("number")?.cast_unsigned()));
         let last = last.iter().map(its).collect::<Result<Vec<_>, Error>>()?;

@@ -93,7 +93,8 @@ impl Replays for Postgres {
             .bind(progress.closing.map(Position::as_column))
             .bind(progress.cause.clone())
             .bind(progress.ended.map(|(outcome, _)| outcome.as_str()))
-            .bind(progress.ended.map(|(_, at)| at.as_ms()));
+            .bind(progress.ended.map(|(_, at)| at.as_ms()))
+            .bind(replay.id.to_string());
         let written = self.sessions.acquire().await?.write(write).await?;
         Ok(if written == 1 { LeaseCheck::Held } else { LeaseCheck::Lost })
     }

@@ -142,6 +142,7 @@ impl Replays for Sqlite {
                     progress.cause,
                     progress.ended.map(|(outcome, _)| outcome.as_str()),
                     progress.ended.map(|(_, at)| at.as_ms()),
+                    replay.id.to_string(),
                 ];
                 let changed = rows::change(writing, sql!("sqlite/replay_write.sql"), columns)?;
                 Ok(if changed == 1 { LeaseCheck::Held } else { LeaseCheck::Lost })

@@ -119,6 +119,8 @@ macro_rules! contract {
             replays:
                 a_replay_reads_back_and_is_listed_newest_first
                 the_last_replay_of_each_target_stays
+                no_number_of_a_replay_is_given_twice
+                progress_is_written_to_no_other_replay_of_the_number
                 a_number_is_taken_once
                 a_wish_is_noted_until_the_replay_is_cancelled_or_ends
                 no_earlier_holder_of_the_lane_writes_a_replay_that_was_claimed
