@@ -89,6 +89,13 @@ impl Held {
         }
     }
 
+    /// Forgets a topic that is parked, so that nothing waits for it any more.
+    pub(super) fn parked(&mut self, topic: &Topic, health: &Health) {
+        if self.topics.remove(topic).is_some() {
+            health.healthy(&self.writes(topic));
+        }
+    }
+
     /// Forgets everything, since another replica has the lane.
     pub(super) fn clear(&mut self, health: &Health) {
         let (topics, tenants) =

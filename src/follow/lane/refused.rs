@@ -39,6 +39,7 @@ impl LaneWork {
                 (self.bisection.second_refusal(topic, page), Scope::Topic)
             }
             Refusal::Ensure(sink::Error::Topic(topic, _)) => {
+                self.held.parked(topic, &lane.deps.health);
                 (bisect::first_of(topic, page), Scope::Topic)
             }
             Refusal::Publish(sink::Error::Retry(_)) => {

@@ -9,6 +9,7 @@ use crash::until;
 use event_gateway::clock::Manual;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
+use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::health::SinkPart;
 use event_gateway::sink::TopicDescription;
@@ -174,14 +175,50 @@ async fn a_backlog_that_is_older_than_its_topic_keeps_records_is_reported_before
     followers.stop().await;
 }
 
+/// Makes a harness whose first tenant has events, by the replica's own clock, of a topic that Kafka
+/// does not have; no file names any.
+async fn with_a_missing_topic(of: &[TenantId]) -> (Harness, Arc<Manual>) {
+    let mut harness = Harness::on_clock(1, of, Arc::new(Manual::new(NOON))).await;
+    let clock = Arc::new(Manual::new(NOON));
+    harness.parts.clock = clock.clone();
+    harness.kafka.state(|state| state.missing_topics.insert(topic(LOAN)));
+    harness.append(&of[0], mixed(&of[0], 0..30)).await;
+    (harness, clock)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_whose_file_has_not_arrived_yet_has_its_tenant_wait_and_nobody_else() {
+    let tenants = tenants(2);
+    let (harness, clock) = with_a_missing_topic(&tenants).await;
+    let items = (1..10).map(|id| draft(&tenants[1], ITEM, "k", id)).collect();
+    harness.append(&tenants[1], items).await;
+    clock.set(after(NOON, Duration::from_secs(299)));
+    let followers = harness.follow();
+    harness.published(&tenants[1..]).await;
+    let trouble = harness.trouble(&format!("writes to {LOAN}")).await;
+    for part in ["no file of tenant t0", "on this replica", "five minutes"] {
+        assert!(trouble.contains(part), "{part}: {trouble}");
+    }
+    assert_eq!(harness.store.parked(&tenants[0], &Follower::relay()).await.unwrap(), []);
+    // A replica with the file has created the topic.
+    harness.kafka.state(|state| state.missing_topics.clear());
+    harness.published(&tenants).await;
+    until("it is told that it goes on", async || harness.parts.health.troubles().is_empty()).await;
+    followers.stop().await;
+    harness.assert_same(&tenants).await;
+    assert_eq!(harness.store.parked(&tenants[0], &Follower::relay()).await.unwrap(), []);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_that_no_file_names_is_not_made_and_parks_alone() {
     let tenants = tenants(1);
-    let harness = Harness::new(1, &tenants).await;
-    harness.kafka.state(|state| state.missing_topics.insert(topic(LOAN)));
-    harness.append(&tenants[0], mixed(&tenants[0], 0..30)).await;
+    let (harness, clock) = with_a_missing_topic(&tenants).await;
     let followers = harness.follow();
+    let writes = format!("writes to {LOAN}");
+    harness.trouble(&writes).await;
+    clock.set(after(NOON, Duration::from_secs(300)));
     harness.published(&tenants).await;
+    assert!(!harness.parts.health.troubles().contains_key(&writes), "nothing waits any more");
     let parked = harness.parked(&tenants[0], |parked| parked.iter().any(|p| p.events == 10)).await;
     assert_eq!((parked.len(), &parked[0].topic, &parked[0].key), (1, &topic(LOAN), &None));
     for part in ["tenant t0", "TENANTS_DIR", "not created"] {
