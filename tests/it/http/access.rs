@@ -1,6 +1,7 @@
 //! Stories about access: tokens, the keys that sign them, and the permissions that they carry.
 
 mod attacks;
+mod kept;
 mod keys;
 mod modes;
 mod permissions;

@@ -184,7 +184,7 @@ impl Setup {
             handle,
             _writers: writers,
             _subscriptions: subscriptions,
-            _folder: folder,
+            folder,
         }
     }
 }
@@ -258,7 +258,7 @@ pub struct Gateway {
     handle: ServerHandle,
     _writers: Writers,
     _subscriptions: SubscribeTasks,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Drop for Gateway {
@@ -298,6 +298,15 @@ impl Gateway {
 
     pub async fn start() -> Self {
         Setup::new().start().await
+    }
+
+    /// Returns what stands in the files of its store, as text.
+    pub fn stored(&self) -> String {
+        let files = std::fs::read_dir(self.folder.path()).unwrap();
+        let read = |file: std::io::Result<std::fs::DirEntry>| {
+            String::from_utf8_lossy(&std::fs::read(file.unwrap().path()).unwrap()).into_owned()
+        };
+        files.map(read).collect()
     }
 
     /// Returns the URL of the server.
