@@ -195,8 +195,7 @@ async fn enable_tenants(
     settings: &Settings,
     clock: &dyn Clock,
 ) -> anyhow::Result<()> {
-    let tenants: Vec<_> = store.list().await?.into_iter().map(|log| log.tenant).collect();
-    settings.check_beside(&tenants).context("TENANTS_DIR")?;
+    refuse_colliding_topics(store, settings).await?;
     for tenant in settings.tenants() {
         store.enable_if_new(tenant, LogId::new(clock.new_id())).await?;
     }
@@ -365,6 +364,18 @@ fn open_sinks(config: &Config) -> anyhow::Result<Sinks> {
         );
     }
     Ok(sinks)
+}
+
+/// Refuses settings by which topics of tenants that the store has collide, or are those of two.
+pub async fn refuse_colliding_topics(store: &dyn Store, settings: &Settings) -> anyhow::Result<()> {
+    let tenants: Vec<_> = store.list().await?.into_iter().map(|log| log.tenant).collect();
+    settings.check_beside(&tenants).map_err(|illegal| {
+        Illegal::new(anyhow!(
+            "TENANTS_DIR, with the tenants that the store has: {illegal}; or start with the files \
+             of before, and purge one of the tenants"
+        ))
+    })?;
+    Ok(())
 }
 
 /// Refuses another number of lanes than the store's, since a tenant that changed lanes would not be

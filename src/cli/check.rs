@@ -75,14 +75,24 @@ fn is_legal(wrong: &[Wrong], source: &str) -> bool {
     wrong.iter().all(|wrong| wrong.source != source)
 }
 
-/// Asks the store whether it was made, and for as many lanes.
+/// Asks the store whether it was made, for as many lanes, and whether its tenants' topics may be
+/// beside each other.
 async fn connect_store(options: &Options, clock: Arc<dyn Clock>) -> Option<Wrong> {
     let lanes = options.serve.replica.lanes;
-    let config = config::store_config(&options.serve.parts.topics.store).ok()?;
+    let topics = &options.serve.parts.topics;
+    let config = config::store_config(&topics.store).ok()?;
     let asked = async {
         let store = store::open(&config, Access::Attach, clock).await?;
         let found = store.members().await?.lanes.len();
-        if found == 0 { Ok(()) } else { app::refuse_other_lanes(found, lanes.into()) }
+        if found == 0 {
+            return Ok(());
+        }
+        app::refuse_other_lanes(found, lanes.into())?;
+        match config::settings(&topics.tenants, &topics.store) {
+            Ok(settings) => app::refuse_colliding_topics(&*store, &settings).await,
+            // They are reported as they are.
+            Err(_) => Ok(()),
+        }
     };
     let error: anyhow::Error = asked.await.err()?;
     // A store that `serve` has not made yet is not refused for what it is.

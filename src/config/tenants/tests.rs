@@ -299,7 +299,8 @@ fn tenants_of_a_collection_must_agree_on_their_topics() {
     read_all("[entities.\"x.item\"]\nlog_retention_ms = 5\n").unwrap();
     let error = read_all("[entities.\"x.item\"]\npartitions = 3\n").unwrap_err();
     assert!(error.contains("topic `ALL.x.item` is shared by the tenants"), "{error}");
-    assert!(error.ends_with("which differ in partitions (2 and 3)"), "{error}");
+    let told = "which differ in partitions (2 and 3) of `x.item`: let them be the same";
+    assert!(error.ends_with(told), "{error}");
 }
 
 #[test]

@@ -25,8 +25,13 @@ pub struct IllegalTopic {
 /// How a topic is created, and how the log keeps it.
 type Rules = (TopicSpec, LogRule);
 
-/// The topics of tenants that were checked, by their folded names, each with a tenant that has it.
-type Owners<'a> = BTreeMap<String, (TopicSpec, &'a TenantId)>;
+/// A topic of a tenant.
+struct Owned<'a> {
+    spec: TopicSpec,
+    /// An entity or process event that has it, as `producer.name`.
+    name: String,
+    tenant: &'a TenantId,
+}
 
 impl Settings {
     /// Builds the settings; `default` is for every tenant that `own` doesn't name. Refuses two
@@ -66,64 +71,69 @@ impl Settings {
         &'a self,
         tenants: &mut dyn Iterator<Item = &'a TenantId>,
     ) -> Result<(), IllegalTopic> {
-        let mut owners = Owners::new();
+        // By their folded names, each with a tenant that has it.
+        let mut owners: BTreeMap<String, Owned> = BTreeMap::new();
         for tenant in tenants {
             let at_fault = |all: &[&TenantId]| {
                 let own = all.iter().filter(|it| self.tenants().any(|known| known == **it));
                 own.map(|it| (*it).clone()).collect::<Vec<_>>()
             };
             let specs = self.specs_of(tenant);
-            for spec in
+            for (name, spec) in
                 specs.map_err(|message| IllegalTopic { tenants: at_fault(&[tenant]), message })?
             {
-                let folded = spec.topic.folded();
-                if let Some((known, other)) = owners.get(&folded)
-                    && let Some(message) = self.clash((known, *other), (&spec, tenant))
+                let owned = Owned { spec, name, tenant };
+                let folded = owned.spec.topic.folded();
+                if let Some(other) = owners.get(&folded)
+                    && let Some(message) = self.clash(other, &owned)
                 {
-                    let all = if *other == tenant { vec![tenant] } else { vec![*other, tenant] };
+                    let mut all = vec![other.tenant, tenant];
+                    all.dedup();
                     return Err(IllegalTopic { tenants: at_fault(&all), message });
                 }
-                owners.insert(folded, (spec, tenant));
+                owners.insert(folded, owned);
             }
         }
         Ok(())
     }
 
     /// Says why two topics whose names are the same to Kafka can't be beside each other.
-    fn clash(
-        &self,
-        (one, other): (&TopicSpec, &TenantId),
-        (spec, tenant): (&TopicSpec, &TenantId),
-    ) -> Option<String> {
+    fn clash(&self, before: &Owned<'_>, owned: &Owned<'_>) -> Option<String> {
+        let (other, Owned { spec, tenant, .. }) = (before.tenant, owned);
         let topic = &spec.topic;
-        if one.topic != *topic {
+        let named = match before.name == owned.name {
+            true => format!("`{}`", owned.name),
+            false => format!("`{}` and `{}`", before.name, owned.name),
+        };
+        if before.spec.topic != *topic {
             return Some(format!(
                 "the topics `{}` of tenant `{other}` and `{topic}` of tenant `{tenant}` collide: \
-                 Kafka treats `.` and `_` as the same",
-                one.topic
+                 Kafka treats `.` and `_` as the same; they are those of {named}: give one of them \
+                 another `topic`",
+                before.spec.topic
             ));
         }
-        if tenant == other {
+        if *tenant == other {
             return None;
         }
         if !self.naming.is_shared() {
             return Some(format!(
                 "topic `{topic}` is that of two tenants, `{other}` and `{tenant}`: {{tenant}} must \
-                 stand where no other tenant's topics can meet"
+                 stand where no other tenant's topics can meet, in the `topic` of {named}"
             ));
         }
-        let told = differences(&created_with(one), &created_with(spec));
+        let told = differences(&created_with(&before.spec), &created_with(spec));
         (!told.is_empty()).then(|| {
             format!(
                 "topic `{topic}` is shared by the tenants `{other}` and `{tenant}`, which differ \
-                 in {told}"
+                 in {told} of {named}: let them be the same"
             )
         })
     }
 
-    /// Returns the settings with which a tenant's topics are created, or says what is illegal about
-    /// one.
-    fn specs_of(&self, tenant: &TenantId) -> Result<Vec<TopicSpec>, String> {
+    /// Returns the settings with which a tenant's topics are created, each with an entity or
+    /// process event that has it, or says what is illegal about one.
+    fn specs_of(&self, tenant: &TenantId) -> Result<Vec<(String, TopicSpec)>, String> {
         let mut seen: BTreeMap<Topic, (String, Rules)> = BTreeMap::new();
         for (producer, name, set) in self.of(tenant).topics() {
             let spec = self.spec_of(tenant, producer, name, set);
@@ -144,7 +154,7 @@ impl Settings {
                 ));
             }
         }
-        Ok(seen.into_values().map(|(_, (spec, _))| spec).collect())
+        Ok(seen.into_values().map(|(name, (spec, _))| (name, spec)).collect())
     }
 }
 

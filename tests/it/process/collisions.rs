@@ -28,7 +28,8 @@ async fn a_tenant_whose_topics_collide_is_not_enabled() {
     let enable = json!({ "module_to": "event-gateway-1.0.0" });
     let (status, answer) = post(&setup, "/_/tenant", "a_b", enable.clone()).await;
     let told = "/module_to: the tenant can't be enabled: the topics `folio.a.b.c` of tenant `a` and \
-                `folio.a_b.c` of tenant `a_b` collide: Kafka treats `.` and `_` as the same";
+                `folio.a_b.c` of tenant `a_b` collide: Kafka treats `.` and `_` as the same; they \
+                are those of `x.one` and `x.two`: give one of them another `topic`";
     assert_eq!((status, &answer["detail"]), (422, &json!(told)));
     assert_eq!(answer["errors"][0]["code"], "illegal-topics");
     let change = json!({"new": {"id": "1"}});
@@ -72,4 +73,31 @@ fn files_whose_tenants_topics_collide_are_refused_at_the_start() {
     let log = setup.log();
     assert!(log.contains("`folio.a.b.c` of tenant `a` and `folio.a_b.c` of tenant `a_b`"), "{log}");
     assert!(log.contains("a.toml") && log.contains("a_b.toml"), "{log}");
+}
+
+/// The tenant `a_b` has no file of its own, but a log.
+#[tokio::test]
+async fn files_that_do_not_fit_the_store_s_tenants_end_the_start_and_a_check_says_so_before() {
+    let before = "[entities.\"x.one\"]\n[entities.\"x.two\"]\n";
+    let setup = setup(&["a"]).for_all_tenants(before);
+    let serve = setup.serve();
+    let enable = json!({ "module_to": "event-gateway-1.0.0" });
+    assert_eq!(post(&setup, "/_/tenant", "a_b", enable).await.0, 201);
+    serve.terminate();
+    let setup = setup.for_all_tenants(FILE);
+    let checked = setup.command(&["check", "--connect"]).output().unwrap();
+    assert_eq!(checked.status.code(), Some(1));
+    let done = setup.command(&["serve"]).output().unwrap();
+    assert_eq!(done.status.code(), Some(2), "no restart mends it");
+    let (checked, log) = (String::from_utf8(checked.stdout).unwrap(), setup.log());
+    for part in [
+        "TENANTS_DIR, with the tenants that the store has",
+        "`folio.a.b.c` of tenant `a` and `folio.a_b.c` of tenant `a_b` collide",
+        "they are those of `x.one` and `x.two`: give one of them another `topic`",
+        "or start with the files of before, and purge one of the tenants",
+    ] {
+        assert!(checked.contains(part), "{part}: {checked}");
+        assert!(log.contains(part), "{part}: {log}");
+    }
+    assert!(setup.for_all_tenants(before).serve().terminate().success());
 }
