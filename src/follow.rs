@@ -10,7 +10,6 @@ pub mod erasure;
 mod expansion;
 mod held;
 mod interruptible;
-mod known_topics;
 mod lane;
 mod lane_assignment;
 mod lane_holder;

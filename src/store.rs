@@ -95,7 +95,7 @@ use spans::Spans;
 pub use calls::Calls;
 pub use config::{Config, MongodbConfig, PostgresConfig, PostgresServer};
 pub use cursors::{Cursors, Lag};
-pub use erasures::{ErasureStep, Erasures};
+pub use erasures::{ErasureStep, Erasures, NotedTopic};
 pub use error::Error;
 pub use event_counts::EventCounts;
 pub use expansions::{ExpansionStep, Expansions};

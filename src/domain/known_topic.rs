@@ -1,8 +1,8 @@
 //! A topic that the store knows, whether or not a file names it now: a tenant has it, or has had
 //! it, or a replay was sent to it.
 //!
-//! `follow::known_topics` reads them all. Before another topic is taken, it is compared with each
-//! of them, since Kafka refuses a name that is the same to it, and nobody's records go to another
+//! The store finds those that have the same name to Kafka. Before another topic is taken, it is
+//! compared with each of them, since Kafka refuses such a name, and nobody's records go to another
 //! tenant's topic.
 
 use super::replay::ReplayId;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::removal::pace::Pace;
-use super::{FollowDeps, known_topics, own};
+use super::{FollowDeps, own};
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::position::LogId;
@@ -239,7 +239,9 @@ async fn own_and_shared(
     settings: &Settings,
     tenant: &TenantId,
 ) -> Result<(Vec<Topic>, Vec<Topic>), store::Error> {
-    let mut all = known_topics::names(store, tenant).await?;
+    let mut all: BTreeSet<_> = store.all_topics_of(tenant).await?.into_iter().collect();
+    let replays = store.replays(tenant).await?.into_iter();
+    all.extend(replays.filter_map(|replay| Some(replay.plan.target?.topic)));
     all.extend(settings.specs(tenant).into_iter().map(|spec| spec.topic));
     let mut others = store.list().await?;
     others.retain(|other| other.tenant != *tenant);

@@ -15,12 +15,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::clock::Clock;
 use crate::domain::follower::Follower;
+use crate::domain::known_topic::{KnownTopic, TopicUse};
 use crate::domain::position::LogId;
 use crate::domain::settings::{IllegalTopic, Settings};
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId};
 use crate::domain::trail::{Act, Actor, TrailEntry};
-use crate::follow::{known_topics, purge};
+use crate::follow::purge;
 use crate::store::{self, ComesBack, PurgeStart, Store, Unpublished};
 
 pub use ends::JobEnd;
@@ -229,12 +230,21 @@ impl TenantDeps {
     }
 
     /// Refuses a tenant whose topics collide with those of a tenant that the store has: those that
-    /// the files name, and all others that the store knows. Returns the tenants that it has.
+    /// the files name, and all others that the store knows, but for its own former ones that its
+    /// log has no event of: nothing writes to them any more. Returns the tenants that it has.
     async fn check_topics(&self, tenant: &TenantId) -> Result<Vec<TenantId>, NotSubmitted> {
         let mut all: Vec<_> = self.store.list().await?.into_iter().map(|log| log.tenant).collect();
         all.push(tenant.clone());
         self.settings.check_beside(&all)?;
-        let known = known_topics::of_all(&*self.store).await?;
+        let topics: Vec<_> = self.settings.specs(tenant).into_iter().map(|it| it.topic).collect();
+        let mut known = self.store.known_topics(tenant, &topics).await?;
+        let is_former = |it: &KnownTopic| {
+            it.usage == TopicUse::Events && it.tenant == *tenant && !topics.contains(&it.topic)
+        };
+        if known.iter().any(is_former) {
+            let of_log = self.store.topics(tenant).await?;
+            known.retain(|it| !is_former(it) || of_log.contains(&it.topic));
+        }
         self.settings.check_known(tenant, &known)?;
         Ok(all)
     }

@@ -18,7 +18,10 @@ use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Topic, TopicSpec};
 use crate::domain::trail::{Act, Actor, TrailEntry};
 use crate::sink::{self, Difference, Repair, TopicDescription, TopicSetting};
-use crate::store::{self, Store, TenantLog};
+use crate::store::{self, NotedTopic, Store, TenantLog};
+
+/// The most noted topics that are read at once.
+const NOTED_MAX: usize = 10_000;
 
 /// The parts that the work on topics needs.
 #[derive(Clone, Copy)]
@@ -148,6 +151,23 @@ pub async fn wanted(
         tenant.is_none_or(|tenant| wanted.tenants.iter().any(|log| log.tenant == *tenant))
     };
     Ok(all.into_values().filter(is_its).collect())
+}
+
+/// Calls `look` with each topic that was noted of any tenant, in the order of the tenants' ids.
+pub async fn each_noted(
+    store: &dyn Store,
+    mut look: impl FnMut(NotedTopic),
+) -> Result<(), store::Error> {
+    let mut after: Option<NotedTopic> = None;
+    loop {
+        let page = store.noted_topics(after.as_ref(), NOTED_MAX).await?;
+        let is_last = page.len() < NOTED_MAX;
+        after = page.last().cloned();
+        page.into_iter().for_each(&mut look);
+        if is_last {
+            return Ok(());
+        }
+    }
 }
 
 /// Compares these topics with Kafka's.

@@ -13,7 +13,9 @@ use super::{Error, Outcome};
 use crate::domain::draft::Draft;
 use crate::domain::erasure::{Erasure, ErasureId, Progress};
 use crate::domain::key::Key;
+use crate::domain::known_topic::{KnownTopic, TopicUse};
 use crate::domain::position::Position;
+use crate::domain::replay::ReplayId;
 use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -31,7 +33,25 @@ pub struct ErasureStep {
     pub erased: Vec<Draft>,
 }
 
-/// The erasures.
+/// A topic that was noted of an entity or process event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotedTopic {
+    /// The tenant that has it, or has had it.
+    pub tenant: TenantId,
+    /// The entity or process event.
+    pub subject: Subject,
+    /// The topic.
+    pub topic: Topic,
+}
+
+impl NotedTopic {
+    /// Returns the columns of its row.
+    pub(super) fn texts(&self) -> [&str; 3] {
+        [self.tenant.as_str(), self.subject.as_str(), self.topic.as_str()]
+    }
+}
+
+/// The erasures, and the topics in which a record's events may be.
 #[async_trait]
 pub trait Erasures: Send + Sync {
     /// Notes topics that a tenant's entities and process events have. What was noted before stays.
@@ -46,6 +66,24 @@ pub trait Erasures: Send + Sync {
 
     /// Returns every topic that was noted of any entity or process event of a tenant, in order.
     async fn all_topics_of(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error>;
+
+    /// Returns topics that were noted of any tenant, by tenant, subject and topic: at most so many,
+    /// after one of them or from the first on.
+    async fn noted_topics(
+        &self,
+        after: Option<&NotedTopic>,
+        max: usize,
+    ) -> Result<Vec<NotedTopic>, Error>;
+
+    /// Returns the topics whose names are to Kafka the same as one of `topics`, of all tenants that
+    /// have a log or are being purged, in one read. One that was noted is returned once, with
+    /// another tenant than `tenant` if another has it; the target of a replay once for each tenant,
+    /// with its last replay. So there are never many, whatever the number of tenants.
+    async fn known_topics(
+        &self,
+        tenant: &TenantId,
+        topics: &[Topic],
+    ) -> Result<Vec<KnownTopic>, Error>;
 
     /// Adds an erasure. Returns `false` and does nothing if its record has one whose ERASED events
     /// are not appended yet, which takes the same events, or if the tenant has no log.
@@ -84,6 +122,26 @@ pub trait Erasures: Send + Sync {
     async fn scrub(&self) -> Result<bool, Error> {
         Ok(true)
     }
+}
+
+/// Returns the names of topics as Kafka compares them.
+pub(super) fn folded(topics: &[Topic]) -> Vec<String> {
+    topics.iter().map(Topic::folded).collect()
+}
+
+/// Reads a topic that was noted from its row.
+pub(super) fn noted(row: &(impl Columns + ?Sized)) -> Result<NotedTopic, Error> {
+    let subject = Subject::from_column(row.text("subject")?);
+    Ok(NotedTopic { tenant: row.tenant()?, subject, topic: row.topic()? })
+}
+
+/// Reads a topic that the store knows from its row: `replay` is null if it was noted.
+pub(super) fn known(row: &(impl Columns + ?Sized)) -> Result<KnownTopic, Error> {
+    let usage = match row.text_if_any("replay")? {
+        None => TopicUse::Events,
+        Some(_) => TopicUse::Target(row.noun("replay", ReplayId::parse)?),
+    };
+    Ok(KnownTopic { topic: row.topic()?, tenant: row.tenant()?, usage })
 }
 
 /// Returns the value of a column of topics.

@@ -15,6 +15,7 @@ use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::follow::topics::acl::{self, Acl, AclSet, Names, Resource};
+use crate::follow::topics::each_noted;
 use crate::sink;
 use crate::store::Store;
 
@@ -81,9 +82,12 @@ async fn of_store(
     let mut tenants: BTreeSet<_> = super::tenants(store, settings).await?.into_iter().collect();
     tenants.extend(store.purges().await?.into_iter().map(|purge| purge.tenant));
     let mut topics = BTreeSet::new();
-    for tenant in &tenants {
-        topics.extend(store.all_topics_of(tenant).await?);
-    }
+    each_noted(store, |noted| {
+        if tenants.contains(&noted.tenant) {
+            topics.insert(noted.topic);
+        }
+    })
+    .await?;
     Ok((tenants.into_iter().collect(), topics))
 }
 

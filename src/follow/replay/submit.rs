@@ -7,6 +7,7 @@
 mod admission;
 
 use std::collections::BTreeMap;
+use std::slice;
 use std::sync::Arc;
 
 use super::count::{self, Count, Counted};
@@ -24,7 +25,7 @@ use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::domain::trail::TrailEntry;
 use crate::domain::violation::Violation;
-use crate::follow::{known_topics, read_log};
+use crate::follow::read_log;
 use crate::sink::{self, Sink};
 use crate::store::{self, Store, TenantLog};
 
@@ -142,7 +143,8 @@ struct LogNow {
     relayed: Position,
     topics: Vec<Topic>,
     parked: Vec<Parked>,
-    /// The topics that the store knows of any tenant; none if the replay has no target.
+    /// The topics that the store knows and that have the target's name, as far as Kafka tells; none
+    /// if the replay has no target.
     known: Vec<KnownTopic>,
 }
 
@@ -155,8 +157,8 @@ impl SubmitDeps {
         by: &TrailEntry,
     ) -> Result<Submitted, NotSubmitted> {
         let mut log = self.log_now(tenant).await?;
-        if request.target.is_some() {
-            log.known = known_topics::of_all(&*self.store).await?;
+        if let Some(target) = &request.target {
+            log.known = self.store.known_topics(tenant, slice::from_ref(target)).await?;
         }
         let broker = self.broker.as_ref().ok_or(NotSubmitted::NoBroker)?;
         let mut plan =

@@ -8,13 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lanes::{HeldLanes, on_lanes};
-use super::{Error, TopicDeps, act};
+use super::{Error, TopicDeps, act, each_noted};
 use crate::domain::follower::Follower;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::domain::trail::Actor;
-use crate::store::{self, TenantLog};
+use crate::store::{self, NotedTopic, TenantLog};
 
 /// A topic that Kafka has, and no file names any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,20 +53,32 @@ pub async fn obsolete(
     tenant: Option<&TenantId>,
 ) -> Result<Vec<ObsoleteTopic>, Error> {
     let TopicDeps { store, settings, kafka } = deps;
-    let mut noted: BTreeMap<Topic, Vec<TenantLog>> = BTreeMap::new();
-    let mut named = BTreeSet::new();
+    let logs = store.list().await?.into_iter().map(|log| (log.tenant.clone(), log));
+    let logs: BTreeMap<_, _> = logs.collect();
     let topics_of = |tenant: &TenantId| settings.specs(tenant).into_iter().map(|spec| spec.topic);
-    named.extend(settings.tenants().flat_map(topics_of));
-    for log in store.list().await? {
-        named.extend(topics_of(&log.tenant));
-        for topic in store.all_topics_of(&log.tenant).await? {
-            noted.entry(topic).or_default().push(log.clone());
+    let named: BTreeSet<_> = settings.tenants().chain(logs.keys()).flat_map(topics_of).collect();
+    let mut its = None;
+    if let Some(tenant) = tenant {
+        let mut topics = store.all_topics_of(tenant).await?;
+        topics.retain(|topic| !named.contains(topic));
+        if topics.is_empty() || !logs.contains_key(tenant) {
+            return Ok(Vec::new());
         }
+        its = Some(topics);
     }
-    noted.retain(|topic, logs| {
-        let is_its = |log: &TenantLog| tenant.is_none_or(|tenant| log.tenant == *tenant);
-        !named.contains(topic) && logs.iter().any(is_its)
-    });
+    let is_asked = |topic: &Topic| match &its {
+        Some(its) => its.contains(topic),
+        None => !named.contains(topic),
+    };
+    let mut noted: BTreeMap<Topic, Vec<TenantLog>> = BTreeMap::new();
+    each_noted(store, |NotedTopic { tenant, topic, .. }| {
+        let Some(log) = logs.get(&tenant).filter(|_| is_asked(&topic)) else { return };
+        let logs = noted.entry(topic).or_default();
+        if logs.last().is_none_or(|last| last.tenant != tenant) {
+            logs.push(log.clone());
+        }
+    })
+    .await?;
     let topics: Vec<_> = noted.keys().cloned().collect();
     let there = kafka.describe(&topics).await?;
     let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! The port's `Erasures` on MongoDB: the last step empties events and appends in one snapshot, so
 //! that one of it and another append loses.
 
-use ::mongodb::bson::{Document, RawDocumentBuf, doc};
+use ::mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 
@@ -12,6 +12,7 @@ use super::trail::{ActOnRow, Change, column_of};
 use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, rows};
 use crate::domain::erasure::{Erasure, ErasureId};
+use crate::domain::known_topic::KnownTopic;
 use crate::domain::position::Position;
 use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
@@ -21,9 +22,9 @@ use crate::domain::trail::TrailEntry;
 use crate::domain::wire_form::WireForm;
 use crate::store::append::head_cache::HeadCache;
 use crate::store::columns::Columns;
-use crate::store::erasures::{erasure, last_appended, topics_as_column};
+use crate::store::erasures::{erasure, folded, known, last_appended, noted, topics_as_column};
 use crate::store::error::TransactionError;
-use crate::store::{Batch, ErasureStep, Erasures, Error};
+use crate::store::{Batch, ErasureStep, Erasures, Error, NotedTopic};
 
 #[async_trait]
 impl Erasures for Mongodb {
@@ -41,9 +42,7 @@ impl Erasures for Mongodb {
         });
         let known = known.collect::<Result<Vec<_>, Error>>()?;
         for (subject, topic) in topics.iter().filter(|noted| !known.contains(noted)) {
-            let row = doc! { "_id": {
-                "tenant": tenant.as_str(), "subject": subject.as_str(), "topic": topic.as_str(),
-            } };
+            let row = doc! { "_id": of_topic(tenant, subject, topic) };
             let noted = doc! { "$setOnInsert": { "noted": true } };
             let note = self.collections.subject_topics.update_one(row, noted);
             writing(note.upsert(true)).await?;
@@ -58,6 +57,65 @@ impl Erasures for Mongodb {
 
     async fn all_topics_of(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
         self.topics_noted(doc! { "_id.tenant": tenant.as_str() }).await
+    }
+
+    async fn noted_topics(
+        &self,
+        after: Option<&NotedTopic>,
+        max: usize,
+    ) -> Result<Vec<NotedTopic>, Error> {
+        let later = |it: &NotedTopic| {
+            doc! { "_id": { "$gt": of_topic(&it.tenant, &it.subject, &it.topic) } }
+        };
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let found = async {
+            let found = self.collections.subject_topics.find(after.map(later).unwrap_or_default());
+            found.sort(doc! { "_id": 1 }).limit(max).await?.try_collect::<Vec<_>>().await
+        };
+        reading(found).await?.iter().map(|row| noted(&**row)).collect()
+    }
+
+    async fn known_topics(
+        &self,
+        tenant: &TenantId,
+        topics: &[Topic],
+    ) -> Result<Vec<KnownTopic>, Error> {
+        let Collections { tenants, purges, subject_topics, replays, .. } = &self.collections;
+        let session = &mut self.snapshot().await?;
+        let id = doc! { "$project": { "_id": 1 } };
+        let under_way = doc! { "$match": { "ended_ms": Bson::Null } };
+        let mut logs = bulk::aggregate(tenants.aggregate(vec![id.clone()]), session).await?;
+        logs.extend(bulk::aggregate(purges.aggregate(vec![under_way, id]), session).await?);
+        let logs = logs.iter().map(|row| Ok(row.tenant()?.to_string()));
+        let logs = logs.collect::<Result<Vec<_>, Error>>()?;
+        let names = folded(topics);
+        let of_them = |name: &str| {
+            let name = doc! { "$replaceAll": { "input": name, "find": ".", "replacement": "_" } };
+            let is_same = doc! { "$in": [name, names.clone()] };
+            doc! { "$match": { "_id.tenant": { "$in": logs.clone() }, "$expr": is_same } }
+        };
+        let is_other = doc! { "$ne": ["$_id.tenant", tenant.as_str()] };
+        let other = doc! { "$cond": [is_other, "$_id.tenant", Bson::Null] };
+        let noted = vec![
+            of_them("$_id.topic"),
+            doc! { "$group": { "_id": "$_id.topic", "other": { "$min": other } } },
+            doc! { "$sort": { "_id": 1 } },
+            doc! { "$project": {
+                "topic": "$_id", "tenant": { "$ifNull": ["$other", tenant.as_str()] },
+            } },
+        ];
+        let targets = vec![
+            of_them("$target"),
+            doc! { "$sort": { "_id.number": -1 } },
+            doc! { "$group": {
+                "_id": { "topic": "$target", "tenant": "$_id.tenant" },
+                "replay": { "$first": "$id" },
+            } },
+            doc! { "$sort": { "_id": 1 } },
+        ];
+        let mut found = bulk::aggregate(subject_topics.aggregate(noted), session).await?;
+        found.extend(bulk::aggregate(replays.aggregate(targets), session).await?);
+        found.iter().map(|row| known(&**row)).collect()
     }
 
     async fn add_erasure(&self, erasure: &Erasure, by: Option<&TrailEntry>) -> Result<bool, Error> {
@@ -242,6 +300,10 @@ impl Erase<'_> {
 }
 
 /// Returns the id of an erasure's row.
+fn of_topic(tenant: &TenantId, subject: &Subject, topic: &Topic) -> Document {
+    doc! { "tenant": tenant.as_str(), "subject": subject.as_str(), "topic": topic.as_str() }
+}
+
 fn id(tenant: &TenantId, id: ErasureId) -> Document {
     doc! { "tenant": tenant.as_str(), "id": id.to_string() }
 }

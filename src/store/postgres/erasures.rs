@@ -8,6 +8,7 @@ use super::append::{self, TRIES_MAX};
 use super::rows::Statement;
 use super::transaction::Transaction;
 use crate::domain::erasure::{Erasure, ErasureId};
+use crate::domain::known_topic::KnownTopic;
 use crate::domain::position::Position;
 use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
@@ -16,9 +17,9 @@ use crate::domain::topic::Topic;
 use crate::domain::trail::TrailEntry;
 use crate::store::append::batch::FingerprintedBatch;
 use crate::store::columns::Columns;
-use crate::store::erasures::{erasure, last_appended, topics_as_column};
+use crate::store::erasures::{erasure, folded, known, last_appended, noted, topics_as_column};
 use crate::store::error::TransactionError;
-use crate::store::{Batch, ErasureStep, Erasures, Error};
+use crate::store::{Batch, ErasureStep, Erasures, Error, NotedTopic};
 
 #[async_trait]
 impl Erasures for Postgres {
@@ -50,6 +51,33 @@ impl Erasures for Postgres {
         let list = list.bind(tenant.to_string());
         let found = self.sessions.acquire().await?.find_all(list).await?;
         found.iter().map(Columns::topic).collect()
+    }
+
+    async fn noted_topics(
+        &self,
+        after: Option<&NotedTopic>,
+        max: usize,
+    ) -> Result<Vec<NotedTopic>, Error> {
+        let after = after.map_or([""; 3], NotedTopic::texts);
+        let [tenant, subject, topic] = after.map(str::to_owned);
+        let list = sqlx::query(sql!("postgres/subject_topic_list_all.sql"))
+            .bind(tenant)
+            .bind(subject)
+            .bind(topic)
+            .bind(i64::try_from(max).unwrap_or(i64::MAX));
+        let found = self.sessions.acquire().await?.find_all(list).await?;
+        found.iter().map(noted).collect()
+    }
+
+    async fn known_topics(
+        &self,
+        tenant: &TenantId,
+        topics: &[Topic],
+    ) -> Result<Vec<KnownTopic>, Error> {
+        let list = sqlx::query(sql!("postgres/known_topic_list.sql"));
+        let list = list.bind(tenant.to_string()).bind(folded(topics));
+        let found = self.sessions.acquire().await?.find_all(list).await?;
+        found.iter().map(known).collect()
     }
 
     async fn add_erasure(&self, erasure: &Erasure, by: Option<&TrailEntry>) -> Result<bool, Error> {

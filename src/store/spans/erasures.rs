@@ -7,12 +7,13 @@ use tracing::{Span, field, instrument};
 
 use super::{Spans, trail};
 use crate::domain::erasure::{Erasure, ErasureId};
+use crate::domain::known_topic::KnownTopic;
 use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::domain::trail::TrailEntry;
-use crate::store::{ErasureStep, Erasures, Error, Store};
+use crate::store::{ErasureStep, Erasures, Error, NotedTopic, Store};
 
 #[async_trait]
 impl<S: Store> Erasures for Spans<S> {
@@ -33,6 +34,24 @@ impl<S: Store> Erasures for Spans<S> {
     #[instrument(level = "debug", skip_all, fields(%tenant))]
     async fn all_topics_of(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
         timed!(self.all_topics_of(tenant))
+    }
+
+    #[instrument(level = "debug", skip_all, fields(max = max))]
+    async fn noted_topics(
+        &self,
+        after: Option<&NotedTopic>,
+        max: usize,
+    ) -> Result<Vec<NotedTopic>, Error> {
+        timed!(self.noted_topics(after, max))
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%tenant, topics = topics.len()))]
+    async fn known_topics(
+        &self,
+        tenant: &TenantId,
+        topics: &[Topic],
+    ) -> Result<Vec<KnownTopic>, Error> {
+        timed!(self.known_topics(tenant, topics))
     }
 
     #[instrument(

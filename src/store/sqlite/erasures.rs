@@ -9,6 +9,7 @@ use rusqlite::{Connection, params};
 use super::{Sqlite, append, rows, trail};
 use crate::clock::Clock;
 use crate::domain::erasure::{Erasure, ErasureId};
+use crate::domain::known_topic::KnownTopic;
 use crate::domain::position::Position;
 use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
@@ -17,8 +18,8 @@ use crate::domain::topic::Topic;
 use crate::domain::trail::TrailEntry;
 use crate::store::append::batch::FingerprintedBatch;
 use crate::store::columns::Columns;
-use crate::store::erasures::{erasure, last_appended, topics_as_column};
-use crate::store::{Batch, ErasureStep, Erasures, Error};
+use crate::store::erasures::{erasure, folded, known, last_appended, noted, topics_as_column};
+use crate::store::{Batch, ErasureStep, Erasures, Error, NotedTopic};
 
 #[async_trait]
 impl Erasures for Sqlite {
@@ -55,6 +56,37 @@ impl Erasures for Sqlite {
             .read(move |reading| {
                 let list = sql!("sqlite/subject_topic_list_tenant.sql");
                 rows::find(reading, list, params![tenant], |row| row.topic())
+            })
+            .await
+    }
+
+    async fn noted_topics(
+        &self,
+        after: Option<&NotedTopic>,
+        max: usize,
+    ) -> Result<Vec<NotedTopic>, Error> {
+        let after = after.map_or([""; 3], NotedTopic::texts).map(str::to_owned);
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        self.readers
+            .read(move |reading| {
+                let list = sql!("sqlite/subject_topic_list_all.sql");
+                let of = params![after[0], after[1], after[2], max];
+                rows::find(reading, list, of, |row| noted(row))
+            })
+            .await
+    }
+
+    async fn known_topics(
+        &self,
+        tenant: &TenantId,
+        topics: &[Topic],
+    ) -> Result<Vec<KnownTopic>, Error> {
+        let names = serde_json::to_string(&folded(topics)).expect("texts are JSON");
+        let of = [tenant.to_string(), names];
+        self.readers
+            .read(move |reading| {
+                let list = sql!("sqlite/known_topic_list.sql");
+                rows::find(reading, list, params![of[0], of[1]], |row| known(row))
             })
             .await
     }

@@ -180,6 +180,8 @@ macro_rules! contract {
                 the_events_of_a_record_are_emptied_and_an_erased_event_follows
                 a_step_that_is_repeated_changes_nothing_and_later_events_stay
                 a_topic_that_was_noted_once_stays_known
+                noted_topics_are_read_page_by_page
+                topics_are_known_by_what_kafka_takes_for_the_same_name
                 nothing_before_the_erased_event_has_content_whoever_appends;
             transitions:
                 each_transition_changes_what_its_name_says

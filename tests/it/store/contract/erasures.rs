@@ -6,16 +6,20 @@ use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::erasure::{Erasure, Progress};
 use event_gateway::domain::event::EventType;
 use event_gateway::domain::headers::Headers;
+use event_gateway::domain::known_topic::TopicUse;
+use event_gateway::domain::replay::{Plan, Replay, Target};
 use event_gateway::domain::subject::Subject;
+use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::TopicSpec;
 use event_gateway::domain::wire_form::WireForm;
-use event_gateway::store::ErasureStep;
+use event_gateway::store::{ErasureStep, NotedTopic, PurgeStart};
 use tokio::task::yield_now;
 
 use crate::support::drafts::{create, create_on, headers};
 use crate::support::erasures::erasure as erasure_of;
-use crate::support::ids::{college, diku, event_id, key, position, topic};
+use crate::support::ids::{college, diku, event_id, key, position, tenant, topic};
+use crate::support::replays::replay;
 use crate::support::store_fixture::{OpenStore, StoreFixture};
 
 const ITEM: &str = "folio.diku.inventory.item";
@@ -147,6 +151,71 @@ pub async fn a_topic_that_was_noted_once_stays_known<B: StoreFixture>() {
     all.sort_unstable();
     assert_eq!(store.all_topics_of(&diku()).await.unwrap(), all);
     assert_eq!(store.all_topics_of(&college()).await.unwrap(), []);
+}
+
+pub async fn noted_topics_are_read_page_by_page<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let store = &opened.store;
+    let noted = |tenant: TenantId, name: &str, on: &str| {
+        let subject = Subject::new("inventory", name);
+        NotedTopic { tenant, subject, topic: topic(on) }
+    };
+    let all = [
+        noted(college(), "loan", "f.college.loan"),
+        noted(diku(), "item", "f.diku.former"),
+        noted(diku(), "item", "f.diku.item"),
+        noted(diku(), "loan", "f.diku.loan"),
+    ];
+    for NotedTopic { tenant, subject, topic } in all.iter().rev() {
+        store.note_topics(tenant, &[(subject.clone(), topic.clone())]).await.unwrap();
+    }
+    let page =
+        async |after: Option<&NotedTopic>, max| store.noted_topics(after, max).await.unwrap();
+    assert_eq!(page(None, 10).await, all);
+    assert_eq!(page(None, 3).await, all[..3]);
+    assert_eq!(page(Some(&all[1]), 10).await, all[2..]);
+    assert_eq!(page(Some(&all[2]), 1).await, all[3..]);
+    assert_eq!(page(Some(&all[3]), 1).await, []);
+}
+
+pub async fn topics_are_known_by_what_kafka_takes_for_the_same_name<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let store = &opened.store;
+    let note = async |tenant: &TenantId, names: &[&str]| {
+        let subject = Subject::new("inventory", "item");
+        let noted: Vec<_> = names.iter().map(|name| (subject.clone(), topic(name))).collect();
+        store.note_topics(tenant, &noted).await.unwrap();
+    };
+    note(&diku(), &["f.diku.item", "f.free", "f.shared"]).await;
+    note(&college(), &["f.diku_item", "f.shared"]).await;
+    note(&tenant("nobody"), &["f.nobody", "f.shared"]).await;
+    for (number, name) in [(1, "f.again"), (2, "f.again"), (3, "f.other")] {
+        let target = Some(Target { topic: topic(name), partitions: 1 });
+        let plan = Plan { target, ..replay(number).plan };
+        assert!(store.add_replay(&Replay { plan, ..replay(number) }, None).await.unwrap());
+    }
+    let known = async |tenant: &TenantId, names: &[&str]| {
+        let asked: Vec<_> = names.iter().map(|name| topic(name)).collect();
+        let found = store.known_topics(tenant, &asked).await.unwrap().into_iter();
+        let told = found.map(|it| (format!("{} of {}", it.topic, it.tenant), it.usage));
+        let mut found: Vec<_> = told.collect();
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        found
+    };
+    let events = |told: &str| (told.to_owned(), TopicUse::Events);
+    let both = [events("f.diku.item of diku"), events("f.diku_item of college")];
+    assert_eq!(known(&diku(), &["f_diku_item"]).await, both);
+    assert_eq!(known(&diku(), &["f.shared"]).await, [events("f.shared of college")]);
+    assert_eq!(known(&college(), &["f.shared"]).await, [events("f.shared of diku")]);
+    let target = ("f.again of diku".to_owned(), TopicUse::Target(replay(2).id));
+    let found = [target, events("f.free of diku")];
+    assert_eq!(known(&college(), &["f_again", "f.free", "f.none"]).await, found);
+    assert_eq!(known(&diku(), &["f.again", "f.free"]).await, found, "its own ones are told, too");
+    assert_eq!(known(&diku(), &["f.nobody", "f.again.x"]).await, [], "nobody has no log");
+    assert_eq!(known(&diku(), &[]).await, []);
+    let begun = store.begin_purge(&diku(), Time::from_ms(1), None, None).await.unwrap();
+    assert_eq!(begun, PurgeStart::Begun);
+    assert_eq!(known(&college(), &["f.again", "f.free"]).await, found, "until they are removed");
 }
 
 /// Events of the record are appended while it is erased: whichever comes first, none that stands

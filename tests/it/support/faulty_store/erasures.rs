@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use event_gateway::domain::erasure::{Erasure, ErasureId};
+use event_gateway::domain::known_topic::KnownTopic;
 use event_gateway::domain::subject::Subject;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
 use event_gateway::domain::trail::TrailEntry;
-use event_gateway::store::{ErasureStep, Erasures, Error};
+use event_gateway::store::{ErasureStep, Erasures, Error, NotedTopic};
 
 use super::{Call, FaultyStore};
 
@@ -27,6 +28,22 @@ impl Erasures for FaultyStore {
 
     async fn all_topics_of(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
         self.through(Call::Other, self.inner.all_topics_of(tenant)).await
+    }
+
+    async fn noted_topics(
+        &self,
+        after: Option<&NotedTopic>,
+        max: usize,
+    ) -> Result<Vec<NotedTopic>, Error> {
+        self.through(Call::Other, self.inner.noted_topics(after, max)).await
+    }
+
+    async fn known_topics(
+        &self,
+        tenant: &TenantId,
+        topics: &[Topic],
+    ) -> Result<Vec<KnownTopic>, Error> {
+        self.through(Call::Other, self.inner.known_topics(tenant, topics)).await
     }
 
     async fn add_erasure(&self, erasure: &Erasure, by: Option<&TrailEntry>) -> Result<bool, Error> {
