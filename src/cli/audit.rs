@@ -36,16 +36,16 @@ pub struct Options {
     /// The tenant to audit; without one, all tenants are audited.
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: Option<TenantId>,
-    /// The topics to audit: a name, or a pattern in which * stands for anything but a dot, and **
+    /// The topics to audit, by name or by pattern; in one, * stands for anything but a dot, and **
     /// for anything. It may be repeated; without it, all topics are audited.
     #[arg(long, value_parser = TopicPattern::parse)]
     pub topic: Vec<TopicPattern>,
-    /// The earliest time of the events to compare, such as 2026-11-26T08:00:00Z; without it, all
-    /// events are compared.
+    /// The earliest time of the events to compare; for example 2026-11-26T08:00:00Z. Without it,
+    /// all events are compared.
     #[arg(long, value_parser = Time::parse)]
     pub since: Option<Time>,
-    /// Replays the events that are missing, each to its topic, with the newer events of their keys.
-    /// A running gateway does it.
+    /// Replays the events that are missing; each goes to its topic, with the newer events of their
+    /// keys. A running gateway does it.
     #[arg(long)]
     pub repair: bool,
     /// The form of the output.

@@ -26,7 +26,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Gateway")]
 pub struct ClientOptions {
-    /// The address of the running gateway, or of Okapi or a sidecar in front of it.
+    /// The address of the running gateway; that of Okapi or a sidecar in front of it will do, too.
     #[arg(
         long, env = "EVENT_GATEWAY_URL", default_value = "http://127.0.0.1:8081",
         value_parser = address
@@ -35,9 +35,9 @@ pub struct ClientOptions {
     /// The tenant.
     #[arg(long, env = "EVENT_GATEWAY_TENANT", value_parser = TenantId::parse)]
     pub tenant: TenantId,
-    /// A file with the token (`X-Okapi-Token`), which is read again for each request. The variable
-    /// EVENT_GATEWAY_TOKEN may have the token itself.
-    #[arg(long, env = "EVENT_GATEWAY_TOKEN_FILE")]
+    /// A file with the token; it is sent as `X-Okapi-Token`, and is read again for each request.
+    /// The variable EVENT_GATEWAY_TOKEN may have the token itself.
+    #[arg(long, env = "EVENT_GATEWAY_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// The token.
     #[arg(long, env = "EVENT_GATEWAY_TOKEN", hide = true)]

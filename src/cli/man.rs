@@ -63,10 +63,30 @@ pub fn run(options: &Options, command: Command) -> anyhow::Result<()> {
 }
 
 /// Prints the completions of a shell.
-pub fn complete(options: &CompletionsOptions, mut command: Command) -> anyhow::Result<()> {
+pub fn complete(options: &CompletionsOptions, command: Command) -> anyhow::Result<()> {
+    Ok(stdout().write_all(&completions(options.shell, &command))?)
+}
+
+/// Returns the completions of a shell.
+fn completions(shell: Shell, command: &Command) -> Vec<u8> {
     let (mut text, name) = (Vec::new(), command.get_name().to_owned());
-    clap_complete::generate(options.shell, &mut command, name, &mut text);
-    Ok(stdout().write_all(&text)?)
+    clap_complete::generate(shell, &mut shown(command), name, &mut text);
+    text
+}
+
+/// Returns a command line without its hidden arguments, the flags of secrets: scripts of
+/// completions would offer them.
+fn shown(command: &Command) -> Command {
+    let args = command.get_arguments().filter(|arg| !arg.is_hide_set()).cloned();
+    let below = command.get_subcommands().map(shown);
+    let mut shown = Command::new(command.get_name().to_owned()).args(args).subcommands(below);
+    if let Some(about) = command.get_about() {
+        shown = shown.about(about.clone());
+    }
+    if let Some(version) = command.get_version() {
+        shown = shown.version(version.to_owned());
+    }
+    shown
 }
 
 /// Returns all subcommands as Markdown: each one's usage, own options, examples and JSON.
@@ -128,11 +148,50 @@ fn option(arg: &Arg) -> String {
         (Some(long), _) => format!("{short}--{long}"),
         (None, _) => arg.to_string(),
     };
-    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let help = help.trim_end_matches('.').replace('|', "\\|");
     let variable = arg.get_env().and_then(|name| name.to_str());
     let variable = variable.map(|name| format!(" ({name})")).unwrap_or_default();
-    let defaults = arg.get_default_values().iter().filter(|_| arg.get_action().takes_values());
+    let told = arg.get_action().takes_values() && !arg.is_hide_default_value_set();
+    let defaults = arg.get_default_values().iter().filter(|_| told);
     let defaults = defaults.filter_map(|value| value.to_str());
     let default = defaults.map(|value| format!("; default {value}")).collect::<String>();
-    format!("| `{name}`{variable} | {}{default} |\n", help.replace('|', "\\|").replace('\n', " "))
+    format!("| `{name}`{variable} | {help}{default} |\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::ValueEnum;
+
+    use super::super::command::command_line;
+    use super::{Command, Shell, completions};
+
+    /// Returns the flags of a command line that are hidden, or those that are not.
+    fn flags(command: &Command, hidden: bool) -> BTreeSet<String> {
+        let args = command.get_arguments().filter(|arg| arg.is_hide_set() == hidden);
+        let own = args.filter_map(|arg| arg.get_long()).map(str::to_owned);
+        own.chain(command.get_subcommands().flat_map(|below| flags(below, hidden))).collect()
+    }
+
+    #[test]
+    fn no_completions_offer_the_flag_of_a_secret_and_all_offer_every_other_one() {
+        let command = command_line();
+        let (secret, open) = (flags(&command, true), flags(&command, false));
+        assert_eq!(secret.len(), 7, "{secret:?}");
+        for shell in Shell::value_variants() {
+            let text = String::from_utf8(completions(*shell, &command)).unwrap();
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+            let words: Vec<_> = words.collect();
+            // fish writes `-l token`, all others `--token`.
+            let of_fish = words.windows(2).filter(|pair| pair[0] == "-l").map(|pair| pair[1]);
+            let of_others = words.iter().filter_map(|word| word.strip_prefix("--"));
+            let offered: BTreeSet<_> = of_fish.chain(of_others).map(str::to_owned).collect();
+            assert!(offered.is_disjoint(&secret), "{shell}: {offered:?}");
+            let missing: Vec<_> = open.difference(&offered).collect();
+            assert!(missing.is_empty(), "{shell}: {missing:?}");
+        }
+    }
 }

@@ -22,8 +22,14 @@ pub enum Output {
 /// The option of every subcommand that prints data.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OutputOptions {
-    /// The form of the output on stdout.
-    #[arg(long = "output", short = 'o', value_name = "FORM", default_value = "table")]
+    /// The form of the output; table by default.
+    #[arg(
+        long = "output",
+        short = 'o',
+        value_name = "FORM",
+        default_value = "table",
+        hide_default_value = true
+    )]
     pub form: Output,
 }
 

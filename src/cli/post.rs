@@ -37,7 +37,8 @@ pub struct Options {
     /// The entity.
     #[arg(value_parser = text::name)]
     entity: String,
-    /// The file with a change, an array of changes, or a change on each line (NDJSON); - is stdin.
+    /// The file with the changes; it has one, an array of them, or one on each line (NDJSON), and -
+    /// is stdin.
     ///
     /// A change is {"old":…, "new":…}: only `new` is a CREATE, both are an UPDATE, only `old` is a
     /// DELETE. An array is posted whole or not at all, and so are each thousand lines.

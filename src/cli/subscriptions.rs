@@ -88,8 +88,8 @@ pub struct GroupOptions {
 /// Options of `subscriptions seek`.
 #[derive(Debug, Clone, Args)]
 pub struct SeekOptions {
-    /// Where the group goes on: earliest, latest, a position such as 41 (it goes on after it), or a
-    /// time such as 2026-11-26T08:00:00Z.
+    /// Where the group goes on: earliest, latest, a position or a time; after a position such as
+    /// 41, at a time such as 2026-11-26T08:00:00Z.
     #[arg(long, value_parser = Start::parse)]
     to: Start,
     /// With `skip`, goes on at the position or time even if events of the filter's topics were
@@ -104,8 +104,8 @@ pub struct SeekOptions {
 /// Options of `subscriptions put`.
 #[derive(Debug, Clone, Args)]
 pub struct PutOptions {
-    /// A topic to deliver, or a pattern in which * stands for anything but a dot, and ** for
-    /// anything. It may be repeated; without it, all topics are delivered.
+    /// A topic to deliver, or a pattern of topics; in one, * stands for anything but a dot, and **
+    /// for anything. It may be repeated; without it, all topics are delivered.
     #[arg(long, value_parser = TopicPattern::parse)]
     topic: Vec<TopicPattern>,
     /// A key to deliver. It may be repeated; without it, all keys are delivered.
@@ -114,25 +114,31 @@ pub struct PutOptions {
     /// A type to deliver, such as UPDATE. It may be repeated; without it, all types are delivered.
     #[arg(long = "type", value_name = "TYPE", value_parser = event_type)]
     types: Vec<String>,
-    /// A header that events must have, as NAME=VALUE. It may be repeated.
+    /// A header that events must have; it is NAME=VALUE, and may be repeated.
     #[arg(long, value_parser = header)]
     header: Vec<(String, String)>,
-    /// Where a new group begins: earliest, latest, a position such as 41 (it begins after it), or a
-    /// time such as 2026-11-26T08:00:00Z.
+    /// Where a new group begins: earliest, latest, a position or a time; after a position such as
+    /// 41, at a time such as 2026-11-26T08:00:00Z.
     #[arg(long, default_value = "earliest", value_parser = Start::parse)]
     start: Start,
     /// With `skip`, begins at the position or time even if events of the filter's topics were
     /// removed after it; without it, that is an error.
-    #[arg(long, value_parser = Gaps::parse)]
+    #[arg(long, hide_short_help = true, value_parser = Gaps::parse)]
     gaps: Option<Gaps>,
-    /// Commits what a reader has received when it asks for more.
+    /// Commits what a reader received when it asks for more.
     #[arg(long)]
     auto_commit: bool,
     /// The seconds for which a reader that is not heard of keeps the group.
-    #[arg(long, default_value_t = 30, value_parser = whole::<u64, 1, 3_600>)]
+    #[arg(
+        long, hide_short_help = true, default_value_t = 30,
+        value_parser = whole::<u64, 1, 3_600>
+    )]
     lease_seconds: u64,
     /// The seconds up to which events that are not committed are kept from removal.
-    #[arg(long, default_value_t = 0, value_parser = whole::<u64, 0, 31_622_400>)]
+    #[arg(
+        long, hide_short_help = true, default_value_t = 0,
+        value_parser = whole::<u64, 0, 31_622_400>
+    )]
     hold_seconds: u64,
     /// The group. It comes before the tenants' files, under whose heading it would stand else.
     #[command(flatten)]

@@ -42,11 +42,11 @@ const COLUMNS: [Column; 5] = [
 /// Options of `tail`.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// Where it begins: earliest, latest, a position such as 41 (it begins after it), or a time
-    /// such as 2026-11-26T08:00:00Z.
+    /// Where it begins: earliest, latest, a position or a time; after a position such as 41, at a
+    /// time such as 2026-11-26T08:00:00Z.
     #[arg(long, default_value = "earliest", value_parser = Start::parse)]
     from: Start,
-    /// Waits for more at the log's head, also while the gateway restarts; without it, it ends
+    /// Waits for more at the log's head; also while the gateway restarts. Without it, it ends
     /// there.
     #[arg(long, short)]
     follow: bool,
@@ -57,13 +57,13 @@ pub struct Options {
     #[arg(long, value_parser = text::name)]
     entity: Option<String>,
     /// The producer whose events are printed.
-    #[arg(long, value_parser = text::name)]
+    #[arg(long, hide_short_help = true, value_parser = text::name)]
     producer: Option<String>,
     /// The key whose events are printed.
-    #[arg(long, value_parser = Key::parse)]
+    #[arg(long, hide_short_help = true, value_parser = Key::parse)]
     key: Option<Key>,
     /// The type of the events that are printed, such as UPDATE.
-    #[arg(long = "type", value_name = "TYPE", value_parser = event_type)]
+    #[arg(long = "type", hide_short_help = true, value_name = "TYPE", value_parser = event_type)]
     event_type: Option<String>,
     /// The form of the output.
     #[command(flatten)]

@@ -27,7 +27,7 @@ pub struct Options {
     /// The tenant.
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: TenantId,
-    /// The topics to replay: a name, or a pattern in which * stands for anything but a dot, and **
+    /// The topics to replay, by name or by pattern; in one, * stands for anything but a dot, and **
     /// for anything. It may be repeated; without it, all topics are replayed.
     #[arg(long, value_parser = TopicPattern::parse)]
     pub topic: Vec<TopicPattern>,
@@ -35,37 +35,46 @@ pub struct Options {
     #[arg(long, value_parser = Key::parse)]
     pub key: Vec<Key>,
     /// A type to replay, such as UPDATE. It may be repeated, and needs a target.
-    #[arg(long = "type", value_name = "TYPE", value_parser = event_type)]
+    #[arg(long = "type", hide_short_help = true, value_name = "TYPE", value_parser = event_type)]
     pub types: Vec<String>,
-    /// The earliest time of the events, such as 2026-11-26T08:00:00Z.
+    /// The earliest time of the events; for example 2026-11-26T08:00:00Z.
     #[arg(long, value_parser = Time::parse)]
     pub from: Option<Time>,
     /// The time before which events must be; it needs a target.
     #[arg(long, value_parser = Time::parse)]
     pub to: Option<Time>,
     /// The first position.
-    #[arg(long, value_name = "N", value_parser = Position::parse)]
+    #[arg(long, hide_short_help = true, value_name = "N", value_parser = Position::parse)]
     pub from_position: Option<Position>,
     /// The last position; it needs a target.
-    #[arg(long, value_name = "N", value_parser = Position::parse)]
+    #[arg(long, hide_short_help = true, value_name = "N", value_parser = Position::parse)]
     pub to_position: Option<Position>,
     /// Sends only events after the relay's position at the submission; it needs a target.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub pending_only: bool,
-    /// Another topic to send the events to, which begins with ENV and the tenant.
+    /// Another topic to send the events to; it begins with ENV and the tenant.
     #[arg(long, value_parser = Topic::parse)]
     pub target: Option<Topic>,
     /// The time of the records: `original` or `now`.
-    #[arg(long, default_value = "original", value_parser = Timestamp::parse)]
+    #[arg(
+        long, hide_short_help = true, default_value = "original",
+        value_parser = Timestamp::parse
+    )]
     pub timestamp: Timestamp,
     /// The most events a second.
-    #[arg(long, value_name = "N", value_parser = whole::<u32, 1, { u32::MAX as u64 }>)]
+    #[arg(
+        long, hide_short_help = true, value_name = "N",
+        value_parser = whole::<u32, 1, { u32::MAX as u64 }>
+    )]
     pub events_per_second: Option<u32>,
     /// The most payload bytes a second.
-    #[arg(long, value_name = "N", value_parser = whole::<u64, 1, { i64::MAX as u64 }>)]
+    #[arg(
+        long, hide_short_help = true, value_name = "N",
+        value_parser = whole::<u64, 1, { i64::MAX as u64 }>
+    )]
     pub bytes_per_second: Option<u64>,
     /// Skips records that Kafka refuses, instead of failing.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub skip_refused: bool,
     /// Only counts the events.
     #[arg(long)]

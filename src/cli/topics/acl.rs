@@ -26,15 +26,15 @@ pub struct Options {
     /// enabled or have a file.
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: Option<TenantId>,
-    /// The consumer group, such as cg.search, that reads the tenant's topics; without one, the
+    /// The consumer group that reads the tenant's topics, such as cg.search; without one, the
     /// rights are the gateway's.
     #[arg(long, value_parser = Group::parse, requires = "tenant")]
     pub group: Option<Group>,
     /// The principal, as Kafka knows it. The default is User: and the group, or event-gateway.
     #[arg(long)]
     pub principal: Option<String>,
-    /// Adds the rights to change and delete topics, which `topics apply`, `grow` and `obsolete
-    /// --delete` need, and `lanes resize`.
+    /// Adds the rights to change and delete topics; `topics apply`, `grow` and `obsolete --delete`
+    /// need them, and `lanes resize`.
     #[arg(long, conflicts_with = "group")]
     pub manage: bool,
     /// The form of the output.

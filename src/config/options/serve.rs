@@ -38,7 +38,7 @@ pub struct ServeOptions {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Listener")]
 pub struct ListenerOptions {
-    /// The address to listen on: an IP address, or localhost.
+    /// The address to listen on; it is an IP address, or localhost.
     #[arg(long, env, default_value = "127.0.0.1", value_parser = address)]
     pub http_host: IpAddr,
     /// The port to listen on; 0 takes a free one.

@@ -15,7 +15,7 @@ pub struct StoreOptions {
     /// default is PostgreSQL at DB_HOST if that is set, else sqlite://data/event-gateway.db.
     #[arg(long, env)]
     pub store_url: Option<SecretString>,
-    /// The first part of topic names, and of the name of the store's schema or database. FOLIO's
+    /// The first part of topic names; also of the name of the store's schema or database. FOLIO's
     /// consumers expect one, such as folio.
     #[arg(long, env)]
     pub env: Option<String>,

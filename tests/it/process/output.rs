@@ -191,6 +191,7 @@ fn the_reference_and_the_man_pages_are_made_of_the_command_line_as_it_is() {
     for shell in ["bash", "zsh", "fish"] {
         let (status, said, _) = run(&setup, &format!("completions {shell}"));
         assert!(status == Some(0) && said.contains("publish-pending"), "{shell}");
+        assert!(said.contains("db-username") && !said.contains("db-password"), "{shell}");
     }
 }
 
