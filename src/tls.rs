@@ -1,5 +1,5 @@
 //! TLS of both listeners, HTTP's and that for Kafka's clients: the certificate and its key, which
-//! are read again when their files change.
+//! are read again when their files change; and the pair that the gateway shows a collector.
 //!
 //! `config` loads it, `http` accepts with it, and `app` looks at the files now and then. A pair
 //! that can't be used is reported, and the one before it goes on; a connection keeps the pair with
@@ -158,11 +158,15 @@ impl Files {
 
     /// Returns what connections are accepted with. The paths are named by errors.
     fn context(&self, certificate: &Path, key: &Path) -> Result<(SslContext, Validity), TlsError> {
-        let unusable = |why: String| {
-            let (certificate, key) = (certificate.to_owned(), key.to_owned());
-            TlsError::Unusable { certificate, key, why }
-        };
-        let failed = |source: ErrorStack| unusable(first_reason(&source));
+        let (chain, private) = self.pair(certificate, key)?;
+        let validity = Validity::of(&chain);
+        let made = context(chain, &private);
+        Ok((made.map_err(|why| unusable(certificate, key, first_reason(&why)))?, validity))
+    }
+
+    /// Returns the chain and its key. The paths are named by errors.
+    fn pair(&self, certificate: &Path, key: &Path) -> Result<(Vec<X509>, PKey<Private>), TlsError> {
+        let unusable = |why: String| unusable(certificate, key, why);
         let private = self.private_key().map_err(|no_key| match no_key {
             NoKey::Encrypted => TlsError::Encrypted { key: key.to_owned() },
             NoKey::Illegal(why) => unusable(format!("the key: {why}")),
@@ -172,8 +176,7 @@ impl Files {
         if chain.is_empty() {
             return Err(unusable("there is no certificate".to_owned()));
         }
-        let validity = Validity::of(&chain);
-        Ok((context(chain, &private).map_err(failed)?, validity))
+        Ok((chain, private))
     }
 
     /// Reads the key. Nobody is asked for a passphrase, and certainly not a terminal.
@@ -188,6 +191,22 @@ impl Files {
             false => NoKey::Illegal(first_reason(&why)),
         })
     }
+}
+
+/// Reads the certificate chain and the key of a client, each from a PEM file. Returns both in PEM
+/// form, the key as PKCS#8.
+pub fn client_pair(certificate: &Path, key: &Path) -> Result<[Vec<u8>; 2], TlsError> {
+    let files = Files::read(certificate, key)?;
+    // It finds a key that is not the certificate's.
+    files.context(certificate, key)?;
+    let (_, private) = files.pair(certificate, key)?;
+    let in_pem = private.private_key_to_pem_pkcs8();
+    let in_pem = in_pem.map_err(|why| unusable(certificate, key, first_reason(&why)))?;
+    Ok([files.certificate, in_pem])
+}
+
+fn unusable(certificate: &Path, key: &Path, why: String) -> TlsError {
+    TlsError::Unusable { certificate: certificate.to_owned(), key: key.to_owned(), why }
 }
 
 /// The reason why a file has no key.

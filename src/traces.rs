@@ -36,6 +36,8 @@ pub struct Config {
     pub timeout: Duration,
     /// The authorities that are trusted for it beside the system's own.
     pub authorities: Vec<reqwest::Certificate>,
+    /// The certificate and the key that it is shown, if there are any.
+    pub identity: Option<reqwest::Identity>,
     /// The replica's name, which every span has.
     pub replica: Option<String>,
 }

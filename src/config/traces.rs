@@ -3,11 +3,13 @@
 //! Their names and meanings are OpenTelemetry's, whose SDK reads them too: here they are only
 //! checked, since the SDK would go on with a default. They have no flags.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use reqwest::{Certificate, Url};
+use reqwest::{Certificate, Identity, Url};
 
+use crate::tls;
 use crate::traces::Config;
 
 const DISABLED: &str = "OTEL_SDK_DISABLED";
@@ -20,6 +22,11 @@ const COMPRESSIONS: [&str; 2] =
 /// The variables that name a file of authorities.
 const CERTIFICATES: [&str; 2] =
     ["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"];
+/// The variables that name a file with the gateway's own certificate, and one with its key.
+const CLIENT_CERTIFICATES: [&str; 2] =
+    ["OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"];
+const CLIENT_KEYS: [&str; 2] =
+    ["OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"];
 const TIMEOUTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
 /// The milliseconds that OpenTelemetry gives a batch where none are set.
 const TIMEOUT_MS: u64 = 10_000;
@@ -96,6 +103,7 @@ pub(super) fn traces(
         collector: collector(endpoint.1).context(endpoint.0)?,
         timeout: Duration::from_millis(timeout),
         authorities: authorities?,
+        identity: identity(first(CLIENT_CERTIFICATES), first(CLIENT_KEYS))?,
         replica: replica.map(str::to_owned),
     }))
 }
@@ -106,6 +114,26 @@ fn authorities(file: &str) -> anyhow::Result<Vec<Certificate>> {
     let found = Certificate::from_pem_bundle(&std::fs::read(file)?).context(rule)?;
     ensure!(!found.is_empty(), rule);
     Ok(found)
+}
+
+/// Returns what the collector is shown, by the variables that name the two files.
+fn identity(
+    certificate: Option<(&str, &str)>,
+    key: Option<(&str, &str)>,
+) -> anyhow::Result<Option<Identity>> {
+    let [of_certificate, of_key] = [CLIENT_CERTIFICATES[1], CLIENT_KEYS[1]];
+    match (certificate, key) {
+        (None, None) => Ok(None),
+        (Some((name, _)), None) => bail!("{name} is set, but not {of_key}, its key"),
+        (None, Some((name, _))) => {
+            bail!("{name} is set, but not {of_certificate}, its certificate")
+        }
+        (Some((of_certificate, certificate)), Some((of_key, key))) => {
+            let pair = tls::client_pair(Path::new(certificate), Path::new(key))
+                .with_context(|| format!("{of_certificate}, {of_key}"))?;
+            Ok(Some(Identity::from_pkcs8_pem(&pair[0], &pair[1])?))
+        }
+    }
 }
 
 fn check_sampler(sampler: Option<&str>, ratio: Option<&str>) -> anyhow::Result<()> {
@@ -214,5 +242,27 @@ mod tests {
             let is_told = [name, file.as_str(), told].iter().all(|part| error.contains(*part));
             assert!(is_told, "{error}");
         }
+    }
+
+    #[test]
+    fn what_the_collector_is_shown_is_named_with_its_variables_if_it_is_no_pair() {
+        const CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE";
+        const KEY: &str = "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY";
+        let general = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("none.pem");
+        std::fs::write(&file, "none").unwrap();
+        let file = file.display().to_string();
+        let (certificate, key) = ((CERTIFICATE, file.as_str()), (KEY, file.as_str()));
+        for (set, told) in [
+            (vec![certificate], &[CERTIFICATE, "is set, but not", "CLIENT_KEY, its key"][..]),
+            (vec![key], &[KEY, "is set, but not", "CLIENT_CERTIFICATE, its certificate"]),
+            (vec![certificate, key], &[CERTIFICATE, KEY, file.as_str(), "in PEM form"]),
+            (vec![certificate, (KEY, "/nowhere")], &[CERTIFICATE, KEY, "/nowhere", "No such file"]),
+        ] {
+            let error = read(&[&[general][..], &set].concat()).unwrap_err();
+            assert!(told.iter().all(|part| error.contains(part)), "{told:?}: {error}");
+        }
+        assert_eq!(read(&[("OTEL_TRACES_EXPORTER", "none"), certificate]), Ok(None));
     }
 }

@@ -47,9 +47,12 @@ pub(super) fn provider(
 /// Makes the client of HTTP. That is done on a thread of its own: a client that blocks is not made
 /// where async tasks run.
 fn client(config: &Config) -> Result<blocking::Client, ExporterBuildError> {
-    let Config { timeout, authorities, .. } = config;
+    let Config { timeout, authorities, identity, .. } = config;
     let builder = blocking::Client::builder().timeout(*timeout);
-    let builder = builder.tls_certs_merge(authorities.iter().cloned());
+    let mut builder = builder.tls_certs_merge(authorities.iter().cloned());
+    if let Some(identity) = identity {
+        builder = builder.identity(identity.clone());
+    }
     let failed = |why: &str| {
         ExporterBuildError::InternalFailure(format!("no client for the collector: {why}"))
     };

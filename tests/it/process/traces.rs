@@ -209,6 +209,48 @@ async fn a_collector_is_trusted_by_the_file_that_a_variable_names_and_not_withou
     assert!(!trusting.log().contains("failed to send spans"), "{}", trusting.log());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_asks_for_a_certificate_is_shown_the_one_that_the_variables_name() {
+    let (of_collector, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let pair = pem::write_pair(of_collector.path(), &pem::self_signed());
+    let [certificate, key] = pem::write_pair(own.path(), &pem::self_signed());
+    let collector = Collector::start_for_clients_of(&pair, &certificate).await;
+    let setup = |env: &str| {
+        let setup = setup(env, "sqlite://data/event-gateway.db");
+        let setup = setup.with("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url);
+        let setup = setup.with("OTEL_EXPORTER_OTLP_CERTIFICATE", &pair[0]);
+        setup.with("OTEL_BSP_SCHEDULE_DELAY", "50")
+    };
+    let (unknown, env) = (setup(&kafka::env()), kafka::env());
+    let known = setup(&env)
+        .with("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &certificate)
+        .with("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", &key);
+    let _serve = (unknown.serve(), known.serve());
+    let read = reqwest::Client::new()
+        .get(format!("{}/domain-events", unknown.url()))
+        .header("X-Okapi-Tenant", "diku");
+    assert_eq!(read.send().await.unwrap().status(), 200);
+    until("the refusal is told", async || unknown.log().contains("failed to send spans")).await;
+    posted(&known, &env, "a", with_parent(&format!("{PARENT}-01"))).await;
+    assert_eq!(collector.spans(TRACE, 3).await.len(), 3);
+    assert!(!known.log().contains("failed to send spans"), "{}", known.log());
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_the_certificate_s_ends_the_start_with_the_variables_names() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [one, other] = folders.each_ref().map(|it| pem::write_pair(it.path(), &pem::self_signed()));
+    let setup = setup("test", "sqlite://data/event-gateway.db")
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:4318")
+        .with("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &one[0])
+        .with("OTEL_EXPORTER_OTLP_CLIENT_KEY", &other[1]);
+    let status = setup.command(&["serve"]).status().unwrap();
+    assert_eq!(status.code(), Some(2), "{}", setup.log());
+    let told =
+        ["OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY", &other[1]];
+    assert!(told.iter().all(|part| setup.log().contains(part)), "{}", setup.log());
+}
+
 #[tokio::test]
 async fn a_protocol_that_no_span_is_sent_by_ends_the_start_with_its_name() {
     let setup = setup("test", "sqlite://data/event-gateway.db")

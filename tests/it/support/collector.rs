@@ -47,6 +47,13 @@ impl Collector {
         Self::serve("https", &tls).await
     }
 
+    /// The same, if it takes nothing from a client without a certificate of this authority, a file.
+    pub async fn start_for_clients_of([certificate, key]: &[String; 2], authority: &str) -> Self {
+        let files = format!("cert_file: '{certificate}', key_file: '{key}'");
+        let tls = format!(", tls: {{{files}, client_ca_file: '{authority}'}}");
+        Self::serve("https", &tls).await
+    }
+
     async fn serve(scheme: &str, tls: &str) -> Self {
         let program = std::env::var("EVENT_GATEWAY_TEST_COLLECTOR")
             .expect("run ./test, or `scripts/services start`");
