@@ -139,7 +139,8 @@ async fn mend(submit: &SubmitDeps, audited: &Audit, form: Output) -> anyhow::Res
     Ok(Watched::Completed)
 }
 
-fn show(bar: &progress::Progress, tenant: &str, progress: Progress<'_>) {
+/// Shows how far an audit is, or the comparison of `restore`.
+pub(super) fn show(bar: &progress::Progress, tenant: &str, progress: Progress<'_>) {
     let (what, done, all) = match progress {
         Progress::Log(done, all) => (format!("{tenant}: log"), done, all),
         Progress::Topic(topic, done, all) => (topic.to_string(), done, all),

@@ -35,17 +35,27 @@ impl Asker {
         asker
     }
 
-    /// Waits for the next Ctrl-C since the last, then asks. Without a terminal to ask at, the work
-    /// goes on.
-    pub async fn asked(&mut self, progress: &Progress, work: &'static str) -> io::Result<Choice> {
-        self.0.changed().await.map_err(io::Error::other)?;
+    /// Waits for the next Ctrl-C since the last. Until then it may be given up.
+    pub async fn interrupted(&mut self) -> io::Result<()> {
+        self.0.changed().await.map_err(io::Error::other)
+    }
+
+    /// Asks at a terminal, without the bar. Without a terminal the work goes on, and so it does at
+    /// another Ctrl-C instead of an answer.
+    pub async fn ask(&mut self, progress: &Progress, work: &'static str) -> io::Result<Choice> {
         if !io::stdin().is_terminal() {
             return Ok(Choice::Leave);
         }
-        let progress = progress.clone();
-        let ask =
-            move || progress.suspend(|| choice(&mut io::stdin().lock(), &mut io::stderr(), work));
-        tokio::task::spawn_blocking(ask).await.map_err(io::Error::other)?
+        progress.end();
+        let ask = move || choice(&mut io::stdin().lock(), &mut io::stderr(), work);
+        tokio::select! {
+            answer = tokio::task::spawn_blocking(ask) => answer.map_err(io::Error::other)?,
+            again = self.interrupted() => {
+                again?;
+                writeln!(io::stderr())?;
+                Ok(Choice::Leave)
+            }
+        }
     }
 }
 
@@ -77,6 +87,7 @@ fn choice(input: &mut impl BufRead, output: &mut impl Write, work: &str) -> io::
         output.flush()?;
         let mut line = String::new();
         if input.read_line(&mut line)? == 0 {
+            writeln!(output)?;
             return Ok(Choice::Leave);
         }
         match line.trim().to_ascii_lowercase().as_str() {

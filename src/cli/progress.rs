@@ -35,20 +35,30 @@ impl Progress {
         Ok(Self { bar, began: Instant::now(), lines: Arc::default() })
     }
 
-    /// Shows how much of such work is done.
+    /// Begins to show a wait, in which nothing can be counted.
+    pub fn of_a_wait() -> anyhow::Result<Self> {
+        let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}")?;
+        let bar = ProgressBar::no_length().with_style(style);
+        Ok(Self { bar, began: Instant::now(), lines: Arc::default() })
+    }
+
+    /// Shows what is waited for.
+    pub fn show_wait(&self, message: String) {
+        self.tell(|| message.clone());
+        self.bar.set_message(message);
+        self.bar.tick();
+    }
+
+    /// Shows how much of work without an end is done.
     pub fn show_so_far(&self, message: String, done: u64) {
-        if self.bar.is_hidden() && is_due(self.began.elapsed(), &self.lines) {
-            tracing::info!("{message}: {done} so far");
-        }
+        self.tell(|| format!("{message}: {done} so far"));
         self.bar.set_position(done);
         self.bar.set_message(message);
     }
 
     /// Shows what is done, and how much of how much.
     pub fn show(&self, message: String, done: u64, all: u64) {
-        if self.bar.is_hidden() && is_due(self.began.elapsed(), &self.lines) {
-            tracing::info!("{}", line(&message, done, all));
-        }
+        self.tell(|| line(&message, done, all));
         self.bar.set_length(all);
         self.bar.set_position(done.min(all));
         self.bar.set_message(message);
@@ -64,9 +74,20 @@ impl Progress {
         self.bar.suspend(other)
     }
 
-    /// Takes the bar away.
+    /// Takes the bar away, until more is shown.
     pub fn end(&self) {
         self.bar.finish_and_clear();
+    }
+
+    /// Without a terminal, writes a line if one is due; with one, sees to it that there is a bar.
+    fn tell(&self, line: impl FnOnce() -> String) {
+        if self.bar.is_hidden() {
+            if is_due(self.began.elapsed(), &self.lines) {
+                tracing::info!("{}", line());
+            }
+        } else if self.bar.is_finished() {
+            self.bar.reset();
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::output::{Output, OutputOptions, say, stdout};
 use super::progress::Progress;
-use super::{counted, deps};
+use super::{audit, counted, deps};
 use crate::clock::Clock;
 use crate::config::PartsOptions;
 use crate::domain::cursor::Cursor;
@@ -19,6 +19,7 @@ use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::trail::Act;
+use crate::follow::audit::Progress as Step;
 use crate::follow::restore::{self, Difference, PublishedRecord, other_sinks};
 use crate::sink::{Repair, Sink, Sinks};
 use crate::store::{Access, Store, TenantLog};
@@ -153,7 +154,7 @@ async fn look(
     accept: bool,
 ) -> anyhow::Result<bool> {
     let progress = Progress::begin("{eta} left")?;
-    let report = |done, all| progress.show(format!("{}: log", enabled.tenant), done, all);
+    let report = |step: Step<'_>| audit::show(&progress, enabled.tenant.as_str(), step);
     let compared = restore::compare(deps.store, kafka, deps.settings, enabled, &report).await;
     progress.end();
     let Some(difference) = compared? else {
@@ -177,8 +178,11 @@ async fn look(
             kafka,
             others: &others,
             settings: deps.settings,
+            report: &report,
         };
-        restore::accept(&deps, &difference, new, &format!("restore {new}")).await?;
+        let accepted = restore::accept(&deps, &difference, new, &format!("restore {new}")).await;
+        progress.end();
+        accepted?;
         let (tenant, sink) = (enabled.tenant.as_str(), kafka.names().sink);
         let accepted =
             json!({ "tenant": tenant, "sink": sink, "accepted": true, "logId": new.to_string() });

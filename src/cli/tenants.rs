@@ -13,6 +13,7 @@ use super::deps::{self, Deps};
 use super::foreign_settings;
 use super::list::StoreListOptions;
 use super::output::{Column, Output, OutputOptions, Rows, say};
+use super::progress::Progress;
 use crate::clock::Clock;
 use crate::config::{self, PartsOptions, StoreOptions, TenantsOptions};
 use crate::domain::follower::Follower;
@@ -161,13 +162,20 @@ async fn purge(options: &PurgeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<
     if options.detach {
         return Ok(());
     }
+    let progress = Progress::of_a_wait()?;
     while let Some(waits_for) = waits_for(&*store, tenant, job.id).await? {
+        let waits = match &waits_for[..] {
+            [] => "is being purged".to_owned(),
+            all => all.join("; "),
+        };
         for message in news(&mut told, waits_for) {
             let object = object("being purged", Some(&message));
-            say(form, format_args!("{tenant}: {message}"), &object)?;
+            progress.suspend(|| say(form, format_args!("{tenant}: {message}"), &object))?;
         }
+        progress.show_wait(format!("{tenant}: {waits}"));
         sleep(LOOK_EVERY).await;
     }
+    progress.end();
     Ok(say(form, format_args!("{tenant}: is purged"), &object("purged", None))?)
 }
 

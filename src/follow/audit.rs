@@ -64,7 +64,7 @@ pub struct Scope {
     pub since: Option<Time>,
 }
 
-/// How far an audit is.
+/// How far an audit is, or the comparison of `restore`.
 #[derive(Debug, Clone, Copy)]
 pub enum Progress<'a> {
     /// The log is walked along: positions that are done, and all.

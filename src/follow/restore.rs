@@ -17,6 +17,7 @@ use std::sync::Arc;
 pub use self::published::PublishedRecord;
 use self::published::published;
 use self::walk::{Walk, Walked};
+use super::audit::Progress;
 use super::lease::{LEASE, keep_renewing};
 use super::page_scan;
 use super::parking::cursors as parked_cursors;
@@ -52,6 +53,9 @@ pub enum Error {
     Changed(TenantId),
 }
 
+/// Whoever is told how far a comparison is.
+pub type Report<'a> = dyn Fn(Progress<'_>) + Send + Sync + 'a;
+
 /// The difference between two histories of one log: how far they are the same, and what each has
 /// after that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,13 +79,13 @@ pub struct Difference {
 }
 
 /// Compares a tenant's log with what Kafka has of it; `None` if the relay can go on without a
-/// repair. `report` is told how much of the log was read, and how much is to be: it is read twice.
+/// repair. `report` is told how far it is: the log is read twice, and each topic once.
 pub async fn compare(
     store: &dyn Store,
     kafka: &dyn Repair,
     settings: &Settings,
     enabled: &TenantLog,
-    report: &(dyn Fn(u64, u64) + Sync),
+    report: &Report<'_>,
 ) -> Result<Option<Difference>, Error> {
     let tenant = &enabled.tenant;
     let evidence = Evidence::gather(store, kafka, enabled).await?;
@@ -94,19 +98,19 @@ pub async fn compare(
         settings.specs(tenant).into_iter().map(|spec| spec.topic).collect();
     let all = enabled.head.number().saturating_sub(after.number());
     let read = |at: Position| at.number().saturating_sub(after.number()).min(all);
-    let first = |at| report(read(at), 2 * all);
+    let first = |at| report(Progress::Log(read(at), 2 * all));
     each(store, (tenant, after), &first, |event| {
         topics.insert(event.topic.clone());
     })
     .await?;
-    let published = published(kafka, &topics, enabled.log_id, after).await?;
+    let published = published(kafka, &topics, (enabled.log_id, after), report).await?;
     let Evidence { checkpoint, known, is_whole, parking, mut parked, cursors, .. } = evidence;
     let open: BTreeSet<_> = parked.iter().filter(|p| p.is_open()).map(|p| p.event_id).collect();
     parked_cursors::raise(&mut parked, &cursors);
     let over = parked.iter().filter(|p| !p.is_open()).map(|p| p.event_id);
     let ended: BTreeSet<_> = over.filter(|id| open.contains(id)).collect();
     let mut walk = Walk::new(start, published, parked);
-    let second = |at| report(all + read(at), 2 * all);
+    let second = |at| report(Progress::Log(all + read(at), 2 * all));
     each(store, (tenant, after), &second, |event| walk.pass(event)).await?;
     let known = known.map(|known| known.cursor);
     let mut difference =
@@ -226,6 +230,8 @@ pub struct RestoreDeps<'a> {
     pub others: &'a [&'a dyn Sink],
     /// The settings, which name each tenant's topics.
     pub settings: &'a Settings,
+    /// Whoever is told how far the comparison is, which is made once more.
+    pub report: &'a Report<'a>,
 }
 
 async fn go_on(
@@ -234,13 +240,13 @@ async fn go_on(
     difference: &Difference,
     new: LogId,
 ) -> Result<(), Error> {
-    let RestoreDeps { store, kafka, others, settings } = *deps;
+    let RestoreDeps { store, kafka, others, settings, report } = *deps;
     let Difference { enabled, common, .. } = difference;
     let TenantLog { tenant, log_id, lane, .. } = enabled;
     let changed = || Error::Changed(tenant.clone());
     let TakenOver { mut publisher, cursors } = kafka.take_over(*lane, lease.term).await?;
     // The log is no longer published, so the difference is final: it must still be as it was shown.
-    let now = compare(store, kafka, settings, enabled, &|_, _| {}).await?;
+    let now = compare(store, kafka, settings, enabled, report).await?;
     if !now.is_some_and(|now| now.is_as_shown(difference)) {
         return Err(changed());
     }

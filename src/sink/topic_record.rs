@@ -20,6 +20,13 @@ pub struct TopicReading {
     pub records: mpsc::Receiver<Result<Vec<TopicRecord>, Error>>,
 }
 
+impl TopicReading {
+    /// Returns how many offsets are read.
+    pub fn offsets(&self) -> u64 {
+        self.partitions.iter().map(|range| range.end - range.start).sum::<i64>().unsigned_abs()
+    }
+}
+
 /// The offsets of a partition when reading began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PartitionRange {

@@ -18,5 +18,6 @@ mod removal;
 mod replays;
 mod restore;
 mod restore_parked;
+mod restore_progress;
 mod several_sinks;
 mod went_back;

@@ -58,6 +58,7 @@ mod subscription_files;
 mod supervised;
 #[cfg(feature = "services")]
 mod tenant_jobs;
+mod terminal;
 #[cfg(feature = "services")]
 mod topics;
 #[cfg(feature = "services")]

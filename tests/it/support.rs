@@ -50,6 +50,7 @@ pub mod store_fixture;
 pub mod store_parking;
 pub mod subscriber;
 pub mod tenants;
+pub mod terminal;
 pub mod tokens;
 pub mod trail;
 #[cfg(feature = "services")]

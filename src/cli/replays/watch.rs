@@ -72,17 +72,18 @@ pub async fn watch_it(
         };
         tokio::select! {
             found = look => replay = found?,
-            asked = asker.asked(&progress, "replay") => match asked? {
-                Choice::Leave => {
-                    progress.end();
-                    let way = format!("`event-gateway replays watch --tenant {tenant} {id}` shows it");
-                    let goes_on = format!("{id} goes on; {way}");
-                    say(form, goes_on, &super::as_json(&replay))?;
-                    return Ok(Watched::Left);
+            interrupted = asker.interrupted() => {
+                interrupted?;
+                // Nothing else is looked at until there is an answer.
+                match asker.ask(&progress, "replay").await? {
+                    Choice::Leave => {
+                        progress.end();
+                        return leave(&replay, form);
+                    }
+                    Choice::Pause => replay = ask(deps, &tenant, id, Wish::Pause).await?,
+                    Choice::Cancel => replay = ask(deps, &tenant, id, Wish::Cancel).await?,
                 }
-                Choice::Pause => replay = ask(deps, &tenant, id, Wish::Pause).await?,
-                Choice::Cancel => replay = ask(deps, &tenant, id, Wish::Cancel).await?,
-            },
+            }
         }
         if replay.status() == "Paused" {
             progress.end();
@@ -92,6 +93,14 @@ pub async fn watch_it(
             return Ok(Watched::Left);
         }
     }
+}
+
+/// Tells that a replay goes on, which the operator has left.
+fn leave(replay: &Replay, form: Output) -> anyhow::Result<Watched> {
+    let Replay { tenant, id, .. } = replay;
+    let way = format!("`event-gateway replays watch --tenant {tenant} {id}` shows it");
+    say(form, format!("{id} goes on; {way}"), &super::as_json(replay))?;
+    Ok(Watched::Left)
 }
 
 /// Prints how a replay ended; one that did not complete is an error.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use crate::cli::actor::actor;
 use crate::cli::deps::Deps;
 use crate::cli::output::{OutputOptions, say};
+use crate::cli::progress::Progress;
 use crate::clock::Clock;
 use crate::config::{TopicsOptions, whole};
 use crate::domain::topic::Topic;
@@ -88,10 +89,12 @@ async fn await_nothing_pending(
     wanted: &WantedTopic,
     wait: Option<Duration>,
 ) -> anyhow::Result<()> {
-    let (began, mut is_told) = (Instant::now(), false);
+    let (began, mut is_told, mut most) = (Instant::now(), false, 0);
+    let progress = Progress::begin("{eta} left")?;
     loop {
         let left = grow::unfinished(deps.store, &wanted.tenants, &wanted.spec.topic).await?;
         if left.is_none() {
+            progress.end();
             return Ok(());
         }
         let Unfinished { pending, releases, replays } = left;
@@ -100,12 +103,18 @@ async fn await_nothing_pending(
              pending, {releases} being released, {replays} replaying"
         );
         if wait.is_some_and(|wait| began.elapsed() >= wait) {
+            progress.end();
             bail!("gave up {told}");
         }
-        if !is_told {
+        // A bar shows it.
+        if !is_told && progress.is_hidden() {
             tracing::info!("{told}");
             is_told = true;
         }
+        most = pending.max(most);
+        let shown =
+            format!("{pending} pending, {releases} being released, {replays} replaying: published");
+        progress.show(shown, most - pending, most);
         sleep(LOOK_EVERY).await;
     }
 }

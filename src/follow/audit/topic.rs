@@ -76,8 +76,7 @@ impl<'a> TopicInAudit<'a> {
     async fn read(&mut self, report: &(dyn Fn(Progress<'_>) + Send + Sync)) -> Result<(), Error> {
         let Some(mut reading) = self.open().await? else { return Ok(()) };
         self.horizons = reading.partitions.iter().map(|range| (*range, None)).collect();
-        let all = reading.partitions.iter().map(|range| range.end - range.start).sum::<i64>();
-        let mut read = 0;
+        let (mut read, all) = (0, reading.offsets());
         while let Some(records) = reading.records.recv().await {
             let records = records?;
             read += records.len() as u64;
@@ -85,7 +84,7 @@ impl<'a> TopicInAudit<'a> {
             for record in records {
                 self.pass(&record, &former_ids).await?;
             }
-            report(Progress::Topic(&self.audit.topic, read, all.unsigned_abs()));
+            report(Progress::Topic(&self.audit.topic, read, all));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Error;
+use super::{Error, Progress, Report};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::position::{LogId, Position};
@@ -49,14 +49,18 @@ impl PublishedRecord {
 pub(super) async fn published(
     kafka: &dyn Repair,
     topics: &BTreeSet<Topic>,
-    log_id: LogId,
-    after: Position,
+    (log_id, after): (LogId, Position),
+    report: &Report<'_>,
 ) -> Result<Vec<PublishedRecord>, Error> {
     let mut published = Vec::new();
     for topic in topics {
         let Some(mut reading) = kafka.read_topic(topic, None).await? else { continue };
+        let (mut read, all) = (0, reading.offsets());
         while let Some(records) = reading.records.recv().await {
-            for record in records? {
+            let records = records?;
+            read += records.len() as u64;
+            report(Progress::Topic(topic, read, all));
+            for record in records {
                 let origin = record.origin();
                 let its = |its: &Origin| its.log_id == log_id && its.position > after;
                 let Some(Origin { position, event_id, .. }) = origin.filter(its) else { continue };

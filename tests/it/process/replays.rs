@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crash::load::Load;
 use crash::serve::{Serve, Setup};
@@ -10,6 +11,7 @@ use crash::{story, until};
 use serde_json::{Value, json};
 
 use crate::support::services::kafka::{self, Record, TestTopic, consume_at_least, create_topic};
+use crate::support::terminal::{CTRL_C, CTRL_D, Terminal};
 use crate::support::whole_way::{TENANTS, setup};
 
 async fn post(serve: &Serve, path: &str, body: &Value) -> (u16, Value) {
@@ -182,6 +184,46 @@ async fn whoever_leaves_a_replay_begins_no_other_one() {
     assert!(said.len() == 1 && said[0].contains(" goes on; "), "{said:?}");
     let told = "college's replay was left, so these are not republished: diku";
     assert!(setup.log().contains(told), "{}", setup.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_at_a_terminal_asks_and_without_an_answer_nothing_is_done() {
+    const QUESTION: &str = "[p]ause the replay, [c]ancel it, or [l]eave it running? ";
+    let env = kafka::env();
+    let setup = setup(&env, "sqlite://data/event-gateway.db");
+    let (serve, _) = published(&setup, 400).await;
+    let target = format!("{env}.diku.slow");
+    let slow = ["--target", &target, "--events-per-second", "1", "--detach", "--output", "json"];
+    let start = [&["replays", "start", "--tenant", "diku"], &slow[..]].concat();
+    let started: Value =
+        serde_json::from_slice(&setup.command(&start).output().unwrap().stdout).unwrap();
+    let id = started["id"].as_str().unwrap();
+    let watch = ["replays", "watch", "--tenant", "diku", id];
+    for (answer, status, told, becomes) in [
+        (CTRL_D, 0, "goes on; ", "In progress"),
+        (CTRL_C, 0, "goes on; ", "In progress"),
+        ("l\n", 0, "goes on; ", "In progress"),
+        ("what?\np\n", 0, "is paused; ", "Paused"),
+        ("c\n", 1, "was cancelled", "Cancelled"),
+    ] {
+        let mut terminal = Terminal::run(&setup, &watch);
+        terminal.shows("diku: In progress");
+        terminal.press(CTRL_C);
+        terminal.shows(QUESTION);
+        // The replay would be looked at again by now.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        terminal.press(answer);
+        let (ended, shown) = terminal.ended();
+        assert_eq!(ended, Some(status), "{answer:?}: {shown:?}");
+        assert!(shown.contains(told), "{answer:?}: {shown:?}");
+        until("the replay is so", async || replay(&serve, id).await["status"] == becomes).await;
+        if becomes == "Paused" {
+            let resume = ["replays", "resume", "--tenant", "diku", id];
+            assert!(setup.command(&resume).status().unwrap().success());
+            until("it goes on", async || replay(&serve, id).await["status"] == "In progress").await;
+        }
+    }
+    serve.terminate();
 }
 
 #[tokio::test(flavor = "multi_thread")]

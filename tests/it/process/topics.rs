@@ -13,6 +13,7 @@ use crate::support::services::kafka::{
     TestTopic, add_partitions, address, assert_partitions, consume_at_least, create_topic,
     delete_topic, env, partitions, set_all, settings, topics as topics_of,
 };
+use crate::support::terminal::Terminal;
 
 const FILE: &str = r#"
 [entities."inventory.item"]
@@ -147,6 +148,13 @@ async fn a_topic_grows_between_two_pages_once_nothing_is_pending() {
     let grow = ["grow", &topic, "--wait"];
     assert_eq!(topics(&setup, &[&grow[..], &["0"]].concat()), (1, vec![]));
     assert!(setup.log().contains(&format!("at most {KEYS} pending")), "{}", setup.log());
+    assert_eq!(topics(&setup, &[&grow[..], &["1"]].concat()), (1, vec![]));
+    let waits = "\"waiting until the tenants of the topic have nothing to publish: at most";
+    assert_eq!(setup.log().matches(waits).count(), 1, "a plain line: {}", setup.log());
+    let on_terminal = [&["topics"], &grow[..], &["1"]].concat();
+    let (status, bar) = Terminal::run(&setup, &on_terminal).ended();
+    assert_eq!(status, Some(1), "{bar}");
+    assert!(bar.contains(&format!("{KEYS} pending, 0 being released, 0 replaying")), "{bar:?}");
     assert_eq!(partitions(&address(), &topic), Some(1));
 
     // This one still has the former file: what it publishes goes by the cluster's partitions.

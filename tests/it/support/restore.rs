@@ -53,9 +53,7 @@ pub async fn enabled(harness: &Harness) -> TenantLog {
 
 pub async fn compared(harness: &Harness) -> Option<Difference> {
     let enabled = enabled(harness).await;
-    restore::compare(&*harness.store, &harness.kafka, &settings(), &enabled, &|_, _| {})
-        .await
-        .unwrap()
+    restore::compare(&*harness.store, &harness.kafka, &settings(), &enabled, &|_| {}).await.unwrap()
 }
 
 pub async fn accepted(harness: &Harness, difference: &Difference) -> Result<(), Error> {
@@ -64,6 +62,7 @@ pub async fn accepted(harness: &Harness, difference: &Difference) -> Result<(), 
         kafka: &harness.kafka,
         others: &[],
         settings: &settings(),
+        report: &|_| {},
     };
     restore::accept(&parts, difference, log_id(NEW), "restore").await
 }
