@@ -13,7 +13,7 @@ use event_gateway::domain::key::Pointer;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::producer::Producer;
 use event_gateway::domain::retention::Lifetimes;
-use event_gateway::domain::settings::{Settings, TenantSettings};
+use event_gateway::domain::settings::{FoundFiles, Settings, TenantSettings};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::{Naming, Topic};
 use event_gateway::domain::wire_form::WireForm;
@@ -140,7 +140,7 @@ fn remove(opened: &OpenStore) -> Followers {
         TenantSettings { entities: [(name, entity)].into(), ..TenantSettings::default() };
     let naming = Naming::new(Some("folio"), None).unwrap();
     let settings = Arc::new(Settings::new(naming, settings, [].into()).unwrap());
-    let look = Arc::new(Vec::new);
+    let look = Arc::new(FoundFiles::default);
     let (store, clock) = (opened.store.clone(), Arc::new(System));
     let deps = FollowDeps {
         tenants: TenantDeps::new(store.clone(), settings.clone(), look, Vec::new(), clock.clone()),

@@ -11,7 +11,7 @@ use anyhow::Context;
 use super::foreign_settings;
 use crate::clock::Clock;
 use crate::config::{self, Illegal, PartsOptions, StoreOptions, TopicsOptions};
-use crate::domain::settings::Settings;
+use crate::domain::settings::{FoundFiles, Settings};
 use crate::follow::erasure::submit::ErasureDeps;
 use crate::follow::replay::submit::SubmitDeps;
 use crate::follow::tenant_jobs::TenantDeps;
@@ -79,7 +79,7 @@ impl Deps {
     /// Returns what a tenant job needs.
     pub fn tenants(self, clock: Arc<dyn Clock>) -> TenantDeps {
         let Self { store, settings, sinks } = self;
-        TenantDeps::new(store, settings, Arc::new(Vec::new), sinks.followers(), clock)
+        TenantDeps::new(store, settings, Arc::new(FoundFiles::default), sinks.followers(), clock)
     }
 }
 

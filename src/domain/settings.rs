@@ -22,7 +22,7 @@ use super::topic::{Naming, Topic, TopicSpec};
 use super::wire_form::WireForm;
 
 use added::Added;
-pub use added::NotAdded;
+pub use added::{FoundFiles, LeftOut, NotAdded};
 pub use topics::IllegalTopic;
 
 /// An entity or process event that the tenant's settings don't name.

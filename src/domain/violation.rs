@@ -8,12 +8,13 @@ use std::fmt;
 pub const MAX: usize = 100;
 
 /// The code of every violation.
-pub const CODES: [&str; 31] = [
+pub const CODES: [&str; 32] = [
     "duplicate-name",
     "empty-list",
     "empty-range",
     "id-mismatch",
     "illegal-event-id",
+    "illegal-file",
     "illegal-header",
     "illegal-key",
     "illegal-list",

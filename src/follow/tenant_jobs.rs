@@ -10,14 +10,14 @@ mod replays;
 mod rows;
 pub(super) mod task;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::clock::Clock;
 use crate::domain::follower::Follower;
 use crate::domain::known_topic::{KnownTopic, TopicUse};
 use crate::domain::position::LogId;
-use crate::domain::settings::{IllegalTopic, Settings};
+use crate::domain::settings::{FoundFiles, IllegalTopic, LeftOut, Settings};
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId};
 use crate::domain::trail::{Act, Actor, TrailEntry};
@@ -43,6 +43,9 @@ pub enum NotSubmitted {
     /// The tenant's topics can't be beside those of the other tenants.
     #[error(transparent)]
     Topics(#[from] IllegalTopic),
+    /// The tenant's own file is illegal.
+    #[error("the tenant can't be enabled: {0}")]
+    File(LeftOut),
     /// There is no such tenant to disable or purge.
     #[error("tenant `{0}` has no log: it was never enabled")]
     NotEnabled(TenantId),
@@ -76,9 +79,9 @@ pub struct Submitted {
     pub has_changed: bool,
 }
 
-/// A look for tenants' files that were added, which adds their settings and returns the tenants. It
-/// blocks while it reads.
-pub type LookForFiles = Arc<dyn Fn() -> Vec<TenantId> + Send + Sync>;
+/// A look for tenants' files that were added, which adds their settings and returns the tenants,
+/// and the files that are illegal. It blocks while it reads.
+pub type LookForFiles = Arc<dyn Fn() -> FoundFiles + Send + Sync>;
 
 /// The parts that requests of the tenant interface need.
 #[derive(Clone)]
@@ -138,7 +141,10 @@ impl TenantDeps {
         };
         let has_changed = match attributes.act {
             TenantAct::Enable => {
-                self.take_up_files().await?;
+                let mut left_out = self.take_up_files().await?;
+                if let Some(left_out) = left_out.remove(tenant) {
+                    return Err(NotSubmitted::File(left_out));
+                }
                 self.enable(tenant, &by).await?
             }
             TenantAct::Disable => self.disable(tenant, &by).await?,
@@ -181,13 +187,14 @@ impl TenantDeps {
     }
 
     /// Looks for tenants' files that were added. A file enables its tenant if the store has never
-    /// seen it; of one that is enabled already, it may name further topics.
-    pub async fn take_up_files(&self) -> Result<(), store::Error> {
+    /// seen it; of one that is enabled already, it may name further topics. Returns the files that
+    /// are illegal, by tenant.
+    pub async fn take_up_files(&self) -> Result<BTreeMap<TenantId, LeftOut>, store::Error> {
         let look = self.files.clone();
         let found = tokio::task::spawn_blocking(move || look()).await.unwrap_or_default();
-        self.added().extend(found);
+        self.added().extend(found.added);
         loop {
-            let Some(tenant) = self.added().first().cloned() else { return Ok(()) };
+            let Some(tenant) = self.added().first().cloned() else { return Ok(found.left_out) };
             let by = store::enabled_by_file(&tenant);
             match self.give_log(&tenant, ComesBack::No, &by).await {
                 Ok(()) => {}

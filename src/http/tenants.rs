@@ -36,6 +36,9 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 /// The most bytes of a request, which is kept in its job.
 const REQUEST_BYTES_MAX: usize = 64 << 10;
 
+/// The reason that a caller is told who does not see other tenants.
+const OTHERS_TOPICS: &str = "its topics collide, or would be shared, with others";
+
 /// A job, in the words of the tenant interface.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -147,7 +150,12 @@ pub(super) async fn post(
         // Another tenant's caller is not told whose topics there are.
         Err(NotSubmitted::Topics(illegal)) if !context.sees_others => {
             tracing::warn!(%tenant, "the tenant can't be enabled: {illegal}");
-            return Err(illegal_topics("its topics collide, or would be shared, with others"));
+            return Err(illegal_topics(OTHERS_TOPICS));
+        }
+        Err(NotSubmitted::File(mut left_out)) if !context.sees_others && left_out.names_others => {
+            tracing::warn!(%tenant, "the tenant can't be enabled: {left_out}");
+            OTHERS_TOPICS.clone_into(&mut left_out.why);
+            return Err(NotSubmitted::File(left_out).into());
         }
         submitted => submitted?,
     };
@@ -233,8 +241,11 @@ async fn find(gateway: &Gateway, tenant: &TenantId, id: TenantJobId) -> Result<T
 
 /// Refuses a tenant for its topics.
 fn illegal_topics(why: impl fmt::Display) -> Problem {
-    let why = format!("the tenant can't be enabled: {why}");
-    Problem::IllegalRequest(vec![Violation::new("/module_to".to_owned(), "illegal-topics", why)])
+    not_enabled("illegal-topics", format!("the tenant can't be enabled: {why}"))
+}
+
+fn not_enabled(code: &'static str, why: String) -> Problem {
+    Problem::IllegalRequest(vec![Violation::new("/module_to".to_owned(), code, why)])
 }
 
 impl From<NotSubmitted> for Problem {
@@ -242,6 +253,7 @@ impl From<NotSubmitted> for Problem {
         match error {
             NotSubmitted::Store(error) => error.into(),
             NotSubmitted::Topics(illegal) => illegal_topics(illegal),
+            NotSubmitted::File(_) => not_enabled("illegal-file", error.to_string()),
             NotSubmitted::NotEnabled(tenant) => Self::TenantNotEnabled(tenant),
             refused @ (NotSubmitted::Purging(_)
             | NotSubmitted::TooManyJobs(_)

@@ -23,6 +23,7 @@ mod first_run;
 mod helm;
 #[cfg(feature = "services")]
 mod hexkit;
+mod illegal_files;
 mod image;
 mod log;
 mod main_job;

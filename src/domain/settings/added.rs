@@ -31,6 +31,27 @@ impl Added {
     }
 }
 
+/// The tenants' files that a look has found beside those that were read before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FoundFiles {
+    /// The tenants whose settings were added.
+    pub added: Vec<TenantId>,
+    /// The files that are there, and were left out: they are illegal.
+    pub left_out: BTreeMap<TenantId, LeftOut>,
+}
+
+/// A tenant's file that was left out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("its file `{file}` is left out: {why}")]
+pub struct LeftOut {
+    /// The file's name.
+    pub file: String,
+    /// The rule that is broken, in words.
+    pub why: String,
+    /// Whether the words name topics of other tenants.
+    pub names_others: bool,
+}
+
 /// The reason why a tenant's settings can't be added without a restart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAdded {

@@ -24,7 +24,7 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::Request;
 use crate::domain::position::{LogId, Position};
 use crate::domain::retention::Lifetimes;
-use crate::domain::settings::Settings;
+use crate::domain::settings::{FoundFiles, Settings};
 use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Topic, TopicSpec};
@@ -263,7 +263,7 @@ async fn deps(folder: &TempDir) -> FollowDeps {
         tenants: TenantDeps::new(
             store.clone(),
             settings.clone(),
-            Arc::new(Vec::new),
+            Arc::new(FoundFiles::default),
             Vec::new(),
             clock.clone(),
         ),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use event_gateway::clock::{Clock, System};
 use event_gateway::domain::follower::Follower;
-use event_gateway::domain::settings::Settings;
+use event_gateway::domain::settings::{FoundFiles, Settings};
 use event_gateway::follow::erasure::submit::ErasureDeps;
 use event_gateway::follow::tenant_jobs::TenantDeps;
 use event_gateway::intake::IntakeDeps;
@@ -38,7 +38,13 @@ pub fn tenant_deps(
     sinks: &[Follower],
 ) -> TenantDeps {
     let (store, settings) = (store.clone(), settings.clone());
-    TenantDeps::new(store, settings, Arc::new(Vec::new), sinks.to_vec(), Arc::new(System))
+    TenantDeps::new(
+        store,
+        settings,
+        Arc::new(FoundFiles::default),
+        sinks.to_vec(),
+        Arc::new(System),
+    )
 }
 
 /// Starts what the readers of subscriptions need.
