@@ -5,6 +5,8 @@
 )]
 
 #[cfg(feature = "services")]
+pub mod api_server;
+#[cfg(feature = "services")]
 pub mod cluster;
 pub mod collector;
 pub mod commits;

@@ -58,6 +58,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{- /* All that the tenants' files say: those of ConfigMaps that are kept elsewhere, too, if a cluster can be asked. */ -}}
+{{- define "event-gateway.tenantsText" -}}
+{{- toJson .Values.tenants -}}
+{{- range .Values.tenants.existingConfigMaps -}}
+{{- with lookup "v1" "ConfigMap" $.Release.Namespace . -}}
+{{- toJson (pick . "data" "binaryData") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "event-gateway.peers" -}}
 {{- if .Values.networkPolicy.from }}
 {{- toYaml .Values.networkPolicy.from }}

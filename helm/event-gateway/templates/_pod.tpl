@@ -187,7 +187,7 @@ metadata:
     {{- end }}
   annotations:
     {{- /* Files that are there count from the next start on, so a change rolls the pods. */}}
-    checksum/tenants: {{ toJson .Values.tenants | sha256sum }}
+    checksum/tenants: {{ include "event-gateway.tenantsText" . | sha256sum }}
     {{- with .Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

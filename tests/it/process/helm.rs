@@ -1,6 +1,7 @@
 //! The Helm chart: it renders what Kubernetes takes, refuses what makes no sense, and the gateway
 //! serves with what it renders.
 
+mod changed_files;
 mod settings;
 
 use std::collections::BTreeSet;

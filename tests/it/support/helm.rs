@@ -97,6 +97,24 @@ impl Helm {
         said(command.args(["--namespace", NAMESPACE]))
     }
 
+    /// Runs `helm template` with what a cluster has, as an upgrade would; a folder has files of
+    /// Helm's own.
+    pub fn template_at(self, folder: &Path) -> Result<String, String> {
+        let mut command = at(folder, "template");
+        command.arg(self.chart).args(self.values);
+        // The objects are not sent: whether a cluster would take them is not asked.
+        said(command.args(["--dry-run=server", "--disable-openapi-validation"]))
+    }
+
+    /// Returns what `helm install` tells at its end; nothing is installed.
+    pub fn notes(self) -> Result<String, String> {
+        let mut command = Command::new(home().join("bin/helm"));
+        command.args(["install", RELEASE]).arg(self.chart).args(self.values);
+        let told = said(command.args(["--namespace", NAMESPACE, "--dry-run=client"]))?;
+        let (_, notes) = told.split_once("\nNOTES:\n").unwrap_or_else(|| panic!("{told}"));
+        Ok(notes.to_owned())
+    }
+
     /// Runs `helm install` or `helm upgrade` against a cluster, with files of Helm's own in a
     /// folder. Returns what it prints, or why it failed.
     pub fn apply(self, verb: &str, folder: &Path) -> Result<String, String> {
