@@ -3,6 +3,8 @@
 //!
 //! A block that can't be run says why on its fence, and is counted here.
 
+#[cfg(feature = "services")]
+mod examples;
 mod links;
 #[cfg(feature = "services")]
 mod pages;
