@@ -19,17 +19,15 @@ use crate::support::documentation::output::is_shown;
 const PAGES: &str = include_str!("documentation/pages.rs");
 
 /// How many blocks of a page are not run; each says why.
-const NOT_RUN: [(&str, usize); 10] = [
+const NOT_RUN: [(&str, usize); 8] = [
     ("README.md", 1),
     ("docs/at-work.md", 2),
     ("docs/audit.md", 1),
     ("docs/cli.md", 1),
     ("docs/erasure.md", 1),
-    ("docs/getting-started.md", 1),
     ("docs/kubernetes.md", 6),
     ("docs/reliability.md", 1),
     ("docs/replay.md", 2),
-    ("docs/traces.md", 1),
 ];
 
 /// The second half of docs/cli.md: `cli::tests` parse the examples that it is made of.

@@ -11,6 +11,11 @@ use serde_json::Value;
 pub const RELEASE: &str = "demo";
 pub const NAMESPACE: &str = "folio";
 
+/// Returns the path of Helm.
+pub fn program() -> PathBuf {
+    home().join("bin/helm")
+}
+
 /// Returns the chart's folder.
 pub fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("helm/event-gateway")
@@ -86,13 +91,13 @@ impl Helm {
 
     /// Runs `helm lint`.
     pub fn lint(self) -> Output {
-        let mut command = Command::new(home().join("bin/helm"));
+        let mut command = Command::new(program());
         command.arg("lint").arg("--strict").arg(self.chart).args(self.values).output().unwrap()
     }
 
     /// Runs `helm template`: returns the manifest, or why there is none.
     pub fn template(self) -> Result<String, String> {
-        let mut command = Command::new(home().join("bin/helm"));
+        let mut command = Command::new(program());
         command.args(["template", RELEASE]).arg(self.chart).args(self.values);
         said(command.args(["--namespace", NAMESPACE]))
     }
@@ -108,7 +113,7 @@ impl Helm {
 
     /// Returns what `helm install` tells at its end; nothing is installed.
     pub fn notes(self) -> Result<String, String> {
-        let mut command = Command::new(home().join("bin/helm"));
+        let mut command = Command::new(program());
         command.args(["install", RELEASE]).arg(self.chart).args(self.values);
         let told = said(command.args(["--namespace", NAMESPACE, "--dry-run=client"]))?;
         let (_, notes) = told.split_once("\nNOTES:\n").unwrap_or_else(|| panic!("{told}"));
@@ -129,7 +134,7 @@ pub fn release(verb: &str, folder: &Path) -> Result<String, String> {
 }
 
 fn at(folder: &Path, verb: &str) -> Command {
-    let mut command = Command::new(home().join("bin/helm"));
+    let mut command = Command::new(program());
     command.args([verb, RELEASE, "--namespace", NAMESPACE]);
     command.env("KUBECONFIG", folder.join("kubeconfig"));
     for home in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {

@@ -102,7 +102,8 @@ fn each_example_for_module_authors_has_ten_lines_at_most() {
 #[test]
 fn each_example_for_module_authors_posts_one_event_until_it_is_taken() {
     let soon = "Retry-After: 0\r\n";
-    let cut = "HTTP/1.1 201 Created\r\nContent-Length: 90\r\nConnection: close\r\n\r\n{\"eventId\":";
+    let cut =
+        "HTTP/1.1 201 Created\r\nContent-Length: 90\r\nConnection: close\r\n\r\n{\"eventId\":";
     for example in examples() {
         let answers = vec![
             String::new(),
@@ -126,7 +127,8 @@ fn each_example_for_module_authors_posts_one_event_until_it_is_taken() {
 #[test]
 fn each_example_for_module_authors_raises_an_error_about_a_change_that_is_refused() {
     for example in examples() {
-        for status in ["400 Bad Request", "422 Unprocessable Content", "500 Internal Server Error"] {
+        for status in ["400 Bad Request", "422 Unprocessable Content", "500 Internal Server Error"]
+        {
             let (done, posted) = run(&example, vec![answer(status, "", r#"{"title":"no"}"#)]);
             let file = &example.file;
             // `timeout` would end with 124.

@@ -33,6 +33,11 @@ async fn getting_started_is_as_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn kubernetes_is_as_written() {
+    run("docs/kubernetes.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn listening_is_as_written() {
     run("docs/listener.md").await;
 }
@@ -65,4 +70,9 @@ async fn subscriptions_are_as_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_readme_is_as_written() {
     run("README.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traces_are_sent_as_written() {
+    run("docs/traces.md").await;
 }

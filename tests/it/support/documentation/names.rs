@@ -27,6 +27,17 @@ impl Names {
         (names, port, env)
     }
 
+    /// Puts the places where root installs things under a folder, and makes those that are there on
+    /// every machine.
+    pub fn put_under(&mut self, root: &Path) {
+        for place in ["/usr/local/bin/", "/etc/systemd/system/"] {
+            std::fs::create_dir_all(root.join(&place[1..])).unwrap();
+        }
+        for place in ["/usr/local/bin/", "/etc/systemd/system/", "/etc/event-gateway/"] {
+            self.add(place, &format!("{}{place}", root.display()));
+        }
+    }
+
     fn add(&mut self, shown: &str, real: &str) {
         self.0.push((shown.to_owned(), real.to_owned()));
     }

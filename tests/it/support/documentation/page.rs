@@ -12,6 +12,7 @@ use super::block::{self, How, Kind, Step};
 use super::names::{self, Names};
 use super::output::is_shown;
 use super::shell::{Output, Shell};
+use crate::support::helm;
 use crate::support::services::kafka;
 
 fn root() -> &'static Path {
@@ -54,10 +55,22 @@ fn script(path: &Path, line: &str) {
     fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
 }
 
+/// Lays what the archive of a release has beside the tenants' files. The binary is a script, since
+/// one that is to be tested is large.
+fn lay_archive(work: &Path) {
+    for part in ["helm", "packaging"] {
+        symlink(root().join(part), work.join(part)).unwrap();
+    }
+    fs::create_dir(work.join("bin")).unwrap();
+    script(&work.join("bin/event-gateway"), "exec event-gateway \"$@\"");
+}
+
 impl Page {
-    /// Lays out the folder that a reader has: the tenants' files and `run`, which need not build.
+    /// Lays out the folder that a reader has: the tenants' files, what else the archive of a release
+    /// has, and `run`, which need not build.
     fn open(name: &'static str) -> Self {
-        let (folder, (names, port, env)) = (Folder::own(), Names::choose());
+        let (folder, (mut names, port, env)) = (Folder::own(), Names::choose());
+        names.put_under(&folder.path().join("root"));
         let [work, programs, outputs] =
             ["work", "programs", "outputs"].map(|part| folder.path().join(part));
         for part in [&work.join("tenants"), &programs, &outputs] {
@@ -67,7 +80,9 @@ impl Page {
             fs::copy(root().join("tenants").join(file), work.join("tenants").join(file)).unwrap();
         }
         symlink(env!("CARGO_BIN_EXE_event-gateway"), programs.join("event-gateway")).unwrap();
+        symlink(helm::program(), programs.join("helm")).unwrap();
         script(&programs.join("kafka-configs.sh"), KAFKA_CONFIGS);
+        lay_archive(&work);
         let serve = "case ${1-} in '' | -*) set -- serve \"$@\" ;; esac";
         script(
             &work.join("run"),
