@@ -1,14 +1,18 @@
 //! The document of the API, judged by two programs that are not ours: it is OpenAPI 3.1, and the
 //! real binary does what it says, on each store.
 //!
-//! `openapi/hooks.py` has the rules that no JSON Schema can say.
+//! `openapi/hooks.py` has the rules that no JSON Schema can say, and `openapi/acts.py` calls what
+//! needs a Kafka.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crash::serve::Setup;
+use crash::serve::{Serve, Setup, get_until};
+use crash::story;
+use serde_json::{Value, json};
 
 use crate::support::serve;
+use crate::support::services::kafka::{TestTopic, create_topic};
 use crate::support::services::{kafka, mongodb, postgres};
 
 /// The fewest requests of a run.
@@ -92,4 +96,42 @@ async fn the_document_holds_on_postgresql() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_holds_on_mongodb() {
     holds_on(Some(mongodb::url())).await;
+}
+
+/// Posts changes of one entity as `diku`.
+async fn post(serve: &Serve, entity: &str, changes: &Value) {
+    let request =
+        reqwest::Client::new().post(format!("{}/domain-events/inventory/{entity}", serve.url));
+    let answer = request.header("X-Okapi-Tenant", "diku").json(changes).send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+}
+
+/// The first 20 events are published, and the keys of the other two are parked.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_holds_for_replays_and_for_what_is_parked() {
+    let (env, address) = (kafka::env(), kafka::address());
+    let topic = format!("{env}.diku.inventory.item");
+    let settings = [("max.message.bytes", "2000")];
+    create_topic(&address, TestTopic { name: &topic, partitions: 1, settings: &settings }).await;
+    let (host, port) = address.split_once(':').unwrap();
+    let setup = setup(&env).with("BROKER", "kafka").with("KAFKA_HOST", host);
+    let setup = setup.with("KAFKA_PORT", port);
+    let serve = setup.serve();
+    let small: Vec<_> = (0..20).map(|key| json!({ "new": { "id": key.to_string() } })).collect();
+    post(&serve, "instance", &json!(small)).await;
+    for key in ["large", "larger"] {
+        let change = json!({ "new": { "id": key, "x": "x".repeat(4_000) } });
+        post(&serve, "item", &change).await;
+    }
+    story::published(&serve.url, "diku", 20).await;
+    let are_parked = |told: &Value| {
+        let parked = told["parked"].as_array().unwrap();
+        parked.len() == 2 && parked.iter().all(|it| it["state"] == "parked")
+    };
+    get_until(&format!("{}/parked", serve.url), are_parked).await;
+    kafka::set(&address, &topic, "max.message.bytes", "1048588").await;
+    let done = python(&env, &["acts", &serve.url]).await;
+    let told = [done.stdout, done.stderr].concat();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&told));
+    assert!(!setup.log().contains("panicked"), "{}", setup.log());
 }

@@ -152,7 +152,7 @@ def fit_tenant(body):
 class EveryOperationIsTaken:
     """Each operation succeeded once at least, unless it needs what the run can't make."""
 
-    # There is no broker, so that nothing is replayed or parked.
+    # There is no broker, so that nothing is replayed or parked: acts.py calls these beside a Kafka.
     NEVER = (
         "/replays",
         "/parked/{id}/",
