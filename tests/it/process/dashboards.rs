@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crash::until;
+use regex::Regex;
 use serde_json::Value;
 
 use crate::support::helm::{self, Helm};
@@ -78,6 +79,18 @@ async fn every_query_of_every_dashboard_finds_something_in_a_real_prometheus() {
     assert!(alerts.is_empty(), "a gateway that works alerts nobody: {alerts:#?}");
     let log = prometheus.log();
     assert!(!log.contains("level=error") && !log.contains("level=warn"), "{log}");
+}
+
+#[test]
+fn every_metric_is_shown_but_those_that_are_off_by_default() {
+    let documented = include_str!("../../../docs/metrics.md");
+    let name = Regex::new(r"(?m)^\| `(event_gateway_\w+)[`{]").unwrap();
+    let queries: Vec<_> = queries().into_iter().collect();
+    let queries = queries.join("\n");
+    let names = name.captures_iter(documented).map(|found| found[1].to_owned());
+    let (shown, hidden): (Vec<_>, Vec<_>) = names.partition(|name| queries.contains(name));
+    assert!(shown.len() > 60, "{shown:?}");
+    assert_eq!(hidden, ["event_gateway_tenant_events_total", "event_gateway_spans_total"]);
 }
 
 #[test]
