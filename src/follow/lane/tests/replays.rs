@@ -28,7 +28,7 @@ use crate::store::{RemovalStep, Scan};
 async fn a_replay_to_its_own_topic_joins_the_relay_and_the_last_record_of_a_key_is_its_newest() {
     let mut bed = Bed::new().await;
     bed.post(ITEMS, &["a", "b", "a", "c"]).await;
-    bed.post("diku.other", &["a"]).await;
+    bed.post("folio.diku.other", &["a"]).await;
     bed.rest().await;
     let replay = bed.replay(&of_topic(ITEMS)).await;
     assert_eq!((replay.total, replay.status()), (Some(4), "In progress"));
