@@ -158,7 +158,8 @@ fn a_release_whose_chart_or_tag_is_of_another_version_is_refused() {
     }
 }
 
-/// Returns what cargo knows of the package, with the versions of Cargo.lock and without the network.
+/// Returns what cargo knows of the package, with the versions of Cargo.lock and without the
+/// network.
 fn metadata() -> Value {
     let mut command = Command::new("cargo");
     command.args(["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"]);

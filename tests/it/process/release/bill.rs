@@ -1,8 +1,9 @@
-//! The bill of materials of a release: it has each crate that Cargo.toml asks for, in the version of
-//! Cargo.lock, and nothing of the machine that made it.
+//! The bill of materials of a release: it has each crate that Cargo.toml asks for, in the version
+//! of Cargo.lock, and nothing of the machine that made it.
 //!
-//! CycloneDX's own tool takes minutes to build. A program stands for it that asks cargo for the crates
-//! as the tool does; where a release was made before, the tool is there, and makes the bill, too.
+//! CycloneDX's own tool takes minutes to build. A program stands for it that asks cargo for the
+//! crates as the tool does; where a release was made before, the tool is there, and makes the bill,
+//! too.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;

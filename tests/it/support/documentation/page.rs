@@ -66,8 +66,8 @@ fn lay_archive(work: &Path) {
 }
 
 impl Page {
-    /// Lays out the folder that a reader has: the tenants' files, what else the archive of a release
-    /// has, and `run`, which need not build.
+    /// Lays out the folder that a reader has: the tenants' files, what else the archive of a
+    /// release has, and `run`, which need not build.
     fn open(name: &'static str) -> Self {
         let (folder, (mut names, port, env)) = (Folder::own(), Names::choose());
         names.put_under(&folder.path().join("root"));
