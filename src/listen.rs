@@ -38,10 +38,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kafka_protocol::ResponseError;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{LEEWAY_MS, Tokens};
@@ -55,6 +56,7 @@ use crate::shares::{Full, Share};
 use crate::store::Store;
 use crate::subscribe::Subscribe;
 use crate::tls::Tls;
+use answer::unread;
 use cache::Cache;
 use coordinator::Coordinator;
 use feed::Feed;
@@ -87,6 +89,8 @@ pub struct Config {
     pub request_bytes_max: usize,
     /// The most bytes of all requests that are under way.
     pub requests_bytes_max: usize,
+    /// The most bytes of records in all answers that are under way.
+    pub answers_bytes_max: usize,
     /// The bytes of records that are kept in memory.
     pub cache_bytes_max: usize,
 }
@@ -129,6 +133,7 @@ struct Server {
     seats: Arc<Seats>,
     request_bytes_max: usize,
     requests: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
     closing: CancellationToken,
 }
 
@@ -158,6 +163,8 @@ struct Session {
     /// The groups, with the tenants, that it has moved without being a member: the trail has told
     /// so once.
     moved: BTreeSet<(String, TenantId)>,
+    /// The room for the records of the answer that it has not read yet.
+    unread: Option<OwnedSemaphorePermit>,
 }
 
 /// The listener, once it has a socket.
@@ -198,6 +205,7 @@ impl Listener {
             seats: Seats::new(config.connections_max),
             request_bytes_max: config.request_bytes_max,
             requests: Arc::new(Semaphore::new(config.requests_bytes_max)),
+            answers: Arc::new(Semaphore::new(config.answers_bytes_max)),
             closing,
         };
         let (tls, connections_max) = (config.tls.clone(), config.connections_max);
@@ -257,9 +265,13 @@ impl Listener {
 }
 
 impl Server {
-    /// Returns the feed of a topic.
-    async fn feed(&self, served: &Served) -> Result<Arc<Feed>, crate::subscribe::Error> {
-        self.logs.feed(served).await
+    /// Returns the feed of a topic, if it is open by a time. If not, a client asks again, and the
+    /// opening goes on where it has come to.
+    async fn feed(&self, served: &Served, until: Instant) -> Result<Arc<Feed>, ResponseError> {
+        match timeout_at(until, self.logs.feed(served)).await {
+            Ok(opened) => opened.map_err(|error| unread(&error)),
+            Err(_) => Err(ResponseError::KafkaStorageError),
+        }
     }
 }
 
@@ -304,7 +316,7 @@ impl Peer {
 impl Session {
     fn of(peer: SocketAddr, principal: Principal) -> Self {
         let (client_id, moved) = (String::new(), BTreeSet::new());
-        Self { principal, peer, client_id, has_produced: false, moved }
+        Self { principal, peer, client_id, has_produced: false, moved, unread: None }
     }
 
     /// Returns the names by which people know the client.

@@ -15,6 +15,8 @@ use crate::tls::Tls;
 const REQUEST_BYTES_MAX: usize = 4 << 20;
 /// The most bytes of all requests under way.
 const REQUESTS_BYTES_MAX: usize = 128 << 20;
+/// The most bytes of records in all answers under way.
+const ANSWERS_BYTES_MAX: usize = 128 << 20;
 /// The bytes of records that are kept in memory.
 const CACHE_BYTES_MAX: usize = 32 << 20;
 
@@ -60,6 +62,7 @@ pub(super) fn listen(
         connections_max: options.kafka_listen_connections_max,
         request_bytes_max: REQUEST_BYTES_MAX,
         requests_bytes_max: REQUESTS_BYTES_MAX,
+        answers_bytes_max: ANSWERS_BYTES_MAX,
         cache_bytes_max: CACHE_BYTES_MAX,
     }))
 }

@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 use super::floors::{AcceptedGaps, Floors, Gap};
 use super::position::Position;
 use super::time::Time;
+use super::topic::Topic;
 
 pub use file::{FileTenants, SubscriptionFile};
 pub use form::{COMMIT_MEMBERS, Form, parse_commit};
@@ -121,11 +122,25 @@ impl Subscription {
 
     /// Makes a subscription of the topics that a Kafka client commits first.
     pub fn of_kafka(commits: &[PartCommit]) -> Self {
-        let topics: BTreeSet<_> = commits.iter().map(|commit| &commit.topic).collect();
-        let mut new = Self::new(Form::of_topics(topics), Position::START, AcceptedGaps::default());
-        new.parts = Some(Parts::default());
+        let mut new = Self::read_by_kafka(commits.iter().map(|commit| &commit.topic));
         new.take_parts(commits);
         new
+    }
+
+    /// Makes a subscription of topics that Kafka clients read, of which nothing is committed yet.
+    pub fn read_by_kafka<'a>(topics: impl Iterator<Item = &'a Topic>) -> Self {
+        let form = Form::of_topics(topics.collect::<BTreeSet<_>>());
+        let parts = Some(Parts::default());
+        Self { parts, ..Self::new(form, Position::START, AcceptedGaps::default()) }
+    }
+
+    /// Returns whether nothing is lost with it: Kafka clients have begun to read, and nobody has
+    /// committed, moved or formed it.
+    pub fn is_only_begun(&self) -> bool {
+        let form = Form { filter: self.form.filter.clone(), ..Form::default() };
+        self.parts.as_ref().is_some_and(Parts::is_empty)
+            && self.generation == 0
+            && self.form == form
     }
 
     /// Returns the lease of the present reader.

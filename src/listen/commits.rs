@@ -15,6 +15,7 @@ use kafka_protocol::messages::offset_commit_response::{
 use kafka_protocol::messages::offset_delete_response::{
     OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
+use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponsePartition, OffsetFetchResponseTopic,
 };
@@ -32,6 +33,7 @@ use crate::access::permission::{CommitSubscription, SeekSubscription};
 use crate::domain::position::Position;
 use crate::domain::subscription::{Part, PartCommit};
 use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
 use crate::domain::trail::{Act, TrailEntry};
 
 /// The offset that stands for a partition where a group has not been.
@@ -71,6 +73,9 @@ type Asked = (usize, usize);
 /// The errors of partitions.
 type Errors = BTreeMap<Asked, ResponseError>;
 
+/// The commits, by tenant.
+type Commits = BTreeMap<TenantId, Vec<(Asked, PartCommit)>>;
+
 async fn try_commit(
     server: &Server,
     session: &mut Session,
@@ -80,7 +85,7 @@ async fn try_commit(
     let topics =
         server.topics.with(names, session.scope()).await.map_err(|error| unavailable(&error))?;
     let mut errors = Errors::new();
-    let mut commits: BTreeMap<TenantId, Vec<(Asked, PartCommit)>> = BTreeMap::new();
+    let mut commits = Commits::new();
     for (at, asked) in request.topics.iter().enumerate() {
         let served = topics.get(asked.name.as_str());
         for (index, part) in asked.partitions.iter().enumerate() {
@@ -94,6 +99,7 @@ async fn try_commit(
             }
         }
     }
+    refuse_beyond(server, &mut commits, &mut errors).await?;
     let group = members::group(server, session, &request.group_id).await?;
     let named = Named {
         id: request.member_id.as_str(),
@@ -107,7 +113,7 @@ async fn try_commit(
             true => principal.check::<CommitSubscription>()?,
             false => principal.check::<SeekSubscription>()?,
         }
-        for (tenant, commits) in &commits {
+        for (tenant, commits) in commits.iter().filter(|(_, its)| !its.is_empty()) {
             let parts: Vec<_> = commits.iter().map(|(_, commit)| commit.clone()).collect();
             let mover = match has_members {
                 true => Mover::Members,
@@ -128,6 +134,28 @@ async fn try_commit(
         Ok(errors)
     });
     done.await.map_err(refused)?
+}
+
+/// Refuses commits beyond the end of a log: the group would miss what is appended there.
+async fn refuse_beyond(
+    server: &Server,
+    commits: &mut Commits,
+    errors: &mut Errors,
+) -> Result<(), ResponseError> {
+    for (tenant, commits) in commits {
+        let cursors = commits.iter().map(|(_, commit)| commit.part.cursor);
+        let greatest = cursors.max().unwrap_or_default();
+        let end = server.logs.come_to(tenant, greatest).await;
+        let end = end.map_err(|error| unavailable(&error))?;
+        commits.retain(|(at, commit)| {
+            let is_within = commit.part.cursor <= end;
+            if !is_within {
+                errors.insert(*at, ResponseError::OffsetOutOfRange);
+            }
+            is_within
+        });
+    }
+    Ok(())
 }
 
 fn part_commit(
@@ -186,19 +214,29 @@ async fn try_fetch(
     let topics =
         server.topics.with(names, session.scope()).await.map_err(|error| unavailable(&error))?;
     let group = members::group(server, session, &request.group_id).await?;
-    let done = group.places(async |places| {
-        places.look_again();
-        let asked = match &request.topics {
-            Some(asked) => {
-                let asked = asked.iter();
-                asked.map(|it| (it.name.clone(), it.partition_indexes.clone())).collect()
-            }
-            None => everywhere(server, places, &topics).await?,
+    let named = named(request.topics.as_deref());
+    let done = group.places(async |places, has_members| {
+        let tenants: BTreeSet<_> = match &named {
+            Some(named) => served_of(named, &topics).map(|it| &it.tenant).collect(),
+            None => topics.served().map(|it| &it.tenant).collect(),
+        };
+        let read = places.look_again(&*server.store, tenants.iter().copied()).await;
+        read.map_err(|error| unavailable(&error))?;
+        let mut held = BTreeMap::new();
+        if let Some(named) = named.as_ref().filter(|_| has_members) {
+            held = begin(server, places, named, &topics).await?;
+        }
+        let asked = match named {
+            Some(named) => named,
+            None => everywhere(server, places, &tenants).await?,
         };
         let mut answered = Vec::with_capacity(asked.len());
         for (name, partitions) in asked {
-            let topic = OffsetFetchResponseTopic::default().with_name(name.clone());
-            let parts = in_topic(server, places, (version, &topics), &name, &partitions).await;
+            let served = topics.get(name.as_str());
+            let served = served.ok_or(ResponseError::UnknownTopicOrPartition);
+            let served = served.and_then(|it| held.get(&it.tenant).map_or(Ok(it), |why| Err(*why)));
+            let topic = OffsetFetchResponseTopic::default().with_name(name);
+            let parts = in_topic(server, places, (version, served), &partitions).await;
             answered.push(topic.with_partitions(parts));
         }
         Ok(answered)
@@ -206,14 +244,44 @@ async fn try_fetch(
     done.await.map_err(refused)?
 }
 
+/// The partitions that are asked for, each once, however often it is named.
+type Partitions = BTreeMap<TopicName, BTreeSet<i32>>;
+
+fn named(topics: Option<&[OffsetFetchRequestTopic]>) -> Option<Partitions> {
+    let mut all = Partitions::new();
+    for topic in topics? {
+        all.entry(topic.name.clone()).or_default().extend(&topic.partition_indexes);
+    }
+    Some(all)
+}
+
+/// Returns those of the named topics that are served.
+fn served_of<'a>(named: &'a Partitions, topics: &'a Seen) -> impl Iterator<Item = &'a Served> {
+    named.keys().filter_map(|name| topics.get(name.as_str()))
+}
+
+/// Lets members begin to read the named topics; returns the tenants with which they must wait.
+async fn begin(
+    server: &Server,
+    places: &mut Places,
+    named: &Partitions,
+    topics: &Seen,
+) -> Result<BTreeMap<TenantId, ResponseError>, ResponseError> {
+    let mut all: BTreeMap<TenantId, Vec<Topic>> = BTreeMap::new();
+    for served in served_of(named, topics) {
+        all.entry(served.tenant.clone()).or_default().push(served.topic.clone());
+    }
+    let held = places.begin(&*server.store, &all, topics).await.map_err(|why| kept(&why))?;
+    Ok(held.into_iter().map(|(tenant, why)| (tenant, kept(&why))).collect())
+}
+
 /// Returns the partitions in which a group stands somewhere.
 async fn everywhere(
     server: &Server,
     places: &mut Places,
-    topics: &Seen,
-) -> Result<Vec<(TopicName, Vec<i32>)>, ResponseError> {
-    let tenants: BTreeSet<_> = topics.served().map(|it| &it.tenant).collect();
-    let mut all = Vec::new();
+    tenants: &BTreeSet<&TenantId>,
+) -> Result<Partitions, ResponseError> {
+    let mut all = Partitions::new();
     for tenant in tenants {
         let its = places.topics(&*server.store, tenant).await.map_err(|why| kept(&why))?;
         all.extend(its.into_iter().map(|(topic, partitions)| {
@@ -227,16 +295,14 @@ async fn everywhere(
 async fn in_topic(
     server: &Server,
     places: &mut Places,
-    (version, topics): (i16, &Seen),
-    name: &TopicName,
-    partitions: &[i32],
+    (version, served): (i16, Result<&Served, ResponseError>),
+    partitions: &BTreeSet<i32>,
 ) -> Vec<OffsetFetchResponsePartition> {
     let mut answered = Vec::with_capacity(partitions.len());
     for number in partitions {
-        let found = match topics.get(name.as_str()).map(|it| Ok((it, index(it, *number)?))) {
-            None => Err(ResponseError::UnknownTopicOrPartition),
-            Some(Err(error)) => Err(error),
-            Some(Ok((served, index))) => {
+        let found = match served.and_then(|served| Ok((served, index(served, *number)?))) {
+            Err(error) => Err(error),
+            Ok((served, index)) => {
                 let found = places.of(&*server.store, served, index).await;
                 found.map_err(|why| kept(&why))
             }
@@ -314,3 +380,6 @@ async fn try_delete(
     });
     done.await.map_err(|_| ResponseError::NonEmptyGroup)
 }
+
+#[cfg(test)]
+mod tests;

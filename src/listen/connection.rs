@@ -1,8 +1,9 @@
 //! A client's connection: frames come in, are answered one after the other, and go out.
 //!
 //! A frame is four bytes of length and then the request. All connections together have so many
-//! bytes of requests under way, which count as they arrive; one that sends half a frame, or reads
-//! no answers, is closed.
+//! bytes of requests under way, which count as they arrive, and so many of records in answers. Of
+//! each, one request is read and answered at a time; one that sends half a frame, or reads no
+//! answers, is closed.
 
 use std::future;
 use std::io;
@@ -124,6 +125,9 @@ async fn serve_one(
     if let Some(answer) = requests::answer(server, peer, request.freeze()).await? {
         let written = timeout(FRAME_WITHIN, stream.write_all(&answer)).await;
         written.map_err(|_| Ended::Slow)??;
+    }
+    if let Some(session) = &mut peer.session {
+        session.unread = None;
     }
     if peer.is_refused { Err(Ended::Refused) } else { Ok(()) }
 }

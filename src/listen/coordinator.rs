@@ -31,6 +31,8 @@ const HOLD_EVERY: Duration = Duration::from_secs(20);
 const SAVE_AGAIN: Duration = Duration::from_secs(1);
 /// The time after which a group without members is forgotten, until somebody asks for it again.
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(1);
+/// The most groups of a scope that this replica has at once.
+const GROUPS_MAX: usize = 1_000;
 /// The longest time for which a request waits for its group, beyond what its members wait for.
 const ANSWER_WITHIN: Duration = Duration::from_mins(40);
 
@@ -93,10 +95,15 @@ impl Coordinator {
     pub(super) async fn group(&self, name: &Name) -> Result<Arc<Coordinated>, Error> {
         let cell = {
             let mut groups = self.lock();
-            let is_gone = |cell: &OnceCell<Arc<Coordinated>>| {
-                cell.get().is_some_and(|group| group.gone.is_cancelled())
+            let is_gone = |cell: &Arc<OnceCell<Arc<Coordinated>>>| match cell.get() {
+                Some(group) => group.gone.is_cancelled(),
+                None => Arc::strong_count(cell) == 1,
             };
             groups.retain(|_, cell| !is_gone(cell));
+            let its = groups.keys().filter(|(scope, _)| *scope == name.0);
+            if !groups.contains_key(name) && its.count() >= GROUPS_MAX {
+                return Err(Error::Unavailable("as many groups as may be".to_owned()));
+            }
             groups.entry(name.clone()).or_default().clone()
         };
         let taken = cell.get_or_try_init(async || {
@@ -207,14 +214,15 @@ impl Coordinated {
         Ok(commit(&mut inner.places, has_members).await)
     }
 
-    /// Lets somebody read where the group stands.
+    /// Lets somebody read where the group stands, who is told whether it has members.
     pub(super) async fn places<T>(
         &self,
-        read: impl AsyncFnOnce(&mut Places) -> T,
+        read: impl AsyncFnOnce(&mut Places, bool) -> T,
     ) -> Result<T, Refusal> {
         let mut inner = self.inner.lock().await;
         self.refuse_gone()?;
-        Ok(read(&mut inner.places).await)
+        let has_members = !inner.group.is_empty();
+        Ok(read(&mut inner.places, has_members).await)
     }
 
     /// Removes the group, with its places in each tenant's topics, unless it has members. Returns
@@ -384,9 +392,8 @@ impl Coordinated {
 }
 
 fn refuse(answers: Answers<oneshot::Sender<Answer>>) {
-    for (request, _) in answers {
-        let _ = request.send(Answer::Refused(Refusal::Unavailable));
-    }
+    let refused = || Answer::Refused(Refusal::Unavailable);
+    answers.into_iter().for_each(|(request, _)| drop(request.send(refused())));
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ const READS_MAX: usize = 4;
 pub(super) struct Feed {
     tenant: TenantId,
     topic: Topic,
-    /// The number of the log's incarnation, from 1 on.
+    /// The leader epoch of the log's partitions.
     epoch: i32,
     partitions: usize,
     /// Whether a reader passes over what was removed without being told, as in Kafka's own
@@ -124,7 +124,7 @@ impl Feed {
         })
     }
 
-    /// Returns the number of the log's incarnation.
+    /// Returns the leader epoch of the log's partitions.
     pub(super) fn epoch(&self) -> i32 {
         self.epoch
     }

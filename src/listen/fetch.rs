@@ -14,7 +14,7 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest};
 use kafka_protocol::messages::fetch_response::{
     FetchResponse, FetchableTopicResponse, PartitionData,
 };
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::unread;
@@ -26,8 +26,12 @@ use crate::domain::position::Position;
 
 /// The longest time for which a request waits, whatever it says.
 const WAIT_MAX: Duration = Duration::from_mins(5);
+/// The shortest time within which a request waits until its topics are opened and known.
+const OPEN_WITHIN: Duration = Duration::from_secs(1);
 /// The most bytes of one answer, unless its first batch has more.
 const BYTES_MAX: usize = 16 << 20;
+/// The bytes that an answer has room for in any case: it waits until others are read.
+const ROOM_BYTES: usize = 1 << 20;
 
 /// A topic's feed, or the reason why there is none.
 type Opened = Result<Arc<Feed>, ResponseError>;
@@ -35,7 +39,7 @@ type Opened = Result<Arc<Feed>, ResponseError>;
 /// Answers a request.
 pub(super) async fn fetch(
     server: &Server,
-    session: &Session,
+    session: &mut Session,
     request: FetchRequest,
 ) -> FetchResponse {
     if request.session_id != 0 {
@@ -53,26 +57,47 @@ pub(super) async fn fetch(
             return FetchResponse::default().with_error_code(error);
         }
     };
-    let feeds = open(server, &request, &topics).await;
+    let opened_by = until.max(Instant::now() + OPEN_WITHIN);
+    let feeds = open(server, &request, &topics, opened_by).await;
     loop {
         // What is added after this ends the wait below.
         let grown: Vec<_> = feeds.values().flatten().map(|feed| feed.grown()).collect();
-        let gathered = gather(server, &request, &feeds).await;
+        let most = usize::try_from(request.max_bytes).unwrap_or(0).min(BYTES_MAX);
+        let mut room = room(server, most).await;
+        let limits = (room.num_permits().min(most), until.max(Instant::now() + OPEN_WITHIN));
+        let gathered = gather(server, &request, &feeds, limits).await;
         let is_over = Instant::now() >= until || server.closing.is_cancelled();
         if gathered.bytes >= least || gathered.has_error || is_over || grown.is_empty() {
             server.metrics.fetched(gathered.records(), gathered.bytes);
+            drop(room.split(room.num_permits().saturating_sub(gathered.bytes)));
+            session.unread = Some(room);
             return FetchResponse::default().with_responses(gathered.topics);
         }
+        drop(room);
         wait_for(server, grown, until).await;
     }
 }
 
-async fn open(server: &Server, request: &FetchRequest, topics: &Seen) -> HashMap<String, Opened> {
+/// Takes room for the records of an answer. While others are not read yet, it has less: no answer
+/// takes more than half of what is left.
+async fn room(server: &Server, most: usize) -> OwnedSemaphorePermit {
+    let half = server.answers.available_permits() / 2;
+    let bytes = most.min(half).max(ROOM_BYTES);
+    let room = server.answers.clone().acquire_many_owned(bytes as u32).await;
+    room.expect("it is never closed")
+}
+
+async fn open(
+    server: &Server,
+    request: &FetchRequest,
+    topics: &Seen,
+    until: Instant,
+) -> HashMap<String, Opened> {
     let mut feeds = HashMap::with_capacity(request.topics.len());
     for asked in &request.topics {
         let opened = match topics.get(asked.topic.as_str()) {
             None => Err(ResponseError::UnknownTopicOrPartition),
-            Some(served) => server.feed(served).await.map_err(|error| unread(&error)),
+            Some(served) => server.feed(served, until).await,
         };
         feeds.insert(asked.topic.to_string(), opened);
     }
@@ -108,9 +133,9 @@ async fn gather(
     server: &Server,
     request: &FetchRequest,
     feeds: &HashMap<String, Opened>,
+    (most, until): (usize, Instant),
 ) -> Gathered {
     let mut gathered = Gathered { topics: Vec::new(), bytes: 0, has_error: false };
-    let most = usize::try_from(request.max_bytes).unwrap_or(0).min(BYTES_MAX);
     for asked in &request.topics {
         let opened = &feeds[asked.topic.as_str()];
         let mut partitions = Vec::with_capacity(asked.partitions.len());
@@ -118,7 +143,7 @@ async fn gather(
             let left = most.saturating_sub(gathered.bytes);
             let is_first = gathered.bytes == 0;
             let data = match opened {
-                Ok(feed) => partition(server, feed, part, (left, is_first)).await,
+                Ok(feed) => partition(server, feed, part, (left, is_first, until)).await,
                 Err(error) => refused(part, *error),
             };
             gathered.has_error |= data.error_code != 0;
@@ -137,7 +162,7 @@ async fn partition(
     server: &Server,
     feed: &Feed,
     asked: &FetchPartition,
-    (left, is_first): (usize, bool),
+    (left, is_first, until): (usize, bool, Instant),
 ) -> PartitionData {
     let Ok(index) = usize::try_from(asked.partition) else {
         return refused(asked, ResponseError::UnknownTopicOrPartition);
@@ -149,11 +174,14 @@ async fn partition(
         return refused(asked, error);
     }
     let most = usize::try_from(asked.partition_max_bytes).unwrap_or(0).min(left);
-    if asked.fetch_offset > feed.bounds(index).most
-        && let Err(error) = feed.learn(server.logs.subscribe()).await
-    {
+    if asked.fetch_offset > feed.bounds(index).most {
         // Another replica may have told of what is not known here yet.
-        return refused(asked, unread(&error));
+        match timeout_at(until, feed.learn(server.logs.subscribe())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return refused(asked, unread(&error)),
+            // Nobody knows yet whether it is out of range.
+            Err(_) => return refused(asked, ResponseError::KafkaStorageError),
+        }
     }
     let mut data = within(feed, asked, index);
     if data.error_code != 0 || most == 0 && !is_first {
@@ -217,3 +245,6 @@ fn joined(mut records: Records) -> Bytes {
     records.batches.iter().for_each(|batch| joined.extend_from_slice(batch));
     joined.freeze()
 }
+
+#[cfg(test)]
+mod tests;

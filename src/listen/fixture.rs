@@ -1,5 +1,6 @@
 //! Events, and a log with them, as the tests of the listener read it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +10,9 @@ use uuid::Uuid;
 
 use super::cache::Cache;
 use super::logs::Logs;
+use super::principal::Principal;
 use super::topics::Served;
+use super::{Config, ListenDeps, Listener, Server, Session};
 use crate::clock::{Clock, System};
 use crate::domain::draft::{Content, Draft, Origin, Place};
 use crate::domain::envelope::Envelope;
@@ -83,6 +86,11 @@ pub(super) fn served(topic: &Topic, partitions: u16) -> Served {
     Served { tenant: diku(), topic: topic.clone(), partitions, compacted: false }
 }
 
+/// Returns a client that may do everything.
+pub(super) fn anyone() -> Session {
+    Session::of(SocketAddr::from(([127, 0, 0, 1], 9)), Principal::anyone())
+}
+
 impl Bed {
     pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -103,6 +111,31 @@ impl Bed {
         let logs = Arc::new(Logs::new(subscribe.clone(), store.clone(), cache, closing));
         let grown = subscribe.grown();
         Self { store, logs, subscribe, grown, posted: 0, _tasks: tasks, _folder: folder }
+    }
+
+    /// Returns a listener on the store; nobody connects to it.
+    pub(super) async fn server(&self) -> Arc<Server> {
+        let config = Config {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            advertised: None,
+            tls: None,
+            connections_max: 8,
+            request_bytes_max: 1 << 20,
+            requests_bytes_max: 4 << 20,
+            answers_bytes_max: 4 << 20,
+            cache_bytes_max: 1 << 20,
+        };
+        let deps = ListenDeps {
+            tokens: None,
+            store: self.store.clone(),
+            settings: Arc::new(Settings::default()),
+            subscribe: self.subscribe.clone(),
+            metrics: Arc::default(),
+            clock: Arc::new(System),
+            instance: "one".to_owned(),
+            closing: CancellationToken::new(),
+        };
+        Listener::bind(&config, deps).await.unwrap().server
     }
 
     /// Appends a change of each of these records, and wakes whoever reads.

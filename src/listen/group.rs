@@ -31,6 +31,10 @@ pub(super) use saved::Saved;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The most members of a group.
 const MEMBERS_MAX: usize = 1_000;
+/// The most bytes of what a group's members say and are assigned: they stand in one row.
+const BYTES_MAX: usize = 8 << 20;
+/// The most protocols that a member speaks.
+const PROTOCOLS_MAX: usize = 32;
 /// The legal session time-outs.
 const SESSION_MIN: Duration = Duration::from_millis(500);
 const SESSION_MAX: Duration = Duration::from_mins(30);
@@ -50,7 +54,7 @@ pub(super) enum Refusal {
     Rebalancing,
     /// A new member joins with the id that it is given.
     MemberIdRequired,
-    /// The group has as many members as it may have.
+    /// The group has as many members as it may have, or they say as much as it may hold.
     Full,
     /// Another member has the same instance id now.
     Fenced,
@@ -191,6 +195,9 @@ impl<R> Group<R> {
             Phase::Joining { .. } => vec![(request, refused(Refusal::Rebalancing))],
             Phase::Stable => vec![(request, self.assigned(&id))],
             Phase::Syncing { .. } => {
+                if id == self.leader && !self.has_room_for(&assignments) {
+                    return vec![(request, refused(Refusal::Full))];
+                }
                 let waiting = self.members.get_mut(&id).expect("it was checked");
                 let earlier = waiting.syncs.replace(request);
                 let mut answers: Vec<_> =

@@ -1,21 +1,22 @@
 //! The logs that Kafka clients read, each with one reader for all of its topics.
 //!
 //! The handlers open feeds here. One task a log reads what is appended, once, and adds it to the
-//! feeds of its topics. It ends when the log does; whoever asks then opens another.
+//! feeds of its topics. It ends when the log does, or once nobody has asked for a topic for a while;
+//! whoever asks then opens another.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::cache::Cache;
 use super::feed::Feed;
 use super::topics::Served;
 use crate::domain::event::EventType;
-use crate::domain::incarnation::Incarnations;
+use crate::domain::incarnation::{Incarnation, Incarnations};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
@@ -24,6 +25,8 @@ use crate::subscribe::{Error, LogReader, Part, Subscribe};
 
 /// The time after which a read that failed is tried again.
 const READ_AGAIN: Duration = Duration::from_secs(1);
+/// The time after which a topic is let go that nobody has asked for: longer than any request waits.
+const UNUSED_MAX: Duration = Duration::from_mins(10);
 
 /// All logs that are read.
 pub(super) struct Logs {
@@ -31,6 +34,8 @@ pub(super) struct Logs {
     store: Arc<dyn Store>,
     cache: Arc<Cache>,
     open: Mutex<HashMap<TenantId, Arc<OnceCell<Arc<OpenLog>>>>>,
+    /// The leader epochs of logs, with the ids that the logs had then.
+    epochs: Mutex<HashMap<TenantId, (LogId, i32)>>,
     closing: CancellationToken,
 }
 
@@ -39,12 +44,24 @@ struct OpenLog {
     tenant: TenantId,
     log_id: LogId,
     epoch: i32,
-    /// Those that are open, and those that are being opened.
+    /// The feeds that are open.
     feeds: Mutex<HashMap<Topic, Arc<Feed>>>,
-    opening: Mutex<HashMap<Topic, Arc<OnceCell<Arc<Feed>>>>>,
+    asked: Mutex<Asked>,
     /// The position up to which the log's feeds have everything; held while more is added.
     at: tokio::sync::Mutex<Position>,
     ended: CancellationToken,
+}
+
+/// The topics that somebody has asked for, and when any was asked for last.
+struct Asked {
+    topics: HashMap<Topic, (Arc<Opening>, Instant)>,
+    last: Instant,
+}
+
+/// A feed that is open, or that is being opened.
+struct Opening {
+    feed: Arc<Feed>,
+    opened: OnceCell<()>,
 }
 
 impl Logs {
@@ -55,7 +72,8 @@ impl Logs {
         cache: Cache,
         closing: CancellationToken,
     ) -> Self {
-        Self { subscribe, store, cache: Arc::new(cache), open: Mutex::default(), closing }
+        let (cache, open, epochs) = (Arc::new(cache), Mutex::default(), Mutex::default());
+        Self { subscribe, store, cache, open, epochs, closing }
     }
 
     /// Returns what feeds read with.
@@ -63,31 +81,59 @@ impl Logs {
         &self.subscribe
     }
 
-    /// Returns the feed of a topic, which is opened if it isn't.
+    /// Returns the feed of a topic, which is opened if it isn't. If whoever asks gives up before
+    /// that, the next one goes on where the opening has come to.
     pub(super) async fn feed(&self, served: &Served) -> Result<Arc<Feed>, Error> {
-        let topic = &served.topic;
         let log = self.log(&served.tenant).await?;
-        let cell = lock(&log.opening).entry(topic.clone()).or_default().clone();
-        let opened = cell.get_or_try_init(async || {
-            let feed = Feed::new(served, log.epoch, self.cache.clone());
+        let opening = log.ask(served, &self.cache);
+        let feed = &opening.feed;
+        let opened = opening.opened.get_or_try_init(async || {
             feed.learn(&self.subscribe).await?;
             // What was appended meanwhile is learned while nothing is added, and the rest is added.
             let at = log.at.lock().await;
             feed.learn(&self.subscribe).await?;
-            lock(&log.feeds).insert(topic.clone(), feed.clone());
+            lock(&log.feeds).insert(served.topic.clone(), feed.clone());
             drop(at);
-            Ok::<_, Error>(feed)
+            Ok::<_, Error>(())
         });
-        opened.await.cloned()
+        opened.await?;
+        Ok(feed.clone())
     }
 
-    /// Returns the number of a log's incarnation, by which the epochs of its partitions are told.
-    pub(super) async fn epoch(&self, tenant: &TenantId) -> Result<i32, store::Error> {
-        let open = lock(&self.open).get(tenant).and_then(|cell| cell.get().cloned());
-        match open.filter(|log| !log.ended.is_cancelled()) {
-            Some(log) => Ok(log.epoch),
-            None => Ok(epoch(&self.store.incarnations(tenant).await?)),
+    /// Returns the leader epoch of the partitions of a tenant's log with an id.
+    pub(super) async fn epoch(&self, tenant: &TenantId, id: LogId) -> Result<i32, store::Error> {
+        let known = lock(&self.epochs).get(tenant).copied();
+        if let Some((_, epoch)) = known.filter(|(of, _)| *of == id) {
+            return Ok(epoch);
         }
+        let incarnations = self.store.incarnations(tenant).await?;
+        let epoch = newest_epoch(&incarnations);
+        if let Some(newest) = incarnations.newest() {
+            lock(&self.epochs).insert(tenant.clone(), (newest, epoch));
+        }
+        Ok(epoch)
+    }
+
+    /// Returns a position that a log has come to: its head, unless it is known to have come to the
+    /// wanted one. A tenant without a log has come anywhere.
+    pub(super) async fn come_to(
+        &self,
+        tenant: &TenantId,
+        wanted: Position,
+    ) -> Result<Position, store::Error> {
+        if let Some(log) = self.opened(tenant)
+            && let Ok(at) = log.at.try_lock()
+            && *at >= wanted
+        {
+            return Ok(*at);
+        }
+        Ok(self.store.find_tenant(tenant).await?.map_or(wanted, |log| log.head))
+    }
+
+    /// Returns a log that is read.
+    fn opened(&self, tenant: &TenantId) -> Option<Arc<OpenLog>> {
+        let open = lock(&self.open).get(tenant).and_then(|cell| cell.get().cloned());
+        open.filter(|log| !log.ended.is_cancelled())
     }
 
     async fn log(&self, tenant: &TenantId) -> Result<Arc<OpenLog>, Error> {
@@ -99,7 +145,7 @@ impl Logs {
         let opened = cell.get_or_try_init(async || {
             let log = OpenLog::find(&*self.store, tenant).await?;
             let (reader, ended) = (self.subscribe.reader(tenant), log.ended.clone().drop_guard());
-            let following = log.clone().follow(reader);
+            let following = log.clone().follow(reader, UNUSED_MAX);
             let following = self.closing.clone().run_until_cancelled_owned(following);
             tokio::spawn(async move {
                 let _ended = ended;
@@ -118,16 +164,38 @@ impl OpenLog {
         Ok(Arc::new(Self {
             tenant: tenant.clone(),
             log_id: found.log_id,
-            epoch: epoch(&store.incarnations(tenant).await?),
+            epoch: newest_epoch(&store.incarnations(tenant).await?),
             feeds: Mutex::default(),
-            opening: Mutex::default(),
+            asked: Mutex::new(Asked { topics: HashMap::new(), last: Instant::now() }),
             at: tokio::sync::Mutex::new(found.head),
             ended: CancellationToken::new(),
         }))
     }
 
-    /// Adds what is appended to the feeds, until the log ends.
-    async fn follow(self: Arc<Self>, mut reader: LogReader) {
+    /// Notes that somebody asks for a topic; returns its feed, which may have to be opened.
+    fn ask(&self, served: &Served, cache: &Arc<Cache>) -> Arc<Opening> {
+        let (mut asked, now) = (lock(&self.asked), Instant::now());
+        asked.last = now;
+        let new = || {
+            let feed = Feed::new(served, self.epoch, cache.clone());
+            (Arc::new(Opening { feed, opened: OnceCell::new() }), now)
+        };
+        let (opening, last) = asked.topics.entry(served.topic.clone()).or_insert_with(new);
+        *last = now;
+        opening.clone()
+    }
+
+    /// Lets the topics go that nobody has asked for within a time. Returns whether anybody has asked
+    /// for any.
+    fn keep_used(&self, within: Duration) -> bool {
+        let mut asked = lock(&self.asked);
+        asked.topics.retain(|_, (_, last)| last.elapsed() < within);
+        lock(&self.feeds).retain(|topic, _| asked.topics.contains_key(topic));
+        asked.last.elapsed() < within
+    }
+
+    /// Adds what is appended to the feeds, until the log ends or is not used for a time.
+    async fn follow(self: Arc<Self>, mut reader: LogReader, unused_max: Duration) {
         loop {
             let mut at = self.at.lock().await;
             let more = match reader.newest(*at).await {
@@ -146,7 +214,10 @@ impl OpenLog {
             };
             drop(at);
             if !more {
-                reader.woken().await;
+                let _ = timeout(unused_max, reader.woken()).await;
+            }
+            if !self.keep_used(unused_max) {
+                return;
             }
         }
     }
@@ -165,9 +236,22 @@ impl OpenLog {
     }
 }
 
-/// Returns how many incarnations a log has had.
-fn epoch(incarnations: &Incarnations) -> i32 {
-    i32::try_from(incarnations.iter().count()).unwrap_or(i32::MAX)
+/// Returns the leader epoch of each incarnation of a log, oldest first. They rise. A log that
+/// begins anew after a purge has forgotten its former incarnations, but its positions go on: an
+/// epoch is no less than the first position that is published under it, so that a client that has
+/// seen the former log is not told of an epoch before those that it knows.
+pub(super) fn epochs(incarnations: &Incarnations) -> Vec<(i32, Position)> {
+    let mut last = 0_i32;
+    let epoch = |one: &Incarnation| {
+        let start = i32::try_from(one.from.number()).unwrap_or(i32::MAX);
+        last = last.saturating_add(1).max(start);
+        (last, one.from)
+    };
+    incarnations.iter().map(epoch).collect()
+}
+
+fn newest_epoch(incarnations: &Incarnations) -> i32 {
+    epochs(incarnations).last().map_or(0, |(epoch, _)| *epoch)
 }
 
 /// Locks what no holder leaves half changed.
@@ -176,52 +260,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::task::Poll;
-    use std::time::Duration;
-
-    use futures_util::poll;
-    use tokio::time::sleep;
-
-    use crate::domain::position::Position;
-    use crate::domain::topic::Topic;
-    use crate::listen::fixture::{Bed, item, served};
-
-    /// Appends beside each step of the opening, whichever it is.
-    #[tokio::test]
-    async fn what_is_appended_while_a_topic_is_opened_is_read() {
-        let mut bed = Bed::new().await;
-        // The log's reader is there already, with another topic.
-        let other = Topic::parse("folio.diku.inventory.other").unwrap();
-        bed.logs.feed(&served(&other, 1)).await.unwrap();
-        let (logs, mut appended) = (bed.logs.clone(), 0);
-        let item = served(&item(), 1);
-        let mut opening = Box::pin(logs.feed(&item));
-        let feed = loop {
-            bed.append(&["a"]).await;
-            appended += 1;
-            if let Poll::Ready(opened) = poll!(&mut opening) {
-                break opened.unwrap();
-            }
-            tokio::task::yield_now().await;
-        };
-        let mut grown = feed.grown();
-        while feed.bounds(0).end < appended + 1 {
-            grown.changed().await.unwrap();
-        }
-        assert!(appended > 1, "the opening took one step alone");
-    }
-
-    #[tokio::test]
-    async fn an_erasure_drops_what_was_read_before() {
-        let mut bed = Bed::new().await;
-        bed.append(&["a", "b"]).await;
-        let feed = bed.logs.feed(&served(&item(), 1)).await.unwrap();
-        feed.read(&bed.subscribe, 0, Position::START.next(), 1).await.unwrap();
-        assert_eq!(feed.chunks(), 1);
-        bed.append_erased("a").await;
-        while feed.chunks() > 0 || feed.bounds(0).end < 4 {
-            sleep(Duration::from_millis(1)).await;
-        }
-    }
-}
+mod tests;

@@ -315,7 +315,8 @@ pub(super) async fn delete(
     request: DeleteGroupsRequest,
 ) -> DeleteGroupsResponse {
     let mut results = Vec::with_capacity(request.groups_names.len());
-    for asked in request.groups_names {
+    // Once each, however often it is named.
+    for asked in request.groups_names.into_iter().collect::<BTreeSet<_>>() {
         let deleted = delete_one(server, session, &asked).await;
         let result = DeletableGroupResult::default().with_group_id(asked);
         results.push(result.with_error_code(code(&deleted)));

@@ -105,7 +105,10 @@ async fn described(
         let error = ResponseError::UnknownTopicOrPartition.code();
         return answer.with_name(Some(name)).with_error_code(error);
     };
-    let epoch = server.logs.epoch(&served.tenant).await.unwrap_or(NO_EPOCH);
+    let epoch = match found.log_id(&served.tenant) {
+        Some(id) => server.logs.epoch(&served.tenant, id).await.unwrap_or(NO_EPOCH),
+        None => NO_EPOCH,
+    };
     let partitions = (0..i32::from(served.partitions)).map(|index| {
         let partition = MetadataResponsePartition::default()
             .with_partition_index(index)
@@ -155,7 +158,11 @@ pub(super) async fn configs(
     let names = request.resources.iter().filter(|it| it.resource_type == OF_TOPIC);
     let topics =
         server.topics.with(names.map(|it| it.resource_name.as_str()), session.scope()).await;
-    let results = request.resources.iter().map(|asked| {
+    // Once each, however often it is named.
+    let mut told = BTreeSet::new();
+    let is_new =
+        |it: &&DescribeConfigsResource| told.insert((it.resource_type, it.resource_name.clone()));
+    let results = request.resources.iter().filter(is_new).map(|asked| {
         let answer = DescribeConfigsResult::default()
             .with_resource_type(asked.resource_type)
             .with_resource_name(asked.resource_name.clone());

@@ -1,6 +1,8 @@
 //! ListOffsets and OffsetForLeaderEpoch: where partitions begin and end, which offset a time has,
 //! and how far an earlier incarnation of a log went.
 
+use std::time::Duration;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest};
 use kafka_protocol::messages::list_offsets_response::{
@@ -10,11 +12,14 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderEp
 use kafka_protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderEpochResponse, OffsetForLeaderTopicResult,
 };
+use tokio::time::Instant;
 
 use super::answer::{unavailable, unread};
 use super::fetch::other_epoch;
+use super::logs::epochs;
 use super::topics::{Seen, Served};
 use super::{Server, Session};
+use crate::domain::incarnation::Incarnations;
 use crate::domain::time::Time;
 
 /// The times that stand for the end and the start of a partition.
@@ -26,6 +31,9 @@ const NONE: i64 = -1;
 pub(super) const NO_EPOCH: i32 = -1;
 /// The first version of ListOffsets whose answer has epochs.
 const EPOCHS_SINCE: i16 = 4;
+
+/// The longest time for which a request waits until a topic is opened: less than clients wait.
+const OPEN_WITHIN: Duration = Duration::from_secs(20);
 
 /// Answers a request for offsets by time.
 pub(super) async fn list(
@@ -74,7 +82,7 @@ async fn offset(
 ) -> Result<(i64, i64, i32), ResponseError> {
     let served = topics.get(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
     let index = index(served, asked.partition_index)?;
-    let feed = server.feed(served).await.map_err(|error| unread(&error))?;
+    let feed = server.feed(served, Instant::now() + OPEN_WITHIN).await?;
     if let Some(error) = other_epoch(asked.current_leader_epoch, feed.epoch()) {
         return Err(error);
     }
@@ -138,7 +146,7 @@ async fn end_of(
 ) -> Result<(i32, i64), ResponseError> {
     let served = topics.get(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
     let index = index(served, partition)?;
-    let feed = server.feed(served).await.map_err(|error| unread(&error))?;
+    let feed = server.feed(served, Instant::now() + OPEN_WITHIN).await?;
     if let Some(error) = other_epoch(current, feed.epoch()) {
         return Err(error);
     }
@@ -148,13 +156,43 @@ async fn end_of(
     }
     let incarnations = server.store.incarnations(&served.tenant).await;
     let incarnations = incarnations.map_err(|error| unavailable(&error))?;
-    // The epochs are counted from 1, so the one after the asked one has its number as its index.
-    let next = usize::try_from(asked).ok().and_then(|asked| incarnations.iter().nth(asked));
-    Ok(next.map_or((NO_EPOCH, NONE), |next| (asked, next.from.as_column().min(bounds.end))))
+    let (epoch, end) = ended(&incarnations, asked).unwrap_or((NO_EPOCH, NONE));
+    Ok((epoch, end.min(bounds.end)))
+}
+
+/// Returns the greatest epoch that is no greater than one that has ended, and the offset at which it
+/// ended. One from before a purge has ended where the present log begins.
+fn ended(incarnations: &Incarnations, asked: i32) -> Option<(i32, i64)> {
+    let all = epochs(incarnations);
+    let next = all.iter().position(|(epoch, _)| *epoch > asked)?;
+    let its = next.checked_sub(1).map_or(asked, |its| all[its].0);
+    Some((its, all[next].1.as_column()))
 }
 
 /// Returns a partition's index, if the topic has it.
 pub(super) fn index(served: &Served, partition: i32) -> Result<usize, ResponseError> {
     let index = usize::try_from(partition).ok().filter(|it| *it < usize::from(served.partitions));
     index.ok_or(ResponseError::UnknownTopicOrPartition)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::ended;
+    use crate::domain::incarnation::{Incarnation, Incarnations};
+    use crate::domain::position::{LogId, Position};
+
+    #[test]
+    fn an_epoch_ended_where_the_next_one_began_and_a_former_log_where_the_present_one_begins() {
+        let one = |(number, from): (u128, u64)| Incarnation {
+            log_id: LogId::new(Uuid::from_u128(number)),
+            from: Position::new(from).unwrap(),
+        };
+        // After a purge at position 20, and two restores.
+        let all = Incarnations::new((1..).zip([21, 30, 25]).map(one).collect());
+        let ends = [3, 21, 24, 30, 31, 99].map(|asked| ended(&all, asked));
+        let before = [Some((3, 21)), Some((21, 30)), Some((21, 30)), Some((30, 25))];
+        assert_eq!(ends, [&before[..], &[None, None]].concat()[..]);
+    }
 }

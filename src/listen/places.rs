@@ -4,6 +4,8 @@
 //! them again if somebody else has moved them. What a group has committed is in the store before
 //! the client is told so.
 
+mod holding;
+
 use std::collections::HashMap;
 use std::slice;
 
@@ -19,15 +21,14 @@ use crate::store::{Error, FoundSubscription, Store, SubscriptionChange};
 
 /// The number of times that a change is decided.
 const TRIES_MAX: u32 = 10;
-/// The time for which a group's Kafka clients keep readers over HTTP away, unless they are heard
-/// of.
-const LEASE_MS: i64 = 60_000;
 
 /// The subscriptions of one group.
 pub(super) struct Places {
     scope: String,
     group: Group,
     known: HashMap<TenantId, Known>,
+    /// Whether the tenants are known with which the group's clients read before this process had it.
+    is_recalled: bool,
 }
 
 struct Known {
@@ -74,7 +75,7 @@ impl From<Error> for Kept {
 impl Places {
     /// Makes the places of a group, of which none is known yet.
     pub(super) fn new(scope: String, group: Group) -> Self {
-        Self { scope, group, known: HashMap::new() }
+        Self { scope, group, known: HashMap::new(), is_recalled: false }
     }
 
     /// Returns the name of the reader that the group's Kafka clients are together. Two groups of
@@ -84,9 +85,35 @@ impl Places {
         format!("Kafka clients of {group} in {scope}")
     }
 
-    /// Has the rows read again: somebody may have moved the group while it had no members.
-    pub(super) fn look_again(&mut self) {
+    /// Reads the rows of these tenants again, at once, and those of others before they tell anything:
+    /// somebody may have moved the group while it had no members.
+    pub(super) async fn look_again<'a>(
+        &mut self,
+        store: &dyn Store,
+        tenants: impl IntoIterator<Item = &'a TenantId>,
+    ) -> Result<(), Error> {
         self.known.values_mut().for_each(|known| known.is_stale = true);
+        self.read_all(store, tenants).await
+    }
+
+    /// Reads the rows of these tenants.
+    async fn read_all<'a>(
+        &mut self,
+        store: &dyn Store,
+        tenants: impl IntoIterator<Item = &'a TenantId>,
+    ) -> Result<(), Error> {
+        let group = &self.group;
+        let named: Vec<_> = tenants.into_iter().map(|it| (it.clone(), group.clone())).collect();
+        let found = store.find_subscriptions(&named).await?;
+        let read = Instant::now();
+        for (tenant, _) in named {
+            self.known.insert(tenant, Known { row: None, read, is_stale: false });
+        }
+        for row in found {
+            let tenant = row.tenant.clone();
+            self.known.insert(tenant, Known { row: Some(row), read, is_stale: false });
+        }
+        Ok(())
     }
 
     /// Returns where the group stands in a partition; `None` if it has not been there.
@@ -148,10 +175,7 @@ impl Places {
             let Some(subscription) = row else {
                 return Ok(Some(Subscription::of_kafka(commits)));
             };
-            let matched = topics.served().filter(|it| it.tenant == *tenant);
-            let matched = matched.filter(|it| subscription.form.filter.has_topic(&it.topic));
-            let matched: Vec<_> =
-                matched.map(|it| (it.topic.clone(), usize::from(it.partitions))).collect();
+            let matched = matched(subscription, tenant, topics);
             let mut next = subscription.clone();
             next.commit_parts(reader, commits, &matched, now)?;
             Ok(Some(next))
@@ -203,35 +227,6 @@ impl Places {
         })
         .await
         .map(drop)
-    }
-
-    /// Keeps readers over HTTP away for another while, or (once no member is left) lets them in.
-    pub(super) async fn hold(&mut self, store: &dyn Store, held: bool) -> Result<(), Kept> {
-        for tenant in self.known.keys().cloned().collect::<Vec<_>>() {
-            self.hold_one(store, &tenant, held).await?;
-        }
-        Ok(())
-    }
-
-    /// The same, of one tenant. A lease that goes on for long enough stays as it is.
-    async fn hold_one(
-        &mut self,
-        store: &dyn Store,
-        tenant: &TenantId,
-        held: bool,
-    ) -> Result<(), Kept> {
-        let reader = self.reader();
-        let hold = self.change(store, tenant, None, |row, now| {
-            let mut next = row.cloned();
-            if let Some(next) = &mut next
-                && next.parts.is_some()
-                && (!held && next.lease.is_some() || held && is_due(next, now))
-            {
-                next.hold_parts(&reader, held.then_some(LEASE_MS), now);
-            }
-            Ok(next)
-        });
-        hold.await.map(drop)
     }
 
     /// Changes the row of a tenant as `decide` says, with an entry of the trail if that is an act.
@@ -298,8 +293,9 @@ impl Places {
     }
 }
 
-/// Returns whether a lease is to be renewed.
-fn is_due(subscription: &Subscription, now: Time) -> bool {
-    let ends = subscription.lease.as_ref().map_or(now, |lease| lease.expires);
-    ends < now.after(LEASE_MS / 2)
+/// Returns the topics of a tenant that a subscription matches, with their numbers of partitions.
+fn matched(subscription: &Subscription, tenant: &TenantId, topics: &Seen) -> Vec<(Topic, usize)> {
+    let its = topics.served().filter(|it| it.tenant == *tenant);
+    let its = its.filter(|it| subscription.form.filter.has_topic(&it.topic));
+    its.map(|it| (it.topic.clone(), usize::from(it.partitions))).collect()
 }

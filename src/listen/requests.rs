@@ -11,12 +11,14 @@ use tokio::time::Instant;
 use super::answer::{Head, frame};
 use super::login::NotNow;
 use super::principal::Scope;
-use super::shapes::{Shape, Truncated, find};
+use super::shapes::{Shape, Truncated, check_head, find};
 use super::{Peer, Server, Session};
 use super::{commits, fetch, login, members, metadata, offsets};
 
 /// The bytes of a frame's head that every request has: its key, its version and a number.
 const HEAD_BYTES: usize = 8;
+/// The first version of heads that end with tagged fields.
+const FLEXIBLE_HEADER: i16 = 2;
 
 /// The reason why a connection is closed.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +81,13 @@ pub(super) async fn answer(
         let oldest = Head { version: 0, ..head };
         return written(oldest, &metadata::versions(error)).map(Some);
     }
-    let header =
-        read::<RequestHeader>(head, &mut bytes, shape.key.request_header_version(version))?;
+    let of_header = shape.key.request_header_version(version);
+    check_head(&bytes, of_header >= FLEXIBLE_HEADER).map_err(|why| Broken::Unreadable {
+        key: head.key,
+        version,
+        why: why.to_string(),
+    })?;
+    let header = read::<RequestHeader>(head, &mut bytes, of_header)?;
     let since = Instant::now();
     let name = header.client_id.as_deref().unwrap_or_default();
     let answered = match shape.key {

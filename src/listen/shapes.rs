@@ -54,6 +54,8 @@ const fn since(version: i16, part: Part) -> Field {
     Field(version, ALL, part)
 }
 
+/// The head of a request, whose lengths are no varints in any version.
+const HEAD: &[Field] = &[always(Fixed(8)), always(Text)];
 const TOPICS: &[Field] = &[always(Text), always(Numbers)];
 
 macro_rules! shape {
@@ -217,9 +219,12 @@ pub(super) fn find(key: i16) -> Option<&'static Shape> {
     SHAPES.iter().find(|shape| shape.key as i16 == key)
 }
 
-/// A request that ends too early, or has more items than bytes.
+/// The most items of all lists of a request: each takes more memory than bytes of the request.
+const ITEMS_MAX: usize = 200_000;
+
+/// A request that ends too early, or has more items than bytes, or more than any may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the request ends before its fields do")]
+#[error("the request ends before its fields do, or has more than {ITEMS_MAX} items")]
 pub(super) struct Truncated;
 
 impl Shape {
@@ -230,15 +235,24 @@ impl Shape {
 
     /// Checks that a request's body has all of its fields, and each list all of its items.
     pub(super) fn check(&self, version: i16, body: &[u8]) -> Result<(), Truncated> {
-        let mut walk = Walk { rest: body, version, is_flexible: version >= self.flexible };
+        let is_flexible = version >= self.flexible;
+        let mut walk = Walk { rest: body, version, is_flexible, items_left: ITEMS_MAX };
         walk.object(self.fields)
     }
+}
+
+/// Checks that a request has a whole head, which ends with tagged fields if it is flexible.
+pub(super) fn check_head(request: &[u8], is_flexible: bool) -> Result<(), Truncated> {
+    let mut walk = Walk { rest: request, version: 0, is_flexible: false, items_left: ITEMS_MAX };
+    walk.object(HEAD)?;
+    if is_flexible { walk.tagged_fields() } else { Ok(()) }
 }
 
 struct Walk<'a> {
     rest: &'a [u8],
     version: i16,
     is_flexible: bool,
+    items_left: usize,
 }
 
 impl Walk<'_> {
@@ -280,6 +294,7 @@ impl Walk<'_> {
     /// Returns how many items a list has, each of which has at least one byte.
     fn items(&mut self) -> Result<usize, Truncated> {
         let items = self.length()?;
+        self.items_left = self.items_left.checked_sub(items).ok_or(Truncated)?;
         if items > self.rest.len() { Err(Truncated) } else { Ok(items) }
     }
 
@@ -294,7 +309,9 @@ impl Walk<'_> {
     }
 
     fn tagged_fields(&mut self) -> Result<(), Truncated> {
-        for _ in 0..self.varint()? {
+        let fields = self.varint()?;
+        self.items_left = self.items_left.checked_sub(fields as usize).ok_or(Truncated)?;
+        for _ in 0..fields {
             self.varint()?;
             let bytes = self.varint()? as usize;
             self.skip(bytes)?;

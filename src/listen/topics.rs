@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::principal::Scope;
+use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
@@ -42,19 +43,28 @@ type ByName = BTreeMap<String, Served>;
 /// The topics that a client sees.
 pub(super) struct Seen {
     all: Arc<ByName>,
+    logs: Arc<LogIds>,
     scope: Scope,
 }
+
+/// The enabled tenants, with the ids of their logs.
+type LogIds = BTreeMap<TenantId, LogId>;
 
 impl Seen {
     /// Returns no topics.
     #[cfg(test)]
     pub(super) fn nothing(scope: Scope) -> Self {
-        Self { all: Arc::default(), scope }
+        Self { all: Arc::default(), logs: Arc::default(), scope }
     }
 
     /// Returns a topic by its name.
     pub(super) fn get(&self, name: &str) -> Option<&Served> {
         self.all.get(name).filter(|served| self.scope.sees(&served.tenant))
+    }
+
+    /// Returns the id that a tenant's log had when the topics were looked for.
+    pub(super) fn log_id(&self, tenant: &TenantId) -> Option<LogId> {
+        self.logs.get(tenant).copied()
     }
 
     /// Returns the names of all of them.
@@ -81,7 +91,7 @@ struct Known {
     found: Instant,
     /// When the tenants were last seen to be enabled, and which those were.
     enabled: Instant,
-    tenants: BTreeSet<TenantId>,
+    tenants: Arc<LogIds>,
     topics: Arc<ByName>,
 }
 
@@ -94,14 +104,14 @@ impl Topics {
     /// Returns all topics; while the store is away, those that were known last: a client that is
     /// told of no topics would let go of all that it reads.
     pub(super) async fn all(&self, scope: &Scope) -> Result<Seen, Error> {
-        let all = match self.known_since(FRESH).await {
+        let (all, logs) = match self.known_since(FRESH).await {
             Err(error) => match &*self.known.lock().await {
-                Some(known) => known.topics.clone(),
+                Some(known) => (known.topics.clone(), known.tenants.clone()),
                 None => return Err(error),
             },
             Ok(found) => found,
         };
-        Ok(Seen { all, scope: scope.clone() })
+        Ok(Seen { all, logs, scope: scope.clone() })
     }
 
     /// Returns the topics as they are known, looked for once more if a name is not among them.
@@ -111,50 +121,51 @@ impl Topics {
         scope: &Scope,
     ) -> Result<Seen, Error> {
         let known = self.known_since(Duration::MAX).await?;
-        let has_all = names.into_iter().all(|name| known.contains_key(name));
-        let all = if has_all { known } else { self.known_since(FRESH_FOR_UNKNOWN).await? };
-        Ok(Seen { all, scope: scope.clone() })
+        let has_all = names.into_iter().all(|name| known.0.contains_key(name));
+        let (all, logs) = if has_all { known } else { self.known_since(FRESH_FOR_UNKNOWN).await? };
+        Ok(Seen { all, logs, scope: scope.clone() })
     }
 
     /// Returns whether a tenant is enabled; while the store is away, whether it was.
     pub(super) async fn has(&self, tenant: &TenantId) -> bool {
         let is_away = self.known_since(FRESH).await.is_err();
         let known = self.known.lock().await;
-        known.as_ref().map_or(is_away, |known| known.tenants.contains(tenant))
+        known.as_ref().map_or(is_away, |known| known.tenants.contains_key(tenant))
     }
 
     /// Returns what was found within a time, or finds it; without the topics of tenants that are
     /// not enabled any more.
-    async fn known_since(&self, age_max: Duration) -> Result<Arc<ByName>, Error> {
+    async fn known_since(&self, age_max: Duration) -> Result<(Arc<ByName>, Arc<LogIds>), Error> {
         let (mut known, now) = (self.known.lock().await, Instant::now());
         if let Some(known) = &mut *known
             && known.found.elapsed() <= age_max
         {
             if known.enabled.elapsed() > FRESH {
                 let enabled = self.enabled().await?;
-                let is_enabled = |served: &Served| enabled.contains(&served.tenant);
+                let is_enabled = |served: &Served| enabled.contains_key(&served.tenant);
                 if !known.topics.values().all(is_enabled) {
                     Arc::make_mut(&mut known.topics).retain(|_, served| is_enabled(served));
                 }
                 (known.enabled, known.tenants) = (now, enabled);
             }
-            return Ok(known.topics.clone());
+            return Ok((known.topics.clone(), known.tenants.clone()));
         }
         let before = known.as_ref().map(|known| known.topics.clone()).unwrap_or_default();
         let tenants = self.enabled().await?;
         let topics = Arc::new(self.find(&tenants, &before).await?);
-        *known = Some(Known { found: now, enabled: now, tenants, topics: topics.clone() });
-        Ok(topics)
+        let (found, logs) = (topics.clone(), tenants.clone());
+        *known = Some(Known { found: now, enabled: now, tenants, topics });
+        Ok((found, logs))
     }
 
-    async fn enabled(&self) -> Result<BTreeSet<TenantId>, Error> {
+    async fn enabled(&self) -> Result<Arc<LogIds>, Error> {
         let logs = self.store.list().await?.into_iter().filter(|log| log.is_enabled);
-        Ok(logs.map(|log| log.tenant).collect())
+        Ok(Arc::new(logs.map(|log| (log.tenant, log.log_id)).collect()))
     }
 
-    async fn find(&self, tenants: &BTreeSet<TenantId>, before: &ByName) -> Result<ByName, Error> {
+    async fn find(&self, tenants: &LogIds, before: &ByName) -> Result<ByName, Error> {
         let (mut found, mut new) = (ByName::new(), Vec::new());
-        for tenant in tenants {
+        for tenant in tenants.keys() {
             let named = self.settings.specs(tenant).into_iter().map(|spec| spec.topic);
             let of_log = self.store.topics(tenant).await?;
             let mut topics: BTreeSet<_> = named.chain(of_log).collect();

@@ -3,11 +3,11 @@
 //! The listener moves them, and the store keeps them in the subscription's row. A partition without
 //! a cursor has been read by nobody: it counts as if it stood before the first event.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{ReaderLease, Refusal, Subscription};
+use super::{Form, ReaderLease, Refusal, Subscription};
 use crate::domain::Invalid;
 use crate::domain::position::Position;
 use crate::domain::time::Time;
@@ -139,8 +139,9 @@ impl Parts {
 
 impl Subscription {
     /// Commits what Kafka clients have read, who are one reader together. It is refused while
-    /// another one reads. With the first commit of a group that reads over HTTP, each partition of
-    /// `topics`, which are those of the log that the filter matches, stands where the group stood.
+    /// another one reads. With the first commit of a group that reads over HTTP, be it of nothing,
+    /// each partition of `topics`, which are those of the log that the filter matches, stands where
+    /// the group stood.
     pub fn commit_parts(
         &mut self,
         reader: &str,
@@ -149,6 +150,11 @@ impl Subscription {
         now: Time,
     ) -> Result<(), Refusal> {
         self.no_other_reads(reader, now)?;
+        if self.is_only_begun() && !commits.is_empty() {
+            // A topic without commits is none of those that it has read.
+            let topics = commits.iter().map(|commit| &commit.topic);
+            self.form = Form::of_topics(topics.collect::<BTreeSet<_>>());
+        }
         if self.parts.is_none() {
             self.generation += 1;
             self.parts = Some(Parts::at(self.position, topics));
@@ -195,7 +201,9 @@ impl Subscription {
         commits.iter().for_each(|commit| parts.commit(commit.clone()));
         (self.position, self.scanned) = (parts.least(), parts.greatest());
         self.delivered = self.scanned;
-        self.went_back_from = None;
+        if !commits.is_empty() {
+            self.went_back_from = None;
+        }
         self.form.add_topics(parts.topics());
         self.gaps_to.keep_after(self.position, &self.form.filter);
     }

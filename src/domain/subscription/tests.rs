@@ -254,6 +254,28 @@ fn a_group_that_changes_to_http_reads_on_after_its_least_cursor() {
 }
 
 #[test]
+fn what_kafka_clients_have_begun_is_of_the_topics_that_they_commit_once_they_do() {
+    let topics = ["a.item", "a.loan"].map(|it| Topic::parse(it).unwrap());
+    let mut group = Subscription::read_by_kafka(topics.iter());
+    group.hold_parts("Kafka clients", Some(5_000), NOW);
+    assert!(group.is_only_begun() && group.form.filter.has_topic(&topics[1]));
+    let mut formed = group.clone();
+    formed.form.hold_seconds = 60;
+    assert!(!formed.is_only_begun(), "somebody has put it");
+    let commits = [commit("a.item", 0, 7), commit("a.item", 1, 5)];
+    group.commit_parts("Kafka clients", &commits, &[], NOW).unwrap();
+    assert_eq!(group.position, at(5));
+    // Over HTTP it would read on after 5, and it has read no loan.
+    assert!(!group.is_only_begun() && !group.form.filter.has_topic(&topics[1]));
+    let mut group = read();
+    group.close(1, NOW).unwrap();
+    let all = topics.map(|topic| (topic, 2));
+    group.commit_parts("Kafka clients", &[], &all, NOW).unwrap();
+    assert_eq!((group.position, group.generation), (at(10), 2));
+    assert!(!group.is_only_begun());
+}
+
+#[test]
 fn a_group_that_changes_to_kafka_goes_on_in_each_topic_where_it_stood() {
     let mut group = Subscription::new(Form::default(), at(10), AcceptedGaps::default());
     let [item, loan] = ["a.item", "a.loan"].map(|it| Topic::parse(it).unwrap());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Coordinator, Name};
+use super::{Coordinator, GROUPS_MAX, Name};
 use crate::clock::System;
 use crate::domain::position::Position;
 use crate::domain::subscription::{Group, Part, PartCommit};
@@ -114,4 +114,20 @@ async fn a_group_whose_last_member_has_left_is_free_at_once() {
     assert_eq!(holder().await.as_deref(), Some("Kafka clients of cg.search in *"));
     group.leave(&id, None).await.unwrap();
     assert_eq!(holder().await, None);
+}
+
+#[tokio::test]
+async fn a_scope_has_so_many_groups_at_once_and_leaves_room_for_others() {
+    let bed = Bed::new().await;
+    let coordinator = coordinator(&bed, "one");
+    let group = |number: usize| Group::of_kafka(&format!("g-{number}")).unwrap();
+    let mut held = Vec::new();
+    for number in 0..GROUPS_MAX {
+        held.push(coordinator.group(&("diku".to_owned(), group(number))).await.unwrap());
+    }
+    assert!(coordinator.group(&("diku".to_owned(), group(GROUPS_MAX))).await.is_err());
+    assert!(coordinator.group(&("diku".to_owned(), group(0))).await.is_ok(), "it is there");
+    assert!(coordinator.group(&("college".to_owned(), group(0))).await.is_ok());
+    held[7].gone.cancel();
+    assert!(coordinator.group(&("diku".to_owned(), group(GROUPS_MAX))).await.is_ok());
 }

@@ -6,7 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Answer, Answers, Client, FIRST_WAIT, Group, Join, Joined, Named, Refusal, Saved};
+use super::{
+    Answer, Answers, BYTES_MAX, Client, FIRST_WAIT, Group, Join, Joined, Named, PROTOCOLS_MAX,
+    Refusal, Saved,
+};
 
 const SESSION: Duration = Duration::from_secs(10);
 const REBALANCE: Duration = Duration::from_secs(60);
@@ -247,6 +250,27 @@ fn a_member_that_speaks_no_common_protocol_is_refused_and_the_best_liked_one_is_
     assert_eq!(bed.refused(stranger), Refusal::InconsistentProtocol);
     bed.pass(FIRST_WAIT);
     assert!(requests.iter().all(|it| bed.joined(*it).protocol == "sticky"));
+}
+
+#[test]
+fn a_group_holds_no_more_than_it_may_of_what_its_members_say_and_are_assigned() {
+    let (mut bed, leader, follower) = Bed::pair();
+    let half: &'static str = "x".repeat(BYTES_MAX / 2).leak();
+    let [third, fourth] = [(); 2].map(|()| bed.join("", None, half));
+    assert_eq!(bed.refused(fourth), Refusal::Full);
+    for id in [&leader, &follower] {
+        bed.join(id, None, "a");
+    }
+    assert_eq!(bed.joined(third).generation, 2, "it waits for nobody else");
+    let third = bed.joined(third).member_id.clone();
+    assert_eq!(bed.group.leader, leader);
+    let too_much = bed.sync(&leader, &[(&leader, half), (&third, "3"), ("nobody", half)]);
+    assert_eq!(bed.refused(too_much), Refusal::Full);
+    let fits = bed.sync(&leader, &[(&leader, "1"), ("nobody", half)]);
+    assert_eq!(bed.assigned(fits), b"1");
+    let protocol = ("range".to_owned(), Bytes::new());
+    let many = bed.ask("", None, vec![protocol; PROTOCOLS_MAX + 1], false);
+    assert_eq!(bed.refused(many), Refusal::InconsistentProtocol);
 }
 
 #[test]

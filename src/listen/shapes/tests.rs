@@ -7,7 +7,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Encodable, StrBytes};
 
-use super::{SHAPES, Truncated, find};
+use super::{ITEMS_MAX, SHAPES, Truncated, check_head, find};
 
 fn encoded(message: &impl Encodable, version: i16) -> BytesMut {
     let mut bytes = BytesMut::new();
@@ -120,5 +120,39 @@ fn what_is_spoken_is_what_the_crate_speaks() {
         assert!(known.min <= shape.min && shape.max <= known.max, "{:?}", shape.key);
         let header = shape.key.request_header_version(shape.max);
         assert_eq!(header == 2, shape.max >= shape.flexible, "{:?}", shape.key);
+    }
+}
+
+#[test]
+fn a_request_with_more_items_than_any_may_have_is_refused() {
+    let shape = find(ApiKey::DescribeGroups as i16).unwrap();
+    let groups = |count: usize| {
+        let length = i32::try_from(count).unwrap().to_be_bytes();
+        [&length[..], &vec![0; 2 * count + 1]].concat()
+    };
+    assert_eq!(shape.check(4, &groups(ITEMS_MAX)), Ok(()));
+    assert_eq!(shape.check(4, &groups(ITEMS_MAX + 1)), Err(Truncated));
+}
+
+#[test]
+fn a_head_with_more_tagged_fields_than_there_are_bytes_is_refused() {
+    let head = |tagged: &[u8]| [&[0, 3, 0, 9, 0, 0, 0, 7, 0, 1, b'c'][..], tagged].concat();
+    assert_eq!(check_head(&head(&[]), false), Ok(()));
+    assert_eq!(check_head(&head(&[]), true), Err(Truncated));
+    assert_eq!(check_head(&head(&[1, 0, 1, b'x']), true), Ok(()));
+    assert_eq!(check_head(&head(&[2, 0, 1, b'x']), true), Err(Truncated));
+    assert_eq!(check_head(&head(&[0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0]), true), Err(Truncated));
+    assert_eq!(check_head(&[0, 3, 0, 9, 0, 0, 0, 7, 0x7f, 0xff, b'c'], false), Err(Truncated));
+}
+
+#[test]
+fn no_request_is_read_whose_lengths_are_greater_than_it_is() {
+    for shape in SHAPES {
+        for version in shape.min..=shape.max {
+            let says_nothing =
+                version < 3 && matches!(shape.key, ApiKey::ListGroups | ApiKey::ApiVersions);
+            let checked = shape.check(version, &[0x7f; 64]);
+            assert_eq!(checked.is_ok(), says_nothing, "{:?} {version}", shape.key);
+        }
     }
 }

@@ -1,0 +1,142 @@
+//! The promises of the logs: a topic has everything that is appended while somebody reads it, and
+//! nobody waits for one without end.
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::poll;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::FetchRequest;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use super::{OpenLog, epochs, lock};
+use crate::domain::incarnation::{Incarnation, Incarnations};
+use crate::domain::position::{LogId, Position};
+use crate::domain::topic::Topic;
+use crate::listen::answer::text;
+use crate::listen::fixture::{Bed, ITEM, anyone, diku, item, served};
+use crate::listen::{Session, fetch};
+
+/// Appends beside each step of the opening, whichever it is.
+#[tokio::test]
+async fn what_is_appended_while_a_topic_is_opened_is_read() {
+    let mut bed = Bed::new().await;
+    // The log's reader is there already, with another topic.
+    let other = Topic::parse("folio.diku.inventory.other").unwrap();
+    bed.logs.feed(&served(&other, 1)).await.unwrap();
+    let (logs, mut appended) = (bed.logs.clone(), 0);
+    let item = served(&item(), 1);
+    let mut opening = Box::pin(logs.feed(&item));
+    let feed = loop {
+        bed.append(&["a"]).await;
+        appended += 1;
+        if let Poll::Ready(opened) = poll!(&mut opening) {
+            break opened.unwrap();
+        }
+        tokio::task::yield_now().await;
+    };
+    let mut grown = feed.grown();
+    while feed.bounds(0).end < appended + 1 {
+        grown.changed().await.unwrap();
+    }
+    assert!(appended > 1, "the opening took one step alone");
+}
+
+#[tokio::test]
+async fn an_erasure_drops_what_was_read_before() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a", "b"]).await;
+    let feed = bed.logs.feed(&served(&item(), 1)).await.unwrap();
+    feed.read(&bed.subscribe, 0, Position::START.next(), 1).await.unwrap();
+    assert_eq!(feed.chunks(), 1);
+    bed.append_erased("a").await;
+    while feed.chunks() > 0 || feed.bounds(0).end < 4 {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_opening_that_is_given_up_goes_on_where_it_has_come_to() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a", "b"]).await;
+    let (logs, item) = (bed.logs.clone(), served(&item(), 1));
+    let log = logs.log(&diku()).await.unwrap();
+    // Nothing is opened as long as something is added.
+    let adds = log.at.lock().await;
+    let mut opening = Box::pin(logs.feed(&item));
+    let begun = loop {
+        assert!(poll!(&mut opening).is_pending());
+        let begun = lock(&log.asked).topics.get(&item.topic).map(|(it, _)| it.feed.clone());
+        if let Some(feed) = begun.filter(|feed| feed.known_to().number() == 2) {
+            break feed;
+        }
+        tokio::task::yield_now().await;
+    };
+    drop((opening, adds));
+    assert!(Arc::ptr_eq(&logs.feed(&item).await.unwrap(), &begun));
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_asks_for_is_followed_no_longer_and_read_anew_by_who_does() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a"]).await;
+    let day = Duration::from_secs(86_400);
+    let log = OpenLog::find(&*bed.store, &diku()).await.unwrap();
+    log.clone().follow(bed.subscribe.reader(&diku()), Duration::ZERO).await;
+    assert!(log.keep_used(day) && !log.keep_used(Duration::ZERO));
+
+    let item = served(&item(), 1);
+    let former = bed.logs.feed(&item).await.unwrap();
+    let log = bed.logs.log(&diku()).await.unwrap();
+    assert!(log.keep_used(day) && lock(&log.feeds).len() == 1);
+    log.keep_used(Duration::ZERO);
+    assert!(lock(&log.feeds).is_empty(), "nothing is added to it any more");
+    bed.append(&["b"]).await;
+    let feed = bed.logs.feed(&item).await.unwrap();
+    assert!(!Arc::ptr_eq(&feed, &former));
+    assert_eq!(feed.bounds(0).end, 3);
+}
+
+#[test]
+fn leader_epochs_rise_with_each_id_of_a_log_and_go_on_after_a_purge() {
+    let of = |starts: &[u64]| {
+        let one = |(number, from): (u128, &u64)| Incarnation {
+            log_id: LogId::new(Uuid::from_u128(number)),
+            from: Position::new(*from).unwrap(),
+        };
+        let all = epochs(&Incarnations::new((1..).zip(starts).map(one).collect()));
+        all.into_iter().map(|(epoch, _)| epoch).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&[1]), [1]);
+    // The second restore went further back than the first.
+    assert_eq!(of(&[1, 8, 5]), [1, 8, 9]);
+    // A purge at position 20, and a restore of the log that came after it.
+    assert_eq!(of(&[21]), [21]);
+    assert_eq!(of(&[21, 21]), [21, 22]);
+    assert_eq!(of(&[1, u64::from(u32::MAX)]), [1, i32::MAX]);
+}
+
+/// The opening takes as long as the log is long; a client that waits too long comes again.
+#[tokio::test]
+async fn a_fetch_is_answered_in_time_though_its_topic_is_not_open() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a"]).await;
+    let (server, mut client) = (bed.server().await, anyone());
+    let log = server.logs.log(&diku()).await.unwrap();
+    let adds = log.at.lock().await;
+    let partition = FetchPartition::default().with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default().with_topic(text(ITEM).into());
+    let topics = vec![topic.with_partitions(vec![partition])];
+    let request = FetchRequest::default().with_max_bytes(1 << 20).with_topics(topics);
+    let code = async |client: &mut Session| {
+        let fetching = fetch::fetch(&server, client, request.clone());
+        let answer = timeout(Duration::from_mins(1), fetching).await.expect("it waits for ever");
+        answer.responses[0].partitions[0].error_code
+    };
+    assert_eq!(code(&mut client).await, ResponseError::KafkaStorageError.code());
+    drop(adds);
+    assert_eq!(code(&mut client).await, 0);
+}
