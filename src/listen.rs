@@ -220,7 +220,9 @@ impl Listener {
 
     /// Serves clients until the gateway stops.
     pub async fn run(self) {
-        let (mut clients, server) = (JoinSet::new(), self.server);
+        let (mut clients, mut tasks, server) = (JoinSet::new(), JoinSet::new(), self.server);
+        let groups = server.clone();
+        tasks.spawn(async move { groups.coordinator.expire_groups().await });
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,

@@ -5,6 +5,8 @@
 //! says who has it, and what its members were assigned. Whatever a group comes to is saved before
 //! its members are told. If another replica has taken the group meanwhile, this one lets it go.
 
+mod expiry;
+
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -140,8 +142,7 @@ impl Coordinator {
                     row.version += 1;
                 }
             }
-            let now = Instant::now();
-            let places = Places::new(scope.clone(), group.clone());
+            let (now, places) = (Instant::now(), Places::new(scope.clone(), group.clone()));
             let metrics = GroupMetrics::new(&state, self.metrics.clone());
             return Ok(Arc::new(Coordinated {
                 store: self.store.clone(),
@@ -246,8 +247,7 @@ impl Coordinated {
     /// Describes the group.
     pub(super) async fn describe(&self) -> Described {
         let inner = self.inner.lock().await;
-        let group = &inner.group;
-        let protocol = group.protocol();
+        let (group, protocol) = (&inner.group, inner.group.protocol());
         let member = |(id, member): (&String, &Member<_>)| DescribedMember {
             id: id.clone(),
             instance: member.instance.clone(),

@@ -142,6 +142,7 @@ pub(super) struct Group<R> {
     members: BTreeMap<String, Member<R>>,
     /// Ids that were given, until their members join with them.
     given: BTreeMap<String, Instant>,
+    empty_since_ms: Option<i64>,
 }
 
 impl<R> Default for Group<R> {
@@ -154,6 +155,7 @@ impl<R> Default for Group<R> {
             leader: String::new(),
             members: BTreeMap::new(),
             given: BTreeMap::new(),
+            empty_since_ms: None,
         }
     }
 }

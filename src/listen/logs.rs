@@ -1,8 +1,8 @@
 //! The logs that Kafka clients read, each with one reader for all of its topics.
 //!
 //! The handlers open feeds here. One task a log reads what is appended, once, and adds it to the
-//! feeds of its topics. It ends when the log does, or once nobody has asked for a topic for a while;
-//! whoever asks then opens another.
+//! feeds of its topics. It ends when the log does, or once nobody has asked for a topic for a
+//! while; whoever asks then opens another.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -185,8 +185,8 @@ impl OpenLog {
         opening.clone()
     }
 
-    /// Lets the topics go that nobody has asked for within a time. Returns whether anybody has asked
-    /// for any.
+    /// Lets the topics go that nobody has asked for within a time. Returns whether anybody has
+    /// asked for any.
     fn keep_used(&self, within: Duration) -> bool {
         let mut asked = lock(&self.asked);
         asked.topics.retain(|_, (_, last)| last.elapsed() < within);

@@ -160,8 +160,8 @@ async fn end_of(
     Ok((epoch, end.min(bounds.end)))
 }
 
-/// Returns the greatest epoch that is no greater than one that has ended, and the offset at which it
-/// ended. One from before a purge has ended where the present log begins.
+/// Returns the greatest epoch that is no greater than one that has ended, and the offset at which
+/// it ended. One from before a purge has ended where the present log begins.
 fn ended(incarnations: &Incarnations, asked: i32) -> Option<(i32, i64)> {
     let all = epochs(incarnations);
     let next = all.iter().position(|(epoch, _)| *epoch > asked)?;

@@ -27,7 +27,7 @@ pub(super) struct Places {
     scope: String,
     group: Group,
     known: HashMap<TenantId, Known>,
-    /// Whether the tenants are known with which the group's clients read before this process had it.
+    /// Whether it is known with which tenants the group's clients read before this process had it.
     is_recalled: bool,
 }
 
@@ -85,8 +85,8 @@ impl Places {
         format!("Kafka clients of {group} in {scope}")
     }
 
-    /// Reads the rows of these tenants again, at once, and those of others before they tell anything:
-    /// somebody may have moved the group while it had no members.
+    /// Reads the rows of these tenants again, at once, and those of others before they tell
+    /// anything: somebody may have moved the group while it had no members.
     pub(super) async fn look_again<'a>(
         &mut self,
         store: &dyn Store,

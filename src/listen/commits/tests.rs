@@ -127,6 +127,20 @@ async fn a_partition_that_is_named_often_is_answered_once() {
 }
 
 #[tokio::test]
+async fn a_group_that_others_have_moved_stands_where_they_moved_it() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a", "b"]).await;
+    let (server, mut client) = (bed.server().await, anyone());
+    assert_eq!(move_to(&server, &mut client, 3).await, 0);
+    assert_eq!(stands(&server, &client, 1).await, [(3, 0)]);
+    let FoundSubscription { mut subscription, version, now, .. } = found(&bed).await.unwrap();
+    let moved = subscription.seek(Position::new(1).unwrap(), AcceptedGaps::default(), now);
+    assert_eq!(moved, Ok(()));
+    write(&bed, version, subscription).await;
+    assert_eq!(stands(&server, &client, 1).await, [(2, 0)]);
+}
+
+#[tokio::test]
 async fn members_hold_their_group_before_they_commit_and_leave_nothing_if_they_never_do() {
     let mut bed = Bed::new().await;
     bed.append(&["a"]).await;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Client, Group, Member, Phase};
+use crate::domain::time::Time;
 
 /// A group as the store has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ pub(in crate::listen) struct Saved {
     protocol: String,
     leader: String,
     members: Vec<SavedMember>,
+    /// Since when it is known to have no members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    empty_since_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +47,21 @@ impl Saved {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
+    /// Returns whether it has members.
+    pub(in crate::listen) fn has_members(&self) -> bool {
+        !self.members.is_empty()
+    }
+
+    /// Returns since when it is known to have no members.
+    pub(in crate::listen) fn empty_since(&self) -> Option<Time> {
+        self.empty_since_ms.map(Time::from_ms)
+    }
+
+    /// Returns the same, which is known to have no members since a time.
+    pub(in crate::listen) fn emptied(self, at: Time) -> Self {
+        Self { empty_since_ms: Some(at.as_ms()), ..self }
+    }
+
     /// Returns the text for the store's column.
     pub(in crate::listen) fn as_column(&self) -> String {
         serde_json::to_string(self).expect("texts and numbers are JSON")
@@ -63,6 +82,7 @@ impl<R> Group<R> {
             protocol: self.protocol.clone(),
             leader: self.leader.clone(),
             members,
+            empty_since_ms: self.empty_since_ms.filter(|_| self.phase == Phase::Empty),
         }
     }
 
@@ -73,6 +93,7 @@ impl<R> Group<R> {
             protocol_type: saved.protocol_type,
             protocol: saved.protocol,
             leader: saved.leader,
+            empty_since_ms: saved.empty_since_ms,
             ..Self::default()
         };
         for member in saved.members {

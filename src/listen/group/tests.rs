@@ -10,6 +10,7 @@ use super::{
     Answer, Answers, BYTES_MAX, Client, FIRST_WAIT, Group, Join, Joined, Named, PROTOCOLS_MAX,
     Refusal, Saved,
 };
+use crate::domain::time::Time;
 
 const SESSION: Duration = Duration::from_secs(10);
 const REBALANCE: Duration = Duration::from_secs(60);
@@ -287,6 +288,22 @@ fn a_stable_group_outlives_the_process_and_an_unfinished_generation_does_not() {
     bed.group = Group::load(bed.group.save(), bed.now).unwrap();
     assert_eq!(bed.beat(&leader), Err(Refusal::UnknownMember));
     assert_eq!(bed.group.generation(), 1, "the next one has a higher number");
+}
+
+#[test]
+fn a_group_is_empty_since_it_was_found_so_until_somebody_joins() {
+    let since = Time::from_ms(7);
+    let mut bed = Bed::new();
+    bed.group = Group::load(bed.group.save().emptied(since), bed.now).unwrap();
+    let saved = Saved::from_column(&bed.group.save().as_column()).unwrap();
+    assert_eq!((saved.empty_since(), saved.has_members()), (Some(since), false));
+    let joins = bed.join("", None, "a");
+    bed.pass(FIRST_WAIT);
+    let id = bed.joined(joins).member_id.clone();
+    bed.sync(&id, &[(&id, "1")]);
+    assert_eq!((bed.group.save().empty_since(), bed.group.save().has_members()), (None, true));
+    bed.pass(SESSION);
+    assert_eq!((bed.group.save().empty_since(), bed.group.save().has_members()), (None, false));
 }
 
 /// Members come, go, fall silent and come back in any order: no two leaders, no assignment of

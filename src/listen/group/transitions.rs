@@ -110,6 +110,7 @@ impl<R> Group<R> {
             heard: now,
         };
         self.members.insert(id.clone(), member);
+        self.empty_since_ms = None;
         if self.phase == Phase::Empty {
             self.phase = Phase::Joining { until: now + FIRST_WAIT, is_first: true };
         }

@@ -104,6 +104,7 @@ fn default(key: ApiKey, version: i16) -> BytesMut {
 fn a_list_that_says_it_has_more_items_than_there_are_bytes_is_refused() {
     let shape = find(ApiKey::Metadata as i16).unwrap();
     assert_eq!(shape.check(1, &i32::MAX.to_be_bytes()), Err(Truncated));
+    assert_eq!(shape.check(1, &100_000_i32.to_be_bytes()), Err(Truncated));
     assert_eq!(shape.check(9, &[0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0]), Err(Truncated));
     assert_eq!(shape.check(1, &(-1_i32).to_be_bytes()), Ok(()));
     let shape = find(ApiKey::Fetch as i16).unwrap();
