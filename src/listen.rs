@@ -11,6 +11,7 @@ mod answer;
 mod batch;
 mod cache;
 mod commits;
+mod compressed;
 mod connection;
 mod coordinator;
 mod described;

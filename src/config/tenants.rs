@@ -16,6 +16,7 @@ use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use super::folder;
+use crate::domain::compression::Compression;
 use crate::domain::entity::{
     DeleteAllMode, Entity, EntityName, EventName, LogRetention, ProcessEvent, TopicSettings,
 };
@@ -74,6 +75,7 @@ struct EntityTable {
     #[serde(default, deserialize_with = "number::read")]
     log_retention_ms: Option<i64>,
     compacted: Option<bool>,
+    compression: Option<String>,
     stored: Option<bool>,
     delete_all: Option<String>,
     wire_form: Option<String>,
@@ -89,6 +91,7 @@ struct TopicTable {
     retention_ms: Option<i64>,
     #[serde(default, deserialize_with = "number::read")]
     log_retention_ms: Option<i64>,
+    compression: Option<String>,
     stored: Option<bool>,
     wire_form: Option<String>,
 }
@@ -103,6 +106,7 @@ impl EntityTable {
             retention_ms: own.retention_ms.or(self.retention_ms),
             log_retention_ms: own.log_retention_ms.or(self.log_retention_ms),
             compacted: own.compacted.or(self.compacted),
+            compression: own.compression.or_else(|| self.compression.clone()),
             stored: own.stored.or(self.stored),
             delete_all: own.delete_all.or_else(|| self.delete_all.clone()),
             wire_form: own.wire_form.or_else(|| self.wire_form.clone()),
@@ -117,6 +121,7 @@ impl TopicTable {
             partitions: own.partitions.or(self.partitions),
             retention_ms: own.retention_ms.or(self.retention_ms),
             log_retention_ms: own.log_retention_ms.or(self.log_retention_ms),
+            compression: own.compression.or_else(|| self.compression.clone()),
             stored: own.stored.or(self.stored),
             wire_form: own.wire_form.or_else(|| self.wire_form.clone()),
         }
@@ -324,6 +329,7 @@ impl EntityTable {
             partitions: self.partitions.or(partitions.map(i64::from)),
             retention_ms: self.retention_ms,
             log_retention_ms: self.log_retention_ms,
+            compression: self.compression,
             stored: self.stored,
             wire_form: self.wire_form,
         };
@@ -342,7 +348,17 @@ impl TopicTable {
         })
     }
 
+    fn compression(&self) -> anyhow::Result<Option<Compression>> {
+        let Some(name) = &self.compression else { return Ok(None) };
+        let named = Compression::of_name(name).ok_or_else(|| {
+            let names = Compression::names();
+            anyhow!("compression = \"{name}\" is not known; it must be {names}")
+        });
+        named.map(Some)
+    }
+
     fn settings(self) -> anyhow::Result<TopicSettings> {
+        let compression = self.compression()?;
         let default = TopicSettings::default();
         let partitions = self.partitions.unwrap_or(default.partitions.into());
         let legal =
@@ -368,6 +384,7 @@ impl TopicTable {
             template,
             partitions: legal,
             retention_ms,
+            compression,
             log_retention,
             stored,
             ..TopicSettings::default()

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use super::Invalid;
+use super::compression::Compression;
 use super::event::EventType;
 use super::key::Pointer;
 use super::producer::is_name;
@@ -79,6 +80,9 @@ pub struct TopicSettings {
     pub retention_ms: i64,
     /// Whether a new topic is compacted, and the log too, as far as it is published.
     pub compacted: bool,
+    /// How the batches of its records are compressed; `None`: as Kafka's brokers have it, and by
+    /// the listener not at all.
+    pub compression: Option<Compression>,
     /// How long the log keeps its events; `None`: as long as those of topics that don't say it.
     pub log_retention: Option<LogRetention>,
     /// Whether the log keeps events that every sink has.
@@ -120,6 +124,7 @@ impl Default for TopicSettings {
             partitions: 1,
             retention_ms: 604_800_000,
             compacted: false,
+            compression: None,
             log_retention: None,
             stored: true,
             delete_all: DeleteAllMode::Record,

@@ -284,9 +284,9 @@ impl Settings {
     /// gets the default settings.
     pub fn spec(&self, tenant: &TenantId, topic: &Topic) -> TopicSpec {
         self.specs(tenant).into_iter().find(|spec| spec.topic == *topic).unwrap_or_else(|| {
-            let TopicSettings { partitions, retention_ms, compacted, .. } =
+            let TopicSettings { partitions, retention_ms, compacted, compression, .. } =
                 TopicSettings::default();
-            TopicSpec { topic: topic.clone(), partitions, retention_ms, compacted }
+            TopicSpec { topic: topic.clone(), partitions, retention_ms, compacted, compression }
         })
     }
 
@@ -342,6 +342,7 @@ impl Settings {
             partitions: set.partitions,
             retention_ms: set.retention_ms,
             compacted: set.compacted,
+            compression: set.compression,
         }
     }
 }

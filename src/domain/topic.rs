@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::Invalid;
+use super::compression::Compression;
 use super::producer::Producer;
 use super::tenant::TenantId;
 
@@ -74,6 +75,8 @@ pub struct TopicSpec {
     pub retention_ms: i64,
     /// Whether Kafka's `cleanup.policy` is `compact` rather than `delete`.
     pub compacted: bool,
+    /// Kafka's `compression.type`; `None` leaves it as the brokers have it.
+    pub compression: Option<Compression>,
 }
 
 /// The parts of topic names that are the same for the whole gateway: `ENV` and the tenant

@@ -101,7 +101,7 @@ impl ComparedTopic {
             TopicSetting::CleanupPolicy => Remedy::Shorten,
             TopicSetting::Retention if self.has_another_policy() => Remedy::Shorten,
             TopicSetting::Retention if difference.is_shorter() => Remedy::Shorten,
-            TopicSetting::Retention => Remedy::Apply,
+            TopicSetting::Retention | TopicSetting::Compression => Remedy::Apply,
             TopicSetting::Partitions
                 if found.partitions < usize::from(self.wanted.spec.partitions) =>
             {
@@ -254,7 +254,7 @@ mod tests {
     fn remedies(wanted: (i64, bool), found: (Option<i64>, &str)) -> Vec<Remedy> {
         let topic = Topic::parse("folio.diku.inventory.item").unwrap();
         let (retention_ms, compacted) = wanted;
-        let spec = TopicSpec { topic, partitions: 1, retention_ms, compacted };
+        let spec = TopicSpec { topic, partitions: 1, retention_ms, compacted, compression: None };
         let found = TopicDescription {
             partitions: 1,
             retention_ms: found.0,

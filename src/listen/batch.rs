@@ -14,9 +14,10 @@ const HEADER_BYTES: usize = 61;
 /// The index of the batch's length, and of the first byte that it counts.
 const LENGTH: usize = 8;
 const AFTER_LENGTH: usize = 12;
-/// The index of the checksum, and of the first byte that it covers.
+/// The index of the checksum, and of the first byte that it covers, where the attributes begin.
 const CHECKSUM: usize = 17;
 const CHECKED: usize = 21;
+const AFTER_ATTRIBUTES: usize = 23;
 /// The index of the number of records.
 const RECORDS: usize = 57;
 /// The version of the record format.
@@ -31,6 +32,25 @@ pub(super) struct Batch {
     pub(super) last: Position,
     /// The batch as it is sent.
     pub(super) bytes: Bytes,
+}
+
+impl Batch {
+    /// Returns the bytes of the records.
+    pub(super) fn records(&self) -> &[u8] {
+        &self.bytes[HEADER_BYTES..]
+    }
+
+    /// Returns the batch with its records in another form, which the attributes tell.
+    pub(super) fn with_records(&self, attributes: i16, records: &[u8]) -> Self {
+        let mut bytes = BytesMut::with_capacity(HEADER_BYTES + records.len());
+        bytes.put_slice(&self.bytes[..HEADER_BYTES]);
+        bytes.put_slice(records);
+        (&mut bytes[CHECKED..AFTER_ATTRIBUTES]).put_i16(attributes);
+        let length = length(&bytes);
+        (&mut bytes[LENGTH..AFTER_LENGTH]).put_i32(length);
+        put_checksum(&mut bytes);
+        Self { last: self.last, bytes: bytes.freeze() }
+    }
 }
 
 /// A batch that is being made.
@@ -106,7 +126,7 @@ struct Header {
 
 fn put_header(bytes: &mut BytesMut, header: Header) {
     let Header { first, last, times, records, epoch } = header;
-    let length = i32::try_from(bytes.len() - AFTER_LENGTH).expect("a page is far smaller");
+    let length = length(bytes);
     let last_delta = i32::try_from(last.number() - first.number()).unwrap_or(i32::MAX);
     let mut head = &mut bytes[..];
     head.put_i64(first.as_column());
@@ -123,8 +143,17 @@ fn put_header(bytes: &mut BytesMut, header: Header) {
     head.put_i16(producer_epoch);
     head.put_i32(sequence);
     head.put_i32(records);
-    let checksum = crc32c::crc32c(&bytes[CHECKED..]);
-    (&mut bytes[CHECKSUM..CHECKED]).put_u32(checksum);
+    put_checksum(bytes);
+}
+
+/// Returns the length that a batch says it has.
+fn length(batch: &[u8]) -> i32 {
+    i32::try_from(batch.len() - AFTER_LENGTH).expect("a page is far smaller")
+}
+
+fn put_checksum(batch: &mut [u8]) {
+    let checksum = crc32c::crc32c(&batch[CHECKED..]);
+    (&mut batch[CHECKSUM..CHECKED]).put_u32(checksum);
 }
 
 /// How far a record is from the first one of its batch.

@@ -14,7 +14,9 @@ use tokio::sync::watch;
 
 use super::batch::{self, Batch, BatchBuilder};
 use super::cache::{Cache, Holder, Used};
+use super::compressed::compress;
 use super::topics::Served;
+use crate::domain::compression::Compression;
 use crate::domain::envelope::Envelope;
 use crate::domain::filter::{Filter, TopicPattern};
 use crate::domain::partition;
@@ -41,6 +43,7 @@ pub(super) struct Feed {
     /// Whether a reader passes over what was removed without being told, as in Kafka's own
     /// compacted topics: the last event of each key stays.
     compacted: bool,
+    compression: Compression,
     state: Mutex<State>,
     /// Rises as events are added.
     grown: watch::Sender<u64>,
@@ -98,7 +101,7 @@ pub(super) struct Bounds {
 impl Feed {
     /// Makes the feed of a topic, of which nothing is known yet.
     pub(super) fn new(
-        Served { tenant, topic, partitions, compacted }: &Served,
+        Served { tenant, topic, partitions, compacted, compression }: &Served,
         epoch: i32,
         cache: Arc<Cache>,
     ) -> Arc<Self> {
@@ -116,6 +119,7 @@ impl Feed {
             epoch,
             partitions,
             compacted: *compacted,
+            compression: *compression,
             state: Mutex::new(state),
             grown: watch::Sender::new(0),
             reads: tokio::sync::Mutex::default(),
@@ -201,12 +205,13 @@ impl Feed {
             return;
         }
         let before = state.last.clone();
-        let chunk = self.chunk(after.max(known_to), part.scanned, Some(before), &events);
+        let mut chunk = self.chunk(after.max(known_to), part.scanned, Some(before), &events);
         for (partition, batch) in &chunk.batches {
             state.last[*partition] = batch.last;
         }
         let forgotten = state.forgotten;
         drop(state);
+        compress(&mut chunk.batches, self.compression);
         self.keep(Arc::new(chunk), forgotten);
         self.grown.send_modify(|grown| *grown += 1);
     }
@@ -304,7 +309,9 @@ impl Feed {
         let part = subscribe.read(&self.tenant, after, self.scan()).await?;
         self.note(after, &part);
         let events: Vec<_> = part.events.iter().collect();
-        let chunk = Arc::new(self.chunk(after, part.scanned, None, &events));
+        let mut chunk = self.chunk(after, part.scanned, None, &events);
+        compress(&mut chunk.batches, self.compression);
+        let chunk = Arc::new(chunk);
         if !events.is_empty() {
             self.keep(chunk.clone(), forgotten);
         }

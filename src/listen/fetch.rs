@@ -22,6 +22,7 @@ use super::batch;
 use super::feed::{Feed, Records};
 use super::topics::Seen;
 use super::{Server, Session};
+use crate::domain::compression::Compression;
 use crate::domain::position::Position;
 
 /// The longest time for which a request waits, whatever it says.
@@ -33,6 +34,9 @@ const BYTES_MAX: usize = 16 << 20;
 /// The bytes that an answer has room for in any case: it waits until others are read.
 const ROOM_BYTES: usize = 1 << 20;
 
+/// The first version whose clients know Zstandard; older ones are refused, as by a Kafka.
+const ZSTD_SINCE: i16 = 10;
+
 /// A topic's feed, or the reason why there is none.
 type Opened = Result<Arc<Feed>, ResponseError>;
 
@@ -40,6 +44,7 @@ type Opened = Result<Arc<Feed>, ResponseError>;
 pub(super) async fn fetch(
     server: &Server,
     session: &mut Session,
+    version: i16,
     request: FetchRequest,
 ) -> FetchResponse {
     if request.session_id != 0 {
@@ -58,7 +63,7 @@ pub(super) async fn fetch(
         }
     };
     let opened_by = until.max(Instant::now() + OPEN_WITHIN);
-    let feeds = open(server, &request, &topics, opened_by).await;
+    let feeds = open(server, version, &request, &topics, opened_by).await;
     loop {
         // What is added after this ends the wait below.
         let grown: Vec<_> = feeds.values().flatten().map(|feed| feed.grown()).collect();
@@ -89,6 +94,7 @@ async fn room(server: &Server, most: usize) -> OwnedSemaphorePermit {
 
 async fn open(
     server: &Server,
+    version: i16,
     request: &FetchRequest,
     topics: &Seen,
     until: Instant,
@@ -97,6 +103,9 @@ async fn open(
     for asked in &request.topics {
         let opened = match topics.get(asked.topic.as_str()) {
             None => Err(ResponseError::UnknownTopicOrPartition),
+            Some(served) if version < ZSTD_SINCE && served.compression == Compression::Zstd => {
+                Err(ResponseError::UnsupportedCompressionType)
+            }
             Some(served) => server.feed(served, until).await,
         };
         feeds.insert(asked.topic.to_string(), opened);

@@ -14,6 +14,7 @@ use super::principal::Principal;
 use super::topics::Served;
 use super::{Config, ListenDeps, Listener, Server, Session};
 use crate::clock::{Clock, System};
+use crate::domain::compression::Compression;
 use crate::domain::draft::{Content, Draft, Origin, Place};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
@@ -83,7 +84,8 @@ pub(super) fn item() -> Topic {
 
 /// Returns a topic of the log as it is served.
 pub(super) fn served(topic: &Topic, partitions: u16) -> Served {
-    Served { tenant: diku(), topic: topic.clone(), partitions, compacted: false }
+    let (tenant, topic, compression) = (diku(), topic.clone(), Compression::None);
+    Served { tenant, topic, partitions, compacted: false, compression }
 }
 
 /// Returns a client that may do everything.

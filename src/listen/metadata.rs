@@ -191,6 +191,7 @@ fn settings(
     let all = [
         ("cleanup.policy", policy.to_owned()),
         ("retention.ms", spec.retention_ms.to_string()),
+        ("compression.type", spec.compression.unwrap_or_default().as_kafka().to_owned()),
         ("message.timestamp.type", "CreateTime".to_owned()),
     ];
     let is_asked = |name: &str| {

@@ -170,7 +170,9 @@ async fn dispatch(
         ApiKey::InitProducerId => {
             written(head, &metadata::producer_id(session, &message(head, body)?))
         }
-        ApiKey::Fetch => written(head, &fetch::fetch(server, session, message(head, body)?).await),
+        ApiKey::Fetch => {
+            written(head, &fetch::fetch(server, session, version, message(head, body)?).await)
+        }
         ApiKey::ListOffsets => {
             written(head, &offsets::list(server, session, version, message(head, body)?).await)
         }

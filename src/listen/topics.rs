@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::principal::Scope;
 use crate::domain::position::LogId;
+use crate::domain::compression::Compression;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
@@ -35,6 +36,8 @@ pub(super) struct Served {
     pub(super) partitions: u16,
     /// Whether the log keeps the last event of each key.
     pub(super) compacted: bool,
+    /// How its batches are compressed.
+    pub(super) compression: Compression,
 }
 
 /// The topics by their names.
@@ -187,8 +190,10 @@ impl Topics {
         }
         let fixed = self.store.fix_partitions(&new).await?;
         for ((tenant, topic, _), partitions) in new.into_iter().zip(fixed) {
-            let compacted = self.settings.spec(&tenant, &topic).compacted;
-            found.insert(topic.to_string(), Served { tenant, topic, partitions, compacted });
+            let spec = self.settings.spec(&tenant, &topic);
+            let (compacted, compression) = (spec.compacted, spec.compression.unwrap_or_default());
+            let name = topic.to_string();
+            found.insert(name, Served { tenant, topic, partitions, compacted, compression });
         }
         Ok(found)
     }

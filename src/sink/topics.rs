@@ -27,6 +27,8 @@ pub struct TopicDescription {
     pub ahead_ms: Option<i64>,
     /// Kafka's `cleanup.policy`; `None` if the sink has no such setting.
     pub cleanup_policy: Option<String>,
+    /// Kafka's `compression.type`; `None` if the sink has no such setting.
+    pub compression: Option<String>,
     /// The replicas of its partitions; `None` if the sink doesn't tell them.
     pub replicas: Option<Replicas>,
     /// The least number of replicas that must have a record before it counts as written; `None` if
@@ -52,6 +54,8 @@ pub enum TopicSetting {
     Retention,
     /// Kafka's `cleanup.policy`.
     CleanupPolicy,
+    /// Kafka's `compression.type`.
+    Compression,
     /// The number of replicas of each partition.
     ReplicationFactor,
     /// Kafka's `min.insync.replicas`.
@@ -65,6 +69,7 @@ impl TopicSetting {
             Self::Partitions => "partitions",
             Self::Retention => "retention.ms",
             Self::CleanupPolicy => "cleanup.policy",
+            Self::Compression => "compression.type",
             Self::ReplicationFactor => "replication.factor",
             Self::MinInSync => "min.insync.replicas",
         }
@@ -117,8 +122,8 @@ impl fmt::Display for Difference {
             TopicSetting::Retention => {
                 write!(f, "it keeps records {}, the file says {}", kept(found), kept(wanted))
             }
-            TopicSetting::CleanupPolicy => {
-                write!(f, "it has cleanup.policy={found}, the file says {wanted}")
+            TopicSetting::CleanupPolicy | TopicSetting::Compression => {
+                write!(f, "it has {}={found}, the file says {wanted}", setting.name())
             }
             TopicSetting::ReplicationFactor => {
                 write!(f, "it has {found} replicas, and should have {wanted}")
@@ -153,6 +158,9 @@ impl TopicDescription {
         if let Some(found) = &self.cleanup_policy {
             let wanted = if spec.compacted { "compact" } else { "delete" };
             differ(TopicSetting::CleanupPolicy, wanted.to_owned(), found.clone());
+        }
+        if let (Some(wanted), Some(found)) = (spec.compression, &self.compression) {
+            differ(TopicSetting::Compression, wanted.as_kafka().to_owned(), found.clone());
         }
         all.extend(self.durability(replication));
         all

@@ -1,6 +1,7 @@
 //! Stories about the listener: Kafka's own clients read the logs from the gateway.
 
 mod access;
+mod compressed;
 mod groups;
 #[cfg(feature = "services")]
 mod java;

@@ -95,7 +95,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
 ];
 
 /// The one place where each foreign crate is used.
-const SPOKEN: [(&str, &[&str]); 32] = [
+const SPOKEN: [(&str, &[&str]); 34] = [
     ("sqlx::", &["store/postgres"]),
     ("rusqlite", &["store/sqlite"]),
     ("rdkafka::", &["sink/"]),
@@ -122,6 +122,8 @@ const SPOKEN: [(&str, &[&str]); 32] = [
     ("regex::", &["access/issuers"]),
     ("kafka_protocol::", &["listen"]),
     ("crc32c::", &["listen/batch"]),
+    ("lz4_flex::", &["listen/compressed"]),
+    ("zstd::", &["listen/compressed"]),
     ("murmur2::", &["domain/partition"]),
     ("base64::", &["listen/group/saved"]),
     // A task that runs as long as the gateway is missed when it ends; a request's task ends with

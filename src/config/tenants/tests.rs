@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::read;
+use crate::domain::compression::Compression;
 use crate::domain::quota::QuotaSettings;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
@@ -41,6 +42,21 @@ fn known_entities_are_the_sum_of_both_files() {
         [("folio.diku.inventory.item", 9, 7), ("folio.diku.users.user", 1, 604_800_000)]
     );
     assert_eq!(settings.specs(&TenantId::parse("other").unwrap())[0].partitions, 5);
+}
+
+#[test]
+fn a_topic_s_compression_is_that_of_its_file_or_not_set() {
+    let default = "[entities.\"inventory.item\"]\ncompression = \"lz4\"\n";
+    let own = "[entities.\"inventory.item\"]\ncompression = \"none\"\n\
+               [process_events.\"inventory.DONE\"]\ncompression = \"zstd\"\n\
+               [entities.\"users.user\"]\n";
+    let settings = settings(&[("_default.toml", default), ("diku.toml", own)], &[]).unwrap();
+    let found = |tenant: &str| {
+        let specs = settings.specs(&TenantId::parse(tenant).unwrap()).into_iter();
+        specs.map(|spec| spec.compression).collect::<Vec<_>>()
+    };
+    assert_eq!(found("diku"), [Some(Compression::Zstd), Some(Compression::None), None]);
+    assert_eq!(found("other"), [Some(Compression::Lz4)]);
 }
 
 #[test]
@@ -111,6 +127,11 @@ fn what_is_illegal_names_its_file_and_key() {
              both `stored = false` and `compacted = true`.",
         ),
         ("diku.toml", "[entities.\"a.b\"]\nwire_form = \"xml\"", "wire_form = \"xml\""),
+        (
+            "diku.toml",
+            "[entities.\"a.b\"]\ncompression = \"gzip\"",
+            "compression = \"gzip\" is not known; it must be \"none\" or \"lz4\" or \"zstd\"",
+        ),
         ("diku.toml", "[process_events.\"a.CREATE\"]", "process event `CREATE`"),
         ("diku.toml", "[hexkit]\nservice_name = \"a b\"", "service_name `a b`"),
         ("diku.toml", "[hexkit]", "missing field `service_name`"),

@@ -61,7 +61,7 @@ impl Target {
     /// soon deletes records that are older than a topic's retention.
     pub fn spec(&self) -> TopicSpec {
         let (topic, partitions) = (self.topic.clone(), self.partitions);
-        TopicSpec { topic, partitions, retention_ms: -1, compacted: false }
+        TopicSpec { topic, partitions, retention_ms: -1, compacted: false, compression: None }
     }
 }
 

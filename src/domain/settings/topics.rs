@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::{LogRule, Settings, TenantSettings};
+use crate::domain::compression::Compression;
 use crate::domain::entity::{DeleteAllMode, LogRetention};
 use crate::domain::known_topic::{KnownTopic, Taking};
 use crate::domain::tenant::TenantId;
@@ -168,15 +169,17 @@ fn differences(one: &[Value], other: &[Value]) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
-fn created_with(spec: &TopicSpec) -> [Value; 3] {
+fn created_with(spec: &TopicSpec) -> [Value; 4] {
+    let compression = spec.compression.map_or("not set", Compression::name);
     [
         ("partitions", spec.partitions.to_string()),
         ("retention_ms", spec.retention_ms.to_string()),
         ("compacted", spec.compacted.to_string()),
+        ("compression", compression.to_owned()),
     ]
 }
 
-fn values((spec, rule): &Rules) -> [Value; 6] {
+fn values((spec, rule): &Rules) -> [Value; 7] {
     let log_retention = match rule.retention {
         None => "none".to_owned(),
         Some(LogRetention::Forever) => "-1".to_owned(),
@@ -186,12 +189,13 @@ fn values((spec, rule): &Rules) -> [Value; 6] {
         DeleteAllMode::Record => "record",
         DeleteAllMode::Expand => "expand",
     };
-    let [partitions, retention_ms, compacted] = created_with(spec);
+    let [partitions, retention_ms, compacted, compression] = created_with(spec);
     [
         partitions,
         retention_ms,
         ("log_retention_ms", log_retention),
         compacted,
+        compression,
         ("stored", rule.stored.to_string()),
         ("delete_all", delete_all.to_owned()),
     ]

@@ -57,6 +57,7 @@ fn of(
         age_ms_max: limit("message.timestamp.before.max.ms").or_else(either),
         ahead_ms: limit("message.timestamp.after.max.ms").or_else(either),
         cleanup_policy: settings.get("cleanup.policy").cloned(),
+        compression: settings.get("compression.type").cloned(),
         replicas,
         min_in_sync: number("min.insync.replicas").and_then(|it| usize::try_from(it).ok()),
     }

@@ -169,6 +169,7 @@ impl Topics {
                 let policy = if spec.compacted { "compact" } else { "delete" };
                 let mut settings =
                     vec![("cleanup.policy", policy), ("retention.ms", retention.as_str())];
+                settings.extend(spec.compression.map(|it| ("compression.type", it.as_kafka())));
                 settings.extend(admin.record_limit().map(|bytes| ("max.message.bytes", bytes)));
                 admin.new_topic(spec.topic.as_str(), (spec.partitions, replication), &settings)
             })

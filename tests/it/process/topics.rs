@@ -135,6 +135,26 @@ async fn topics_are_compared_and_only_what_is_safe_is_applied() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_topic_s_compression_is_created_compared_and_applied() {
+    let file = "[entities.\"inventory.item\"]\ncompression = \"lz4\"\n\
+                [entities.\"inventory.loan\"]\n";
+    let (setup, env) = setup(file, &["diku"]);
+    let (at, item) = (address(), format!("{env}.diku.inventory.item"));
+    assert_eq!(ready(&setup).await.terminate().code(), Some(0));
+    assert_eq!(settings(&at, &item).await["compression.type"], "lz4");
+    let loan = format!("{env}.diku.inventory.loan");
+    assert_eq!(settings(&at, &loan).await["compression.type"], "producer", "Kafka's own");
+    assert_eq!(topics(&setup, &["diff"]), (0, vec![]));
+    write(&setup, &file.replace("lz4", "none"));
+    let told = "it has compression.type=lz4, the file says uncompressed (topics apply)";
+    assert_eq!(topics(&setup, &["diff"]), (1, vec![format!("{item}: {told}")]));
+    let told = format!("{item}: compression.type is uncompressed now (lz4 before)");
+    assert_eq!(topics(&setup, &["apply"]), (0, vec![told]));
+    assert_eq!(settings(&at, &item).await["compression.type"], "uncompressed");
+    assert_eq!(topics(&setup, &["diff"]), (0, vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_topic_grows_between_two_pages_once_nothing_is_pending() {
     const KEYS: usize = 20;
     let file = "[entities.\"inventory.item\"]\n";

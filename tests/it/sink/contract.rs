@@ -167,7 +167,8 @@ async fn lanes_are_apart(bed: &Bed, term: u64) {
 
 pub fn spec(topic: &str) -> TopicSpec {
     let topic = Topic::parse(topic).unwrap();
-    TopicSpec { topic, partitions: 1, retention_ms: 3_600_000, compacted: false }
+    let (partitions, retention_ms) = (1, 3_600_000);
+    TopicSpec { topic, partitions, retention_ms, compacted: false, compression: None }
 }
 
 #[tokio::test]

@@ -90,6 +90,7 @@ impl World {
             partitions,
             retention_ms: -1,
             compacted: false,
+            compression: None,
         }
     }
 

@@ -8,10 +8,10 @@ use event_gateway::domain::event::EventType;
 use event_gateway::domain::headers::Headers;
 use event_gateway::domain::known_topic::TopicUse;
 use event_gateway::domain::replay::{Plan, Replay, Target};
+use event_gateway::domain::settings::Settings;
 use event_gateway::domain::subject::Subject;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
-use event_gateway::domain::topic::TopicSpec;
 use event_gateway::domain::wire_form::WireForm;
 use event_gateway::store::{ErasureStep, NotedTopic, PurgeStart};
 use tokio::task::yield_now;
@@ -35,7 +35,7 @@ fn erasure(id: u128) -> Erasure {
 }
 
 fn step(erasure: &Erasure, events_max: usize) -> ErasureStep {
-    let spec = TopicSpec { topic: topic(ITEM), partitions: 1, retention_ms: -1, compacted: false };
+    let spec = Settings::default().spec(&diku(), &topic(ITEM));
     let erased = vec![erasure.draft(&spec, WireForm::Convention)];
     ErasureStep { erasure: erasure.clone(), events_max, erased }
 }

@@ -8,12 +8,12 @@ use event_gateway::domain::follower::Follower;
 use event_gateway::domain::incarnation::{Incarnation, Incarnations};
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
+use event_gateway::domain::settings::Settings;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::tenant_job::{
     JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId,
 };
 use event_gateway::domain::time::Time;
-use event_gateway::domain::topic::TopicSpec;
 use event_gateway::domain::trail::{Act, Actor};
 use event_gateway::domain::wire_form::WireForm;
 use event_gateway::store::{ChangeToken, ComesBack, ErasureStep, Error, Head, Outcome, Scan};
@@ -196,7 +196,7 @@ pub async fn the_gateway_itself_appends_to_disabled_tenants<B: StoreFixture>() {
     let jane = erasure(&diku(), 1, &[item], create_on(item, 1).key.as_str());
     assert!(store.add_erasure(&jane, None).await.unwrap());
     store.disable(&diku(), Time::from_ms(7), None).await.unwrap();
-    let spec = TopicSpec { topic: topic(item), partitions: 1, retention_ms: -1, compacted: false };
+    let spec = Settings::default().spec(&diku(), &topic(item));
     let erased = vec![jane.draft(&spec, WireForm::Convention)];
     let step = ErasureStep { erasure: jane, events_max: 10, erased };
     assert_eq!(store.erase(&step).await.unwrap(), 1);
