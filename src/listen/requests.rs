@@ -247,3 +247,6 @@ fn written(head: Head, message: &impl Encodable) -> Result<Bytes, Broken> {
         why: format!("its answer can't be written: {why}"),
     })
 }
+
+#[cfg(test)]
+mod tests;

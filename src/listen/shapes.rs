@@ -345,4 +345,6 @@ impl Walk<'_> {
 }
 
 #[cfg(test)]
+pub(super) mod frames;
+#[cfg(test)]
 mod tests;
