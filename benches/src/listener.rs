@@ -39,11 +39,12 @@ const WAIT_MS: i32 = 500;
 const QUIET: Duration = Duration::from_secs(10);
 
 /// Measures all of it.
-pub async fn run(store: Store, events: u64, consumers: usize, rounds: &Rounds) {
+pub async fn run(store: Store, events: u64, consumers: usize, compression: &str, rounds: &Rounds) {
     let (place, broker) = (store.start().await, PrivateBroker::start());
     let kafka = broker.address();
     for partitions in PARTITIONS {
-        read(store, &place, &kafka, (events, partitions), rounds).await;
+        let topic = Topic { partitions, compression };
+        read(store, &place, &kafka, (events, topic), rounds).await;
     }
     drop(broker);
     idle(store, &place, consumers).await;
@@ -51,10 +52,20 @@ pub async fn run(store: Store, events: u64, consumers: usize, rounds: &Rounds) {
     intake(store, &place, rounds).await;
 }
 
-/// The set-up of a gateway whose topics have so many partitions, and which Kafka's clients reach.
-fn listens(setup: Setup, partitions: usize) -> Setup {
-    let entity =
-        |name: &str| format!("[entities.\"inventory.{name}\"]\npartitions = {partitions}\n");
+/// How topics are.
+#[derive(Clone, Copy)]
+struct Topic<'a> {
+    partitions: usize,
+    compression: &'a str,
+}
+
+/// Topics of which nobody reads much.
+const SMALL: Topic<'_> = Topic { partitions: 4, compression: "none" };
+
+/// The set-up of a gateway with such topics, which Kafka's clients reach.
+fn listens(setup: Setup, Topic { partitions, compression }: Topic<'_>) -> Setup {
+    let settings = format!("partitions = {partitions}\ncompression = \"{compression}\"\n");
+    let entity = |name: &str| format!("[entities.\"inventory.{name}\"]\n{settings}");
     let setup = setup.for_all_tenants(&(entity("instance") + &entity("item")));
     setup.with("KAFKA_LISTEN_PORT", 0)
 }
@@ -65,16 +76,17 @@ async fn read(
     store: Store,
     place: &Place,
     kafka: &str,
-    (events, partitions): (u64, usize),
+    (events, topic_is): (u64, Topic<'_>),
     rounds: &Rounds,
 ) {
     let names = tenants(1);
-    let ours = Gateway::start_as(place, Some(kafka), &names, &|setup| listens(setup, partitions));
+    let Topic { partitions, compression } = topic_is;
+    let ours = Gateway::start_as(place, Some(kafka), &names, &|setup| listens(setup, topic_is));
     let rare = fill(&ours, &names, events).await;
     ours.until_published(events + rare).await;
     let (topic, client) = (ours.topic(&names[0]), ours.broker().to_owned());
     let of_rare = topic.replace("instance", "item");
-    let what = format!("{}, partitions {partitions}", store.name());
+    let what = format!("{}, partitions {partitions}, {compression}", store.name());
     let mut all = Contest::new(format!("reading {events} events, {what}"), "events/s");
     let mut few = Contest::new(format!("reading 1 in {RARE} events, {what}"), "events/s");
     for round in 0..=rounds.rounds {
@@ -184,7 +196,7 @@ async fn arrivals(
 async fn idle(store: Store, place: &Place, consumers: usize) {
     let names = tenants(1);
     let ours = Gateway::start_as(place, None, &names, &|setup| {
-        listens(setup, 4).with("BROKER", "none").with("KAFKA_HOST", "")
+        listens(setup, SMALL).with("BROKER", "none").with("KAFKA_HOST", "")
     });
     load(&Plan::backlog(ours.address, &names, 10_000)).await;
     let what = |part: &str| format!("{consumers} fetches that wait, {}: {part}", store.name());
@@ -249,7 +261,7 @@ fn fetch(topic: &str, offset: i64) -> Vec<u8> {
 fn start(store: Store, place: &Place, rounds: &Rounds) {
     let mut contest = Contest::new(format!("start, {}", store.name()), "ms");
     for round in 0..rounds.rounds {
-        let setup = listens(Setup::new(&program(), &["t0"]), 4);
+        let setup = listens(Setup::new(&program(), &["t0"]), SMALL);
         let setup = setup.with("ENV", format!("start{round}"));
         let setup = match place {
             Place::Server(server) => setup.with("STORE_URL", server.url()),
@@ -258,7 +270,7 @@ fn start(store: Store, place: &Place, rounds: &Rounds) {
         for side in ["on a new store", "again"] {
             let since = Instant::now();
             let serve = setup.serve();
-            serve.broker();
+            TcpStream::connect(serve.broker()).unwrap();
             contest.add(side, since.elapsed().as_secs_f64() * 1e3);
             assert!(serve.terminate().success());
         }
@@ -274,7 +286,7 @@ async fn intake(store: Store, place: &Place, rounds: &Rounds) {
         for side in ["with a listener", "without"] {
             let ours = Gateway::start_as(place, None, &names, &|setup| match side {
                 "without" => setup.with("BROKER", "none").with("KAFKA_HOST", ""),
-                _ => listens(setup, 4).with("BROKER", "none").with("KAFKA_HOST", ""),
+                _ => listens(setup, SMALL).with("BROKER", "none").with("KAFKA_HOST", ""),
             });
             let plan = Plan::new(ours.address, &names, 64, 1).during(rounds);
             contest.add(side, load(&plan).await.rate());

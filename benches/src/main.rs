@@ -215,6 +215,9 @@ enum What {
         /// Consumers for whom nothing comes.
         #[arg(long, default_value_t = 1_000)]
         consumers: usize,
+        /// How the topics are compressed, on both sides: `none` or `lz4`, which the client knows.
+        #[arg(long, default_value = "none")]
+        compression: String,
         #[command(flatten)]
         rounds: Rounds,
     },
@@ -273,8 +276,8 @@ async fn run(what: What) {
         What::Fairness { store, quota, changes, rounds } => {
             fairness::run(store, quota, changes, &rounds).await;
         }
-        What::Listener { store, events, consumers, rounds } => {
-            listener::run(store, events, consumers, &rounds).await;
+        What::Listener { store, events, consumers, compression, rounds } => {
+            listener::run(store, events, consumers, &compression, &rounds).await;
         }
         What::Idle { store, connections } => idle::run(store, connections).await,
         What::Bare => bare::serve(),
