@@ -215,7 +215,7 @@ enum What {
         /// Consumers for whom nothing comes.
         #[arg(long, default_value_t = 1_000)]
         consumers: usize,
-        /// How the topics are compressed, on both sides: `none` or `lz4`, which the client knows.
+        /// How the topics are compressed, on both sides: `none`, `lz4` or `zstd`.
         #[arg(long, default_value = "none")]
         compression: String,
         #[command(flatten)]

@@ -6,10 +6,12 @@ use bytes::{Buf, Bytes};
 use kafka_protocol::records::RecordBatchDecoder;
 
 use super::{Bounds, Feed};
+use crate::domain::compression::Compression;
 use crate::domain::partition;
 use crate::domain::position::Position;
 use crate::listen::cache::Cache;
 use crate::listen::fixture::{Bed, item, served};
+use crate::listen::topics::Served;
 
 const PARTITIONS: usize = 3;
 
@@ -107,6 +109,24 @@ async fn a_feed_of_another_room_is_bounded_by_its_cache() {
         assert_eq!(read_all(&bed, &feed, 0, 1).await.len(), 400);
     }
     assert!(feed.chunks() <= 1);
+}
+
+#[tokio::test]
+async fn a_batch_is_compressed_once_for_all_of_its_readers() {
+    let mut bed = Bed::new().await;
+    append(&mut bed, &keys(100)).await;
+    let plain = bed.logs.feed(&served(&item(), 1)).await.unwrap();
+    let plain = plain.read(&bed.subscribe, 0, at(1), 1).await.unwrap();
+    let compressed = Served { compression: Compression::Lz4, ..served(&item(), 1) };
+    let feed = Feed::new(&compressed, 1, Arc::new(Cache::new(1 << 20, Arc::default())));
+    feed.learn(&bed.subscribe).await.unwrap();
+    let mut read = Vec::new();
+    for _ in 0..2 {
+        read.push(feed.read(&bed.subscribe, 0, at(1), 1).await.unwrap());
+    }
+    assert!(read[0].bytes < plain.bytes, "{} of {} bytes", read[0].bytes, plain.bytes);
+    let [one, other] = [0, 1].map(|at: usize| read[at].batches[0].as_ptr());
+    assert_eq!(one, other);
 }
 
 /// The reader of the log has not come there yet, or another replica has appended.

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use event_gateway::clock::{Clock, System};
+use event_gateway::domain::compression::Compression;
 use event_gateway::domain::time::Time;
+use event_gateway::domain::topic::TopicSpec;
 use event_gateway::sink::{Origin, TopicReading};
 
-use super::{World, page};
+use super::{World, eventually, page};
 use crate::support::services::kafka::envelopes::{Log, topic};
 use crate::support::services::kafka::{abort_open, leave_open, set};
 
@@ -54,6 +56,20 @@ async fn a_topic_is_read_from_a_time_and_batch_after_batch() {
     assert_eq!(read(Some(tomorrow)).await, [0; 0]);
     let missing = topic(&world.name("never"));
     assert!(world.sink.read_topic(&missing, None).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_is_read_however_it_is_compressed() {
+    let (world, mut log) = (World::new(), Log::new("diku"));
+    for (name, compression) in [("item", Compression::Lz4), ("loan", Compression::Zstd)] {
+        let spec = TopicSpec { compression: Some(compression), ..world.spec(name, 1) };
+        let specs = [spec];
+        eventually(|| world.sink.ensure(&specs)).await;
+        let slice = world.slice(&mut log, name, 50, 100);
+        drop(world.take_over().await.publish(page(vec![slice])).await.unwrap());
+        let reading = world.sink.read_topic(&specs[0].topic, None).await.unwrap().unwrap();
+        assert_eq!(positions(reading).await.len(), 50, "{compression:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
