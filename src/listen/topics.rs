@@ -12,8 +12,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::principal::Scope;
-use crate::domain::position::LogId;
 use crate::domain::compression::Compression;
+use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
