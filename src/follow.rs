@@ -8,6 +8,7 @@ pub mod audit;
 mod audit_task;
 pub mod erasure;
 mod expansion;
+pub mod export;
 mod held;
 mod interruptible;
 mod lane;

@@ -79,6 +79,7 @@
 //! 7. **Run the contract** in `tests/it` on it: it is the same for all sinks.
 
 mod config;
+mod consumer_groups;
 mod error;
 #[cfg(feature = "mongodb")]
 mod hexkit;
@@ -103,6 +104,7 @@ use crate::domain::time::Time;
 use crate::domain::topic::{Topic, TopicSpec};
 
 pub use config::{Config, HexkitConfig, Mark};
+pub use consumer_groups::{ConsumerGroup, ConsumerGroups, GroupOffsets};
 pub use error::{Error, RecordCause, RetryCause, StopCause, UnavailableTopic};
 pub use kafka::Config as KafkaConfig;
 pub use page::{KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, ledgers};

@@ -15,7 +15,7 @@ const PARKED: &str = "the scope, as the HTTP API shows it, with `tenant`";
 const GROUP: &str = "the subscription, as the HTTP API shows it, with `tenant`, `group`, `position`, \
                      `gapsTo`, `generation`, `reader`, `readerUntil`, `wentBackFrom`";
 
-const EXAMPLES: [Example; 46] = [
+const EXAMPLES: [Example; 47] = [
     ("serve", ["event-gateway serve", "event-gateway serve --http-port 0 --broker none"], ""),
     (
         "check",
@@ -106,6 +106,14 @@ const EXAMPLES: [Example; 46] = [
         "subscriptions seek",
         ["event-gateway subscriptions seek cg.search --tenant diku --to earliest", ""],
         GROUP,
+    ),
+    (
+        "subscriptions export",
+        [
+            "event-gateway subscriptions export cg.search --tenant diku --dry-run",
+            "event-gateway subscriptions export",
+        ],
+        "`tenant`, `group`, `topic`, `partition`, `position`, `before`, `offset`, `again`",
     ),
     (
         "subscriptions delete",

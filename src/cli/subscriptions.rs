@@ -1,7 +1,9 @@
-//! `subscriptions`: lists the groups that follow the logs over HTTP, and makes, moves and removes
-//! them.
+//! `subscriptions`: lists the groups that follow the logs over HTTP, and makes, moves, exports and
+//! removes them.
 //!
 //! It may run while replicas run: a reader notices at once.
+
+pub mod export;
 
 use std::sync::Arc;
 
@@ -53,6 +55,11 @@ pub enum Command {
     Put(Box<PutOptions>),
     /// Moves a group, while nobody reads for it.
     Seek(Box<SeekOptions>),
+    /// Carries the places of groups over to Kafka, once their logs are published there.
+    ///
+    /// Each group goes on at the first record that it has not read, so it misses none. It is
+    /// refused while anybody reads for a group, from the gateway or from Kafka.
+    Export(Box<export::Options>),
     /// Removes a subscription; a reader that it has ends.
     Delete(Box<GroupOptions>),
 }
@@ -190,6 +197,7 @@ impl Command {
             Self::Show(options) => show(&options, clock).await,
             Self::Put(options) => put(&options, clock).await,
             Self::Seek(options) => seek(&options, clock).await,
+            Self::Export(options) => export::run(&options, clock).await,
             Self::Delete(options) => delete(&options, clock).await,
         }
     }

@@ -9,6 +9,7 @@
 mod admin;
 mod classify;
 mod client_context;
+mod consumer_groups;
 mod cursors_topic;
 mod describe;
 mod mark;

@@ -1,18 +1,18 @@
 //! The repair of Kafka: it reads the records of topics, and adds partitions to the cursors topic.
 //!
-//! `restore`, `audit`, `lanes resize` and the keeper of the sink call it. No lane needs it, and
-//! other sinks need not have it. Nothing here fences a lane: a caller that changes cursors takes
-//! the lane over first.
+//! `restore`, `audit`, `lanes resize`, the export of groups and the keeper of the sink call it. No
+//! lane needs it, and other sinks need not have it. Nothing here fences a lane: a caller that
+//! changes cursors takes the lane over first.
 
 use async_trait::async_trait;
 
-use super::{Error, TopicAdmin, TopicReading};
+use super::{ConsumerGroups, Error, TopicAdmin, TopicReading};
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 
 /// A sink that can be repaired. A repair takes lanes over in the same way as a replica.
 #[async_trait]
-pub trait Repair: TopicAdmin {
+pub trait Repair: TopicAdmin + ConsumerGroups {
     /// Begins to read the committed records of a topic: all that are left, or at least those from
     /// the first one on that carries `since` or a later time. `None` if there is no such topic.
     /// It waits until no open transaction hides records. Records are read only as fast as they are

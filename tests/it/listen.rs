@@ -2,6 +2,9 @@
 
 mod access;
 mod compressed;
+#[cfg(feature = "services")]
+mod export;
+mod forms;
 mod groups;
 #[cfg(feature = "services")]
 mod java;

@@ -1,10 +1,18 @@
 //! Kafka's own tools and kcat, which list, describe and reset.
 
+use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
+use crash::kafka::{Isolation, Record, consume, consumer};
 use crash::serve::get;
+use crash::{PATIENCE, story, until};
+use rdkafka::consumer::Consumer;
+use reqwest::Client;
+use serde_json::json;
 
-use crate::support::kafka_clients::{CONSOLE, post, setup, tool};
+use crate::support::kafka_clients::{CONSOLE, Got, Member, post, setup, tool};
 
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
@@ -55,4 +63,126 @@ async fn kafka_s_tools_list_describe_read_and_reset() {
     });
     let acts: Vec<_> = of_group.collect();
     assert_eq!(acts, ["subscription-seek", "subscription-delete"], "members' commits are none");
+}
+
+/// Returns the places of a group by partition, as the tool shows them.
+fn places(address: &str) -> BTreeMap<i32, i64> {
+    let described = tool(GROUPS, address, &["--group", "cg.tool", "--describe"]);
+    let its = described.lines().filter(|line| line.contains(TOPIC));
+    let place = |line: &str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        (fields[2].parse().unwrap(), fields[3].parse().unwrap())
+    };
+    its.map(place).collect()
+}
+
+/// Returns the place in each partition after all events up to a position, the first of which are 1
+/// and 2.
+fn from(records: &[Record], position: i64) -> BTreeMap<i32, i64> {
+    let place = |partition: i32| {
+        let its = || records.iter().filter(move |it| it.partition == partition);
+        let next = its().map(|it| it.offset).find(|offset| *offset >= position);
+        let end = its().map(|it| it.offset + 1).max().unwrap_or_default();
+        (partition, next.unwrap_or(end))
+    };
+    (0..2).map(place).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_goes_on_from_a_time_and_without_offsets_from_the_start() {
+    let setup = setup(&["diku"], 2);
+    let serve = setup.serve();
+    let address = serve.broker().to_owned();
+    post(&serve, "diku", 0..7).await;
+    // So that the next event has another time.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    post(&serve, "diku", 7..14).await;
+    let got = Arc::new(Got::default());
+    let member = Member::join(&address, "cg.tool", &got, &[]);
+    until("it has all", async || got.count() == 14).await;
+    member.leave();
+    let records = consume(&address, TOPIC, Isolation::ReadCommitted);
+    until("it stands at the end", async || places(&address) == from(&records, 15)).await;
+
+    let event = get(&format!("{}/domain-events?after=7&limit=1", serve.url), "diku").await;
+    let time = event["events"][0]["time"].as_str().unwrap();
+    let group = |more: &[&str]| tool(GROUPS, &address, &[&["--group", "cg.tool"], more].concat());
+    group(&["--reset-offsets", "--to-datetime", time, "--topic", TOPIC, "--execute"]);
+    assert_eq!(places(&address), from(&records, 8));
+    let again = Arc::new(Got::default());
+    let member = Member::join(&address, "cg.tool", &again, &[]);
+    until("it has the second half", async || again.count() == 7).await;
+    member.leave();
+    assert_eq!((again.count(), again.count_from(7)), (7, 7), "and nothing of the first");
+
+    // A time after all events is the end.
+    group(&[
+        "--reset-offsets",
+        "--to-datetime",
+        "2999-01-01T00:00:00.000Z",
+        "--topic",
+        TOPIC,
+        "--execute",
+    ]);
+    assert_eq!(places(&address), from(&records, 15));
+
+    group(&["--delete-offsets", "--topic", &format!("{TOPIC}:0")]);
+    let left = places(&address);
+    assert_eq!(left.keys().collect::<Vec<_>>(), [&1], "it stands nowhere in the other partition");
+    let of_first = records.iter().filter(|it| it.partition == 0).count();
+    let anew = Arc::new(Got::default());
+    let member = Member::join(&address, "cg.tool", &anew, &[]);
+    until("it has the partition from its start", async || anew.count() == of_first).await;
+    member.leave();
+    assert_eq!(anew.count(), of_first, "and nothing of the other one");
+    serve.terminate();
+}
+
+/// Returns the start of a topic's first partition.
+fn start(address: &str, topic: &str) -> i64 {
+    let client = consumer(address, Isolation::ReadCommitted);
+    client.fetch_watermarks(topic, 0, PATIENCE).unwrap().0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compacted_topic_starts_at_0_and_another_one_where_its_events_were_removed() {
+    let old = "partitions = 1\nlog_retention_ms = 1000\n";
+    let item = format!("[entities.\"inventory.item\"]\ncompacted = true\n{old}");
+    let rules = format!("{item}[entities.\"inventory.instance\"]\n{old}");
+    let setup = setup(&["diku"], 1).for_each_tenant(&rules);
+    let serve = setup.serve();
+    let address = serve.broker().to_owned();
+    let (client, instances) = (Client::new(), "folio.diku.inventory.instance");
+    // A DELETE of a compacted topic is removed, too, once it is old.
+    for (entity, change) in [
+        ("instance", json!({"new": {"id": "a"}})),
+        ("instance", json!({"new": {"id": "b"}})),
+        ("item", json!({"new": {"id": "gone"}})),
+        ("item", json!({"old": {"id": "gone"}})),
+    ] {
+        let post = client.post(format!("{}/domain-events/inventory/{entity}", serve.url));
+        let post = post.header("X-Okapi-Tenant", "diku").json(&change);
+        assert_eq!(post.send().await.unwrap().status(), 201, "{change}");
+    }
+    post(&serve, "diku", 0..21).await;
+    // Of each of the seven keys the last one stays.
+    until("what may go is gone", async || {
+        let log = story::log(&serve.url, "diku").await;
+        let count = |topic: &str| log.iter().filter(|event| event.topic == topic).count();
+        count(TOPIC) == 7 && count(instances) == 0
+    })
+    .await;
+    // What was read before is not kept for readers any more.
+    serve.kill();
+    let serve = setup.serve();
+    let records = consume(&address, TOPIC, Isolation::ReadCommitted);
+    assert!(records.iter().map(|it| it.offset).eq(19..=25), "the last one of each key");
+    assert!(start(&address, instances) > 0, "there, events are missing");
+    assert_eq!(start(&address, TOPIC), 0, "a reader from the beginning misses no key");
+
+    // One that has read a part goes on, though what stood there has left the log.
+    let read = ["--topic", TOPIC, "--partition", "0", "--offset", "3", "--max-messages", "7"];
+    let read = tool(CONSOLE, &address, &[&read[..], &["--timeout-ms", "60000"]].concat());
+    assert_eq!(read.lines().filter(|line| line.contains("\"number\"")).count(), 7, "{read}");
+    serve.terminate();
 }

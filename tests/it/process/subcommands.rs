@@ -43,7 +43,7 @@ fn a_tenant_that_is_not_enabled_is_named_once_and_before_anything_else() {
     let serve = setup.serve();
     let record = ["--producer", "inventory", "--entity", "item", "--key", "a", "--reason", "x"];
     let erasure = [&["erasures", "start"], &record[..]].concat();
-    let of_tenant: [&[&str]; 17] = [
+    let of_tenant: [&[&str]; 18] = [
         &["audit"],
         &["republish"],
         &["publish-pending"],
@@ -60,6 +60,7 @@ fn a_tenant_that_is_not_enabled_is_named_once_and_before_anything_else() {
         &["subscriptions", "show", "cg.x"],
         &["subscriptions", "put", "cg.x", "--topic", "folio.dikku.inventory.item"],
         &["subscriptions", "seek", "cg.x", "--to", "latest"],
+        &["subscriptions", "export", "cg.x"],
         &["subscriptions", "delete", "cg.x"],
     ];
     let named = of_tenant.map(|verb| [verb, &["--tenant", "dikku"]].concat());

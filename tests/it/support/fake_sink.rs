@@ -3,6 +3,8 @@
 //! It fences, and commits a page with its cursors or not at all, as the real one does. So a story
 //! can fail at each call in turn, which would take too long with processes.
 
+mod groups;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

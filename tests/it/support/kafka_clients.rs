@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crash::ports;
-use crash::serve::{Serve, Setup};
+use crash::serve::{Serve, Setup, get};
+use crash::{ports, until};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use reqwest::Client;
 use serde_json::json;
 
@@ -125,6 +126,24 @@ impl Got {
     }
 }
 
+/// Waits until nobody reads for a group of `diku`, so that it may be moved.
+pub async fn nobody_reads(serve: &Serve, group: &str) {
+    let shown = format!("{}/subscriptions/{group}", serve.url);
+    until("nobody reads", async || get(&shown, "diku").await["reader"].is_null()).await;
+}
+
+/// Commits offsets of a topic for a group without members.
+pub fn commit(address: &str, group: &str, topic: &str, offsets: &BTreeMap<i32, i64>) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", address).set("group.id", group);
+    let client: BaseConsumer = config.create().unwrap();
+    let mut all = TopicPartitionList::new();
+    for (partition, offset) in offsets {
+        all.add_partition_offset(topic, *partition, Offset::Offset(*offset)).unwrap();
+    }
+    client.commit(&all, CommitMode::Sync).unwrap();
+}
+
 /// A member of a group, in a thread of its own.
 pub struct Member {
     stop: Arc<AtomicBool>,
@@ -134,6 +153,21 @@ pub struct Member {
 impl Member {
     /// Lets a member read all tenants' items.
     pub fn join(address: &str, group: &str, got: &Arc<Got>, more: &[(&str, &str)]) -> Self {
+        Self::of_topics(address, group, got, ITEMS, more)
+    }
+
+    /// Lets a member read a topic.
+    pub fn join_topic(address: &str, group: &str, got: &Arc<Got>, topic: &str) -> Self {
+        Self::of_topics(address, group, got, topic, &[])
+    }
+
+    fn of_topics(
+        address: &str,
+        group: &str,
+        got: &Arc<Got>,
+        topics: &str,
+        more: &[(&str, &str)],
+    ) -> Self {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", address)
@@ -147,7 +181,7 @@ impl Member {
             config.set(*name, *value);
         }
         let consumer: BaseConsumer = config.create().unwrap();
-        consumer.subscribe(&[ITEMS]).unwrap();
+        consumer.subscribe(&[topics]).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, got) = (stop.clone(), got.clone());
         let thread = std::thread::spawn(move || {
