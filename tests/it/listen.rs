@@ -2,6 +2,7 @@
 
 mod access;
 mod compressed;
+mod crashes;
 #[cfg(feature = "services")]
 mod export;
 mod forms;

@@ -11,6 +11,7 @@ mod erased;
 mod erasures;
 mod finding;
 mod former;
+mod groups;
 mod index;
 mod log;
 mod purges;
@@ -42,8 +43,18 @@ pub fn check(story: &Story) -> Vec<Finding> {
     findings.extend(documents::check(story, &index));
     findings.extend(purges::check(story));
     findings.extend(subscriptions::check(story, &index));
+    findings.extend(groups::check(story, &index));
     findings.extend(told(story, &index));
     findings.extend(sums(story, &index));
+    findings
+}
+
+/// Returns all findings of a story without a Kafka, in which groups have read from the listener.
+pub fn check_listened(story: &Story) -> Vec<Finding> {
+    let index = Index::new(story);
+    let mut findings = log::check(story, &index);
+    findings.extend(delete_alls::check(story, &index));
+    findings.extend(groups::check(story, &index));
     findings
 }
 

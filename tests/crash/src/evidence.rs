@@ -4,6 +4,7 @@
 //! The actors and the story collect it, and the checker reads it.
 
 mod erasures;
+mod groups;
 mod purges;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use erasures::{AskedErasure, Completed, Erasure};
+pub use groups::{GroupAct, KafkaGroup, Offsets};
 pub use purges::{Listed, Posted, PurgedLog};
 
 /// The evidence that the actors of a run have collected.
@@ -35,6 +37,8 @@ pub struct Observed {
     pub purged: Vec<PurgedLog>,
     /// The groups that have read along over HTTP.
     pub subscribed: Vec<Subscribed>,
+    /// The groups of Kafka's clients that have read from the listener.
+    pub groups: Vec<KafkaGroup>,
     /// The documents of hexkit's collection in the end, if there is one.
     pub documents: Option<Vec<Persisted>>,
     /// The times at which the store was put back to a backup.

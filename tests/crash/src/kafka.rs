@@ -234,7 +234,8 @@ fn read(
     Some(records)
 }
 
-fn record(message: &BorrowedMessage<'_>) -> Record {
+/// Returns a record as it was received.
+pub fn record(message: &BorrowedMessage<'_>) -> Record {
     let text =
         |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap();
     let headers =

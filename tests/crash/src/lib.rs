@@ -6,6 +6,8 @@
 //!              faults      actors ──► what they observed ─────────┘
 //! ```
 //!
+//! `listened` is a smaller harness without a Kafka, whose groups read from the gateway's listener.
+//!
 //! The integration tests use the actors too. Nothing here is part of the gateway.
 #![allow(clippy::unwrap_used, reason = "a run that can't go on has failed")]
 
@@ -32,6 +34,7 @@ pub mod documents;
 pub mod eraser;
 pub mod evidence;
 pub mod load;
+pub mod members;
 pub mod poster;
 pub mod publish_observer;
 pub mod purger;
@@ -49,6 +52,7 @@ pub mod faults;
 pub mod figures;
 pub mod harness;
 pub mod lanes;
+pub mod listened;
 pub mod put_back;
 pub mod replica;
 pub mod run;

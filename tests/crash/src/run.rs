@@ -15,7 +15,7 @@ use crate::tenants::{ENV, RULES, TENANTS};
 use crate::{store, story};
 
 /// The most findings of a kind that are shown.
-const SHOWN_MAX: usize = 5;
+pub(crate) const SHOWN_MAX: usize = 5;
 
 /// The options of a run.
 #[derive(Debug, Clone)]
@@ -132,7 +132,7 @@ fn tell(fault: &Fault, harness: &Harness) -> String {
 }
 
 /// Makes a new folder, which other users may enter.
-fn new_folder() -> PathBuf {
+pub(crate) fn new_folder() -> PathBuf {
     let folder = tempfile::Builder::new().prefix("crash-").tempdir().unwrap().keep();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
     folder

@@ -115,22 +115,29 @@ pub struct Fault {
 pub struct Schedule {
     random: Rng,
     replicas: usize,
+    kinds: Vec<Kind>,
     deck: VecDeque<Kind>,
 }
 
 impl Schedule {
     /// For so many replicas.
     pub fn new(seed: u64, replicas: usize) -> Self {
+        Self::of(&Kind::ALL, seed, replicas)
+    }
+
+    /// The same, of these kinds alone.
+    pub fn of(kinds: &[Kind], seed: u64, replicas: usize) -> Self {
         let mut random = Rng::with_seed(seed);
-        let mut kinds = Kind::ALL;
-        random.shuffle(&mut kinds);
-        Self { random, replicas, deck: kinds.into() }
+        let mut deck = kinds.to_vec();
+        random.shuffle(&mut deck);
+        Self { random, replicas, kinds: kinds.to_vec(), deck: deck.into() }
     }
 
     /// One of each kind, and deaths.
-    fn shuffled(random: &mut Rng) -> VecDeque<Kind> {
+    fn shuffled(random: &mut Rng, kinds: &[Kind]) -> VecDeque<Kind> {
         let deaths = [Kind::Killed; 17].into_iter().chain([Kind::KilledForLong; 2]);
-        let mut deck: Vec<Kind> = Kind::ALL.into_iter().chain(deaths).collect();
+        let deaths = deaths.filter(|kind| kinds.contains(kind));
+        let mut deck: Vec<Kind> = kinds.iter().copied().chain(deaths).collect();
         random.shuffle(&mut deck);
         deck.into()
     }
@@ -151,7 +158,7 @@ impl Iterator for Schedule {
     fn next(&mut self) -> Option<Fault> {
         let random = &mut self.random;
         if self.deck.is_empty() {
-            self.deck = Self::shuffled(random);
+            self.deck = Self::shuffled(random, &self.kinds);
         }
         let kind = self.deck.pop_front()?;
         let before = Self::before(random);

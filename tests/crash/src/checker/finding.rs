@@ -33,6 +33,8 @@ pub enum Kind {
     Admission,
     /// An earlier reader of a group has moved it.
     Fence,
+    /// A group of Kafka's clients stands where it has not come to, or has fallen back.
+    Place,
     /// A record that was erased still has content, is sent or shown, or another one has lost its own.
     Erasure,
     /// Something of a purged tenant is left, shown or given again.
@@ -41,7 +43,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Lost,
         Self::Phantom,
         Self::Duplicate,
@@ -56,6 +58,7 @@ impl Kind {
         Self::Epoch,
         Self::Admission,
         Self::Fence,
+        Self::Place,
         Self::Erasure,
         Self::Purge,
     ];
@@ -83,6 +86,7 @@ impl fmt::Display for Kind {
             Self::Epoch => "wrong epoch",
             Self::Admission => "wrong admission of a replay",
             Self::Fence => "moved by an earlier reader",
+            Self::Place => "wrong place of a group",
             Self::Erasure => "wrong erasure",
             Self::Purge => "wrong purge",
         })

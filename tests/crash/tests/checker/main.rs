@@ -6,6 +6,7 @@ mod admissions;
 mod delete_alls;
 mod documents;
 mod erasures;
+mod groups;
 mod purges;
 mod put_back_erasures;
 mod put_backs;
@@ -155,7 +156,7 @@ fn each_corruption_is_named_and_nothing_else_is() {
 fn every_kind_of_finding_is_tried() {
     let all = CORRUPTIONS.iter().chain(&delete_alls::OF_RECORDS).chain(&admissions::CORRUPTIONS);
     let all = all.chain(&subscriptions::CORRUPTIONS).chain(&erasures::CORRUPTIONS);
-    let all = all.chain(&purges::CORRUPTIONS);
+    let all = all.chain(&purges::CORRUPTIONS).chain(&groups::CORRUPTIONS);
     let tried: BTreeSet<_> = all.map(|(kind, _, _)| *kind).collect();
     assert_eq!(tried, Kind::ALL.into());
 }

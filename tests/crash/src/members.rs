@@ -1,0 +1,272 @@
+//! Members of groups of Kafka's clients, which come and go: some leave, and some are gone without a
+//! word.
+//!
+//! A member with a name of its own (a static one) does not say that it goes: the group waits for
+//! it until its session ends. Some come back under their name, and others do not. Each member notes
+//! what it is given and what it commits, for the checker.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use rdkafka::client::ClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::evidence::{GroupAct, KafkaGroup, Offsets};
+use crate::kafka;
+
+/// The time after which a member that is not heard of is out of its group.
+const SESSION_MS: &str = "6000";
+/// The shortest and the longest life of a member.
+const LIFE_MS: std::ops::Range<u64> = 2_000..12_000;
+/// One in so many records is followed by a commit.
+const COMMITS_EACH: u8 = 16;
+/// The longest time that a poll waits.
+const POLL: Duration = Duration::from_millis(50);
+/// The longest time that the answer to where a group stands is waited for.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// A group: its name, its topics with so many partitions each, and the strategy by which its members
+/// share them.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The group's name.
+    pub group: String,
+    /// The topics.
+    pub topics: Vec<String>,
+    /// The number of partitions of each topic.
+    pub partitions: usize,
+    /// `partition.assignment.strategy`.
+    pub strategy: &'static str,
+    /// The number of members.
+    pub seats: usize,
+}
+
+/// The members of one group, at work.
+pub struct Members {
+    plan: Plan,
+    notes: Arc<Notes>,
+    asks: Arc<BaseConsumer>,
+    seats: Vec<JoinHandle<()>>,
+}
+
+/// The acts of all members, and what they are to do.
+#[derive(Default)]
+struct Notes {
+    acts: Mutex<Vec<GroupAct>>,
+    members: AtomicUsize,
+    /// Members stay.
+    is_calm: AtomicBool,
+    is_over: AtomicBool,
+}
+
+impl Notes {
+    fn note(&self, act: GroupAct) {
+        self.acts.lock().unwrap().push(act);
+    }
+}
+
+impl Members {
+    /// Lets members read from a broker.
+    pub fn start(broker: &str, plan: Plan, seed: u64) -> Self {
+        let notes = Arc::<Notes>::default();
+        let seat = |number: usize| {
+            let seat = Seat {
+                broker: broker.to_owned(),
+                plan: plan.clone(),
+                number,
+                rng: Rng::with_seed(seed.wrapping_add(number as u64)),
+                notes: notes.clone(),
+            };
+            thread::spawn(move || seat.sit())
+        };
+        let seats = (0..plan.seats).map(seat).collect();
+        let asks = Arc::new(settings(broker, &plan).create().unwrap());
+        Self { plan, notes, asks, seats }
+    }
+
+    /// Notes where the group stands, if that is told.
+    pub async fn look(&self) {
+        let since = self.notes.acts.lock().unwrap().len();
+        let (client, plan) = (self.asks.clone(), self.plan.clone());
+        let found = tokio::task::spawn_blocking(move || stands(&client, &plan)).await.unwrap();
+        if let Some(offsets) = found {
+            self.notes.note(GroupAct::Stands { since, offsets });
+        }
+    }
+
+    /// Lets the present members stay.
+    pub fn calm(&self) {
+        self.notes.is_calm.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns the ids of the events that have come.
+    pub fn came(&self) -> HashSet<String> {
+        let acts = self.notes.acts.lock().unwrap();
+        let id = |act: &GroupAct| match act {
+            GroupAct::Got { record, .. } => record.header("event_id").map(str::to_owned),
+            _ => None,
+        };
+        acts.iter().filter_map(id).collect()
+    }
+
+    /// Lets all members leave, and returns what they did.
+    pub fn finish(self) -> KafkaGroup {
+        self.notes.is_over.store(true, Ordering::SeqCst);
+        self.seats.into_iter().for_each(|seat| seat.join().unwrap());
+        let Plan { group, topics, partitions, .. } = self.plan;
+        let acts = std::mem::take(&mut *self.notes.acts.lock().unwrap());
+        KafkaGroup { group, topics, partitions, acts }
+    }
+}
+
+fn settings(broker: &str, plan: &Plan) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, value) in [
+        ("bootstrap.servers", broker),
+        ("group.id", plan.group.as_str()),
+        ("auto.offset.reset", "earliest"),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("allow.auto.create.topics", "false"),
+        ("session.timeout.ms", SESSION_MS),
+        ("heartbeat.interval.ms", "1000"),
+        ("topic.metadata.refresh.interval.ms", "1000"),
+        ("reconnect.backoff.max.ms", "500"),
+        ("partition.assignment.strategy", plan.strategy),
+    ] {
+        config.set(name, value);
+    }
+    config
+}
+
+/// Asks where a group stands; `None` if that is not told.
+fn stands(client: &BaseConsumer, plan: &Plan) -> Option<Offsets> {
+    let mut asked = TopicPartitionList::new();
+    for topic in &plan.topics {
+        for partition in (0..).take(plan.partitions) {
+            asked.add_partition(topic, partition);
+        }
+    }
+    let found = client.committed_offsets(asked, ANSWER_WITHIN).ok()?;
+    let mut offsets = Offsets::new();
+    for element in found.elements() {
+        element.error().ok()?;
+        if let Offset::Offset(offset) = element.offset() {
+            offsets.insert((element.topic().to_owned(), element.partition()), offset);
+        }
+    }
+    Some(offsets)
+}
+
+/// One member after the other.
+struct Seat {
+    broker: String,
+    plan: Plan,
+    number: usize,
+    rng: Rng,
+    notes: Arc<Notes>,
+}
+
+impl Seat {
+    fn sit(mut self) {
+        let mut own_name = None;
+        while !self.notes.is_over.load(Ordering::SeqCst) {
+            let member = self.notes.members.fetch_add(1, Ordering::SeqCst);
+            if own_name.is_none() || self.rng.bool() {
+                own_name = Some(format!("seat-{}-{member}", self.number));
+            }
+            let is_static = self.rng.bool();
+            let consumer = self.join(member, own_name.as_deref().filter(|_| is_static));
+            let ends = Instant::now() + Duration::from_millis(self.rng.u64(LIFE_MS));
+            while !self.is_over(ends) {
+                self.read(member, &consumer);
+            }
+        }
+    }
+
+    fn is_over(&self, ends: Instant) -> bool {
+        let is_calm = self.notes.is_calm.load(Ordering::SeqCst);
+        self.notes.is_over.load(Ordering::SeqCst) || !is_calm && Instant::now() > ends
+    }
+
+    fn join(&self, member: usize, own_name: Option<&str>) -> BaseConsumer<Watch> {
+        let mut config = settings(&self.broker, &self.plan);
+        if let Some(name) = own_name {
+            config.set("group.instance.id", name);
+        }
+        let (notes, pending) = (self.notes.clone(), Mutex::default());
+        let watch = Watch { member, notes, pending };
+        let consumer: BaseConsumer<Watch> = config.create_with_context(watch).unwrap();
+        let topics: Vec<_> = self.plan.topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics).unwrap();
+        consumer
+    }
+
+    /// Takes a record, if one comes, and commits now and then.
+    fn read(&mut self, member: usize, consumer: &BaseConsumer<Watch>) {
+        let pending = &consumer.context().pending;
+        match consumer.poll(POLL) {
+            Some(Ok(message)) => {
+                let record = kafka::record(&message);
+                let place = (record.topic.clone(), record.partition);
+                pending.lock().unwrap().insert(place, record.offset + 1);
+                self.notes.note(GroupAct::Got { member, record });
+                if self.rng.u8(0..COMMITS_EACH) > 0 {
+                    return;
+                }
+            }
+            Some(Err(_)) => return,
+            None => {}
+        }
+        let offsets = std::mem::take(&mut *pending.lock().unwrap());
+        // Each partition by itself: of several, some may be refused although the answer is good.
+        for ((topic, partition), offset) in offsets {
+            let mut list = TopicPartitionList::new();
+            list.add_partition_offset(&topic, partition, Offset::Offset(offset)).unwrap();
+            let offsets = Offsets::from([((topic, partition), offset)]);
+            self.notes.note(GroupAct::Commits { member, offsets });
+            let is_done = consumer.commit(&list, CommitMode::Sync).is_ok();
+            self.notes.note(GroupAct::Committed { member, is_done });
+        }
+    }
+}
+
+/// The context of a member's client: it notes which partitions the member is given.
+struct Watch {
+    member: usize,
+    notes: Arc<Notes>,
+    /// The offsets that are to be committed.
+    pending: Mutex<Offsets>,
+}
+
+impl ClientContext for Watch {}
+
+impl ConsumerContext for Watch {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let member = self.member;
+        let places = |list: &TopicPartitionList| {
+            let elements = list.elements();
+            let places = elements.iter().map(|it| (it.topic().to_owned(), it.partition()));
+            places.collect::<Vec<_>>()
+        };
+        match rebalance {
+            Rebalance::Assign(list) => {
+                self.notes.note(GroupAct::Assigned { member, partitions: places(list) });
+            }
+            Rebalance::Revoke(list) => {
+                let partitions = places(list);
+                let mut pending = self.pending.lock().unwrap();
+                pending.retain(|place, _| !partitions.contains(place));
+                drop(pending);
+                self.notes.note(GroupAct::Revoked { member, partitions });
+            }
+            Rebalance::Error(_) => self.pending.lock().unwrap().clear(),
+        }
+    }
+}
