@@ -67,6 +67,7 @@ impl Served {
                 connections_max: 10,
                 request_bytes_max: 1 << 20,
                 requests_bytes_max: 1 << 20,
+                answers_bytes_max: 4 << 20,
                 cache_bytes_max: 1 << 20,
             };
             let deps = ListenDeps {
