@@ -57,7 +57,7 @@ impl TopicPattern {
 
 /// Goes over the pattern, and keeps which prefixes of the name the pattern so far can match. The
 /// time is pattern length times name length, whatever the stars.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
+pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let mut made = vec![false; name.len() + 1];
     made[0] = true;
     let mut at = 0;

@@ -27,7 +27,7 @@ use super::topic::Topic;
 
 pub use file::{FileTenants, SubscriptionFile};
 pub use form::{COMMIT_MEMBERS, Form, parse_commit};
-pub use group::Group;
+pub use group::{Group, GroupPattern};
 pub use parts::{Part, PartCommit, Parts};
 pub use start::{Gaps, Start};
 
