@@ -2,11 +2,13 @@
 //!
 //! `app` builds `Tokens` in the way that `AUTH_MODE` sets, and `http` asks it for the caller whose
 //! token it is. Each mode is one file: `okapi`, `keycloak`; with a perimeter, nobody asks. A token
-//! is never kept, logged or passed on.
+//! is never kept, logged or passed on. `listen` asks `Credentials`, too, for clients without one.
 
 mod base64url;
 mod caller;
 mod claims;
+mod credential;
+mod credentials;
 mod denied;
 mod fetch;
 mod issuers;
@@ -14,6 +16,7 @@ mod jwks;
 mod keycloak;
 mod keys;
 mod okapi;
+mod passwords;
 pub mod permission;
 mod realms;
 mod refused;
@@ -30,11 +33,14 @@ use crate::store::Store;
 
 pub use caller::Caller;
 pub use claims::{LEEWAY_MS, unchecked_end};
+pub use credential::{Credential, CredentialName, Grant};
+pub use credentials::{Credentials, Grants, WrongPassword};
 pub use denied::Denied;
 pub use issuers::Issuers;
 use keycloak::Keycloak;
 pub use keycloak::KeycloakConfig;
 use okapi::Okapi;
+pub use passwords::{NoHash, PASSWORD_BYTES_MIN, PasswordHash, new_password};
 pub use permission::{ACTS, ALL, ALL_OF_ALL_TENANTS, PERMISSIONS, Permission, Permissions};
 pub use refused::Refused;
 use tenants::KnownTenants;

@@ -5,6 +5,7 @@
 
 mod banner;
 mod certificate;
+mod credentials;
 mod files;
 mod serving;
 
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Tokens;
+use crate::access::{Credentials, Tokens};
 use crate::clock::Clock;
 use crate::config::{Config, Illegal};
 use crate::domain::position::LogId;
@@ -57,6 +58,7 @@ pub struct App {
     writers: Writers,
     subscriptions: SubscribeTasks,
     listener: Option<Listener>,
+    credentials: Option<Arc<Credentials>>,
     closing: CancellationToken,
     banner: Banner,
 }
@@ -103,7 +105,8 @@ pub async fn build(
         closing: closing.clone(),
     };
     let replica = config.replica.clone().unwrap_or_else(|| clock.new_id().to_string());
-    let listener = kafka_listener(config, &http, &instance).await?;
+    let credentials = credentials::open(config, &http.metrics)?;
+    let listener = kafka_listener(config, &http, &instance, credentials.clone()).await?;
     let kafka = listener.as_ref().map(Listener::address);
     let banner = banner(config, &*store, &sinks, kafka.as_deref(), &replica).await?;
     let follow = follow::FollowDeps {
@@ -123,7 +126,7 @@ pub async fn build(
         removal: config.removal,
         tenants: http.tenants.clone(),
     };
-    Ok(App { http, follow, sinks, writers, subscriptions, listener, closing, banner })
+    Ok(App { http, follow, sinks, writers, subscriptions, listener, credentials, closing, banner })
 }
 
 fn intake_deps(
@@ -141,10 +144,12 @@ async fn kafka_listener(
     config: &Config,
     http: &http::HttpDeps,
     instance: &str,
+    credentials: Option<Arc<Credentials>>,
 ) -> anyhow::Result<Option<Listener>> {
     let Some(listen) = &config.kafka_listen else { return Ok(None) };
     let deps = ListenDeps {
         tokens: http.tokens.clone(),
+        credentials,
         store: http.store.clone(),
         settings: http.settings.clone(),
         subscribe: http.subscribe.clone(),
@@ -263,6 +268,9 @@ impl App {
         let files = files::watch(tenants, self.closing.clone());
         serving.spawn("tenants' files", files);
         serving.spawn("listener's certificate", certificate);
+        if let Some(credentials) = self.credentials {
+            serving.spawn("credentials' files", credentials.follow(self.closing.clone()));
+        }
         if let Some(listener) = self.listener {
             serving.spawn("Kafka listener", listener.run());
         }

@@ -6,6 +6,7 @@
 
 mod auth;
 mod check;
+mod credentials;
 mod environment;
 mod folder;
 mod hexkit;
@@ -38,6 +39,7 @@ use crate::sink;
 use crate::tls::Tls;
 
 pub use check::{Wrong, check};
+pub use credentials::CredentialFiles;
 pub use options::{
     Given, HexkitOptions, KafkaOptions, LANES_MAX, LogsOptions, PartsOptions, Read, ServeOptions,
     StoreOptions, TenantsOptions, TopicsOptions, matches, variables, whole,
@@ -86,6 +88,8 @@ pub struct Config {
     pub subscription_files: Arc<SubscriptionFiles>,
     /// How callers are authenticated.
     pub auth: Auth,
+    /// The files of credentials for Kafka's clients; `None` if there are none.
+    pub credential_files: Option<Arc<CredentialFiles>>,
     /// Limits of the way in.
     pub http: http::Config,
     /// How much a tenant may post whose files don't say it.
@@ -103,7 +107,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Checks the options, reads the tenants' and the subscriptions' files, and adds what the
+    /// Checks the options, reads the files of tenants, subscriptions and credentials, and adds what the
     /// environment has under `KAFKA_CONFIG_…` and `KAFKA_…_TOPIC_NUM_PARTITIONS`.
     pub fn new(options: &ServeOptions, given: &Given) -> Result<Self, Illegal> {
         let ServeOptions { listener, auth, parts, listen, subscriptions, replica, limits } =
@@ -128,6 +132,7 @@ impl Config {
             subscription_files: Arc::new(SubscriptionFiles::open(subscriptions)?),
             http: http_config(tls.clone(), auth::metrics_open(auth, &callers), limits),
             auth: callers,
+            credential_files: CredentialFiles::open(auth)?.map(Arc::new),
             quota: Quota {
                 events_per_second: limits.quota_events_per_second,
                 bytes_per_second: limits.quota_bytes_per_second,
@@ -140,17 +145,28 @@ impl Config {
             },
             store: store_config(store)?,
             sinks: all_sinks(parts, &settings, replica.lanes)?,
-            kafka_listen: listen::listen(listen, auth.auth_mode, tls, parts, &settings)?,
+            kafka_listen: listen::listen(listen, auth, tls, parts, &settings)?,
             traces: traces::traces(&environment::variables()?, replica.replica.as_deref())?,
         };
-        let kafka = config.kafka_listen.as_ref().map(|listen| listen.address.ip());
-        for host in BTreeSet::from_iter(kafka.into_iter().chain([listener.http_host])) {
-            auth::warn_of_plain_text(&config.auth, host, config.http.tls.is_some());
-        }
+        config.warn_of_plain_text();
         unread::warn(options, given, &config.store);
         hexkit::warn_of_half(&parts.hexkit, &config.settings);
         warn_of_not_stored(&config.sinks, &config.settings);
         Ok(config)
+    }
+
+    /// Warns of tokens and passwords that cross a network in plain text.
+    fn warn_of_plain_text(&self) {
+        let kafka = self.kafka_listen.as_ref().map(|listen| listen.address.ip());
+        let has_tls = self.http.tls.is_some();
+        if !matches!(self.auth, Auth::Perimeter) {
+            for host in BTreeSet::from_iter(kafka.into_iter().chain([self.listen.ip()])) {
+                auth::warn_of_plain_text("tokens", host, has_tls);
+            }
+        }
+        if let (Some(host), Some(_)) = (kafka, &self.credential_files) {
+            auth::warn_of_plain_text("passwords", host, has_tls);
+        }
     }
 }
 

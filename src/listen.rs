@@ -4,7 +4,8 @@
 //! `app` runs it. A topic's partitions are computed from its log (`feed`): an event's offset is its
 //! position, and its partition the one where Java would put its key. Groups are as Kafka's classic
 //! protocol has them (`group`); where they stand is in their subscriptions (`places`). Where tokens
-//! are checked, a client says who it is (`login`), and sees no more than it may (`principal`).
+//! are checked, or there are credentials, a client says who it is (`login`), and sees no more than
+//! it may (`principal`).
 //! Records can't be written here.
 
 mod answer;
@@ -46,7 +47,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{LEEWAY_MS, Tokens};
+use crate::access::{Caller, Credentials, LEEWAY_MS, Tokens};
 use crate::clock::Clock;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
@@ -99,8 +100,11 @@ pub struct Config {
 /// The parts that the listener needs.
 #[derive(Clone)]
 pub struct ListenDeps {
-    /// The check of clients' tokens; `None` if each client is let in.
+    /// The check of clients' tokens; `None` if nobody checks any.
     pub tokens: Option<Arc<Tokens>>,
+    /// The credentials of clients without tokens. Without tokens and credentials each client is
+    /// let in.
+    pub credentials: Option<Arc<Credentials>>,
     /// The logs and the groups.
     pub store: Arc<dyn Store>,
     /// The tenants' settings.
@@ -120,6 +124,7 @@ pub struct ListenDeps {
 /// The parts that all connections share.
 struct Server {
     tokens: Option<Arc<Tokens>>,
+    credentials: Option<Arc<Credentials>>,
     clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
     settings: Arc<Settings>,
@@ -183,8 +188,7 @@ impl Listener {
         let bound = socket.local_addr()?;
         let advertised = config.advertised.clone();
         let (host, port) = advertised.unwrap_or_else(|| (bound.ip().to_string(), bound.port()));
-        let ListenDeps { tokens, store, settings, subscribe, metrics, clock, instance, closing } =
-            deps;
+        let ListenDeps { store, settings, subscribe, metrics, clock, instance, closing, .. } = deps;
         let topics = Topics::new(store.clone(), settings.clone());
         let cache = Cache::new(config.cache_bytes_max, metrics.clone());
         let logs = Logs::new(subscribe, store.clone(), cache, closing.clone());
@@ -193,7 +197,8 @@ impl Listener {
             Coordinator::new(store.clone(), its, metrics.clone(), instance, closing.clone());
         let cluster = settings.naming().own("log");
         let server = Server {
-            tokens,
+            tokens: deps.tokens,
+            credentials: deps.credentials,
             clock,
             store,
             settings,
@@ -268,6 +273,11 @@ impl Listener {
 }
 
 impl Server {
+    /// Returns whether a client has to say who it is.
+    fn asks(&self) -> bool {
+        self.tokens.is_some() || self.credentials.is_some()
+    }
+
     /// Returns the feed of a topic, if it is open by a time. If not, a client asks again, and the
     /// opening goes on where it has come to.
     async fn feed(&self, served: &Served, until: Instant) -> Result<Arc<Feed>, ResponseError> {
@@ -279,9 +289,9 @@ impl Server {
 }
 
 impl Peer {
-    /// Returns a peer that has just connected. Where nobody checks tokens, it is let in.
+    /// Returns a peer that has just connected. Where nobody asks who it is, it is let in.
     fn new(address: SocketAddr, server: &Server) -> Self {
-        let principal = server.tokens.is_none().then(Principal::anyone);
+        let principal = (!server.asks()).then(Principal::anyone);
         let session = principal.map(|principal| Session::of(address, principal));
         let stranger = session.is_none().then(|| server.seats.stranger());
         Self { address, mechanism: None, session, stranger, _seat: None, is_refused: false }
@@ -331,6 +341,9 @@ impl Session {
     fn does(&self, act: Act, group: &str) -> TrailEntry {
         let actor = match &self.principal.caller {
             None => Actor::kafka(&self.client_id, &self.peer.ip().to_string()),
+            Some(Caller { credential: Some(credential), .. }) => {
+                Actor::credential(credential.name().as_str())
+            }
             Some(caller) => {
                 let (user, subject) = (caller.user.as_deref(), caller.subject.as_deref());
                 Actor::caller(CallerNames { user, subject }, caller.issuer.as_deref(), None)

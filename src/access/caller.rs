@@ -1,5 +1,8 @@
 //! The caller of a request, as far as the token or the perimeter is believed.
 
+use std::sync::Arc;
+
+use super::credential::Credential;
 use super::denied::Denied;
 use super::permission::{Permission, Permissions};
 use crate::domain::tenant::TenantId;
@@ -21,6 +24,8 @@ pub struct Caller {
     pub is_operator: Option<bool>,
     /// The end of the token, if it is known.
     pub expires: Option<Time>,
+    /// The credential by which the caller has come, if it has no token.
+    pub credential: Option<Arc<Credential>>,
 }
 
 impl Caller {

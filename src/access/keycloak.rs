@@ -127,6 +127,7 @@ impl Keycloak {
             permissions: Permissions::listed(claims.realm_access.roles),
             is_operator: Some(is_operator),
             expires: Some(expires),
+            credential: None,
         })
     }
 

@@ -59,6 +59,7 @@ impl Okapi {
             // No issuer is an operator's: one key signs the tokens of all tenants.
             is_operator: Some(false),
             expires: Some(expires),
+            credential: None,
         })
     }
 }

@@ -121,6 +121,14 @@ const EXAMPLES: [Example; 47] = [
         "`tenant`, `group`",
     ),
     (
+        "subscriptions hash-password",
+        [
+            "event-gateway subscriptions hash-password --generate > credentials/diku.kcat.toml",
+            "event-gateway subscriptions hash-password --output json < password.txt",
+        ],
+        "`passwordHash`; with `--generate` also `password`",
+    ),
+    (
         "lanes list",
         ["event-gateway lanes list", "event-gateway lanes list --output json"],
         "`lane`, `term`, `tenants`, `replica`; the last line has `replicas`",

@@ -4,6 +4,7 @@
 //! It may run while replicas run: a reader notices at once.
 
 pub mod export;
+mod hash_password;
 
 use std::sync::Arc;
 
@@ -62,6 +63,10 @@ pub enum Command {
     Export(Box<export::Options>),
     /// Removes a subscription; a reader that it has ends.
     Delete(Box<GroupOptions>),
+    /// Makes the hash of a password, for the file of a consumer's credential.
+    ///
+    /// The password is the first line of stdin, unless `--generate` makes one.
+    HashPassword(hash_password::Options),
 }
 
 /// Options of `subscriptions list`.
@@ -199,6 +204,7 @@ impl Command {
             Self::Seek(options) => seek(&options, clock).await,
             Self::Export(options) => export::run(&options, clock).await,
             Self::Delete(options) => delete(&options, clock).await,
+            Self::HashPassword(options) => hash_password::run(&options),
         }
     }
 }

@@ -62,11 +62,11 @@ pub(super) fn auth(options: &AuthOptions, host: IpAddr, given: &Given) -> anyhow
     }
 }
 
-/// Warns of tokens that cross a network in plain text, to a listener's address.
-pub(super) fn warn_of_plain_text(auth: &Auth, host: IpAddr, has_tls: bool) {
-    if !has_tls && !host.to_canonical().is_loopback() && !matches!(auth, Auth::Perimeter) {
+/// Warns of secrets that cross a network in plain text, to a listener's address.
+pub(super) fn warn_of_plain_text(secrets: &str, host: IpAddr, has_tls: bool) {
+    if !has_tls && !host.to_canonical().is_loopback() {
         tracing::warn!(
-            "tokens come to {host} in plain text, and whoever is on the way can use them: set \
+            "{secrets} come to {host} in plain text, and whoever is on the way can use them: set \
              HTTP_TLS_CERT and HTTP_TLS_KEY, or let a proxy on this host speak TLS"
         );
     }

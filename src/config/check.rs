@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::options::Given;
 use super::{Config, PartsOptions, ServeOptions, TopicsOptions};
 use super::{
-    auth, environment, hexkit, kafka, listen, settings, store_config, subscriptions, tenants, tls,
-    traces,
+    auth, credentials, environment, hexkit, kafka, listen, settings, store_config, subscriptions,
+    tenants, tls, traces,
 };
 use crate::domain::settings::Settings;
 use crate::domain::topic::Naming;
@@ -47,8 +47,8 @@ fn in_one_line(cause: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// Returns everything that is wrong in the options, the environment, and the tenants' and the
-/// subscriptions' files.
+/// Returns everything that is wrong in the options, the environment, and the files of tenants,
+/// subscriptions and credentials.
 pub async fn check(options: &ServeOptions, given: &Given) -> Vec<Wrong> {
     let mut legal = options.clone();
     let mut wrong = naming(&mut legal.parts.topics);
@@ -61,7 +61,9 @@ pub async fn check(options: &ServeOptions, given: &Given) -> Vec<Wrong> {
     note("Listener", tls(listener).err());
     let host: IpAddr = listener.http_host;
     note("Access", auth::auth(access, host, given).err());
-    for (file, error) in subscriptions::check(of_groups) {
+    for (file, error) in
+        credentials::check(access).into_iter().chain(subscriptions::check(of_groups))
+    {
         note(&file, Some(error));
     }
     match store_config(store) {
@@ -97,7 +99,7 @@ pub async fn check(options: &ServeOptions, given: &Given) -> Vec<Wrong> {
         let together = Config::new(options, given).err();
         wrong.extend(together.map(|error| Wrong::new("Settings", &error.into())));
     } else {
-        let of_listener = listen::listen(&legal.listen, access.auth_mode, None, parts, &known);
+        let of_listener = listen::listen(&legal.listen, access, None, parts, &known);
         wrong.extend(of_listener.err().map(|error| Wrong::new("Kafka listener", &error)));
     }
     wrong

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::bail;
 
 use super::kafka;
-use super::options::{AuthMode, BrokerChoice, ListenOptions, PartsOptions};
+use super::options::{AuthOptions, BrokerChoice, ListenOptions, PartsOptions};
 use crate::domain::settings::Settings;
 use crate::listen;
 use crate::tls::Tls;
@@ -23,7 +23,7 @@ const CACHE_BYTES_MAX: usize = 32 << 20;
 /// Returns how Kafka's clients read the logs; `None` if nobody has asked for it.
 pub(super) fn listen(
     options: &ListenOptions,
-    auth: Option<AuthMode>,
+    auth: &AuthOptions,
     tls: Option<Arc<Tls>>,
     parts: &PartsOptions,
     settings: &Settings,
@@ -33,11 +33,12 @@ pub(super) fn listen(
         return Ok(None);
     };
     let host = options.kafka_listen_host;
-    if auth.is_none() && !host.to_canonical().is_loopback() {
+    let is_guarded = auth.auth_mode.is_some() || auth.credentials_dir.is_some();
+    if !is_guarded && !host.to_canonical().is_loopback() {
         bail!(
             "KAFKA_LISTEN_HOST is {host}, which is not a loopback address: set AUTH_MODE=okapi or \
-             keycloak to have the listener check clients' tokens, or AUTH_MODE=perimeter if nobody \
-             but trusted clients can reach it"
+             keycloak to have the listener check clients' tokens, CREDENTIALS_DIR to have it check \
+             their passwords, or AUTH_MODE=perimeter if nobody but trusted clients can reach it"
         );
     }
     if options.kafka_listen_advertised.is_none() && host.is_unspecified() {

@@ -28,8 +28,12 @@ const TLS: [&str; 4] = [
 ];
 
 /// Settings of the listener for Kafka's clients, which counts only with a port.
-const LISTENER: [&str; 3] =
-    ["KAFKA_LISTEN_HOST", "KAFKA_LISTEN_ADVERTISED", "KAFKA_LISTEN_CONNECTIONS_MAX"];
+const LISTENER: [&str; 4] = [
+    "KAFKA_LISTEN_HOST",
+    "KAFKA_LISTEN_ADVERTISED",
+    "KAFKA_LISTEN_CONNECTIONS_MAX",
+    "CREDENTIALS_DIR",
+];
 /// Settings of what there is only with a Kafka.
 const WITH_KAFKA: [&str; 4] =
     ["AUDIT_MINUTES", "REPLAY_PAUSE_HOURS", "REPLAY_KEEP_DAYS", "HTTP_WAITERS_MAX"];

@@ -77,8 +77,9 @@ impl fmt::Display for Act {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// The actor: `user:` and the user's id, `subject:` and that of a token without a user, `user`
-    /// if the caller names neither, `shell:` and the user of the operating system, `kafka:` and a
-    /// Kafka client's name and address, or `gateway`.
+    /// if the caller names neither, `credential:` and the name of a consumer's credential, `shell:`
+    /// and the user of the operating system, `kafka:` and a Kafka client's name and address, or
+    /// `gateway`.
     pub who: String,
     /// The issuer of the caller's token, if the gateway has checked one.
     pub issuer: Option<String>,
@@ -126,6 +127,12 @@ impl Actor {
     pub fn kafka(client: &str, address: &str) -> Self {
         let room = NAME_BYTES_MAX.saturating_sub("kafka:@".len() + address.len());
         let who = format!("kafka:{}@{address}", cut(client, room));
+        Self { who, issuer: None, request_id: None }
+    }
+
+    /// Makes the actor that has come by a consumer's credential.
+    pub fn credential(name: &str) -> Self {
+        let who = cut(&format!("credential:{name}"), NAME_BYTES_MAX);
         Self { who, issuer: None, request_id: None }
     }
 
@@ -265,6 +272,7 @@ mod tests {
         let named = CallerNames { user: None, subject: Some("shell:root") };
         assert_eq!(Actor::caller(named, None, None).who, "subject:shell:root");
         assert_eq!(Actor::shell("root").who, "shell:root");
+        assert_eq!(Actor::credential("diku.kcat").who, "credential:diku.kcat");
     }
 
     #[test]

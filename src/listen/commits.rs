@@ -83,7 +83,7 @@ async fn try_commit(
 ) -> Result<Errors, ResponseError> {
     let names = request.topics.iter().map(|topic| topic.name.as_str());
     let topics =
-        server.topics.with(names, session.scope()).await.map_err(|error| unavailable(&error))?;
+        server.topics.with(names, &session.principal).await.map_err(|error| unavailable(&error))?;
     let mut errors = Errors::new();
     let mut commits = Commits::new();
     for (at, asked) in request.topics.iter().enumerate() {
@@ -212,7 +212,7 @@ async fn try_fetch(
 ) -> Result<Vec<OffsetFetchResponseTopic>, ResponseError> {
     let names = request.topics.iter().flatten().map(|topic| topic.name.as_str());
     let topics =
-        server.topics.with(names, session.scope()).await.map_err(|error| unavailable(&error))?;
+        server.topics.with(names, &session.principal).await.map_err(|error| unavailable(&error))?;
     let group = members::group(server, session, &request.group_id).await?;
     let named = named(request.topics.as_deref());
     let done = group.places(async |places, has_members| {
@@ -284,7 +284,8 @@ async fn everywhere(
     let mut all = Partitions::new();
     for tenant in tenants {
         let its = places.topics(&*server.store, tenant).await.map_err(|why| kept(&why))?;
-        all.extend(its.into_iter().map(|(topic, partitions)| {
+        let its = its.into_iter().filter(|(topic, _)| topics.shows(topic));
+        all.extend(its.map(|(topic, partitions)| {
             let numbers = partitions.into_iter().filter_map(|it| i32::try_from(it).ok());
             (text(topic.to_string()).into(), numbers.collect())
         }));
@@ -351,7 +352,7 @@ async fn try_delete(
     session.principal.check::<SeekSubscription>()?;
     let names = request.topics.iter().map(|topic| topic.name.as_str());
     let topics =
-        server.topics.with(names, session.scope()).await.map_err(|error| unavailable(&error))?;
+        server.topics.with(names, &session.principal).await.map_err(|error| unavailable(&error))?;
     let group = members::group(server, session, &request.group_id).await?;
     let nobody = Named { id: "", instance: None, generation: -1 };
     let done = group.commit(&nobody, async |places, _| {

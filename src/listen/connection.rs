@@ -50,6 +50,8 @@ pub(super) enum Ended {
     Refused,
     #[error("the client has not said who it is, and others have come")]
     Evicted,
+    #[error("the client's credential is removed, or not the same any more")]
+    CredentialGone,
     #[error(transparent)]
     Broken(#[from] Broken),
 }
@@ -62,6 +64,7 @@ impl Ended {
             Self::Idle(_) => Some("idle"),
             Self::Refused | Self::Broken(Broken::Stranger) => Some("refused"),
             Self::Evicted => Some("evicted"),
+            Self::CredentialGone => Some("credential-ended"),
             Self::Broken(Broken::NotNow(NotNow::NoSeat)) => Some("tenant-full"),
             Self::Broken(Broken::Expired) => Some("expired"),
             Self::Broken(Broken::NotEnabled) => Some("not-enabled"),
@@ -84,14 +87,8 @@ pub(super) async fn serve(
         let closing = server.closing.cancelled();
         // Whoever does not say who it is keeps no place.
         let idle_max = if peer.session.is_some() { IDLE_MAX } else { FRAME_WITHIN };
-        let evicted = peer.stranger.as_ref().map(Stranger::evicted);
-        let evicted = async {
-            match evicted {
-                Some(evicted) => evicted.cancelled_owned().await,
-                None => future::pending().await,
-            }
-        };
-        tokio::pin!(evicted);
+        let unwanted = unwanted(&peer);
+        tokio::pin!(unwanted);
         let length = tokio::select! {
             length = timeout(idle_max, stream.read_i32()) => match length {
                 Ok(Ok(length)) => length,
@@ -100,12 +97,33 @@ pub(super) async fn serve(
                 Err(_) => return Err(Ended::Idle(idle_max)),
             },
             () = closing => return Ok(()),
-            () = &mut evicted => return Err(Ended::Evicted),
+            why = &mut unwanted => return Err(why),
         };
         tokio::select! {
             served = serve_one(server, &mut stream, &mut peer, length) => served?,
             () = stopped(server) => return Ok(()),
-            () = &mut evicted => return Err(Ended::Evicted),
+            why = &mut unwanted => return Err(why),
+        }
+    }
+}
+
+/// Waits until a client has to go, whatever it asks: another one takes its seat, or its credential
+/// ends.
+fn unwanted(peer: &Peer) -> impl Future<Output = Ended> + use<> {
+    let evicted = peer.stranger.as_ref().map(Stranger::evicted);
+    let credential = peer.session.as_ref().and_then(|session| session.principal.credential());
+    let ended = credential.map(|credential| credential.ended());
+    async move {
+        match (evicted, ended) {
+            (Some(evicted), _) => {
+                evicted.cancelled_owned().await;
+                Ended::Evicted
+            }
+            (None, Some(ended)) => {
+                ended.cancelled_owned().await;
+                Ended::CredentialGone
+            }
+            (None, None) => future::pending().await,
         }
     }
 }

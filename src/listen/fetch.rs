@@ -55,7 +55,7 @@ pub(super) async fn fetch(
     let until = Instant::now() + wait.min(WAIT_MAX);
     let least = usize::try_from(request.min_bytes).unwrap_or(0);
     let names = request.topics.iter().map(|topic| topic.topic.as_str());
-    let topics = match server.topics.with(names, session.scope()).await {
+    let topics = match server.topics.with(names, &session.principal).await {
         Ok(topics) => topics,
         Err(_) => {
             let error = ResponseError::KafkaStorageError.code();

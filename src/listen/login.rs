@@ -1,6 +1,8 @@
 //! SaslHandshake and SaslAuthenticate: a client says who it is before it asks for anything else,
 //! and again before its token ends (KIP-368).
 //!
+//! Its secret is a token, or the password of a credential, as its user name tells.
+//!
 //! `requests` calls it, and answers nobody who has not said so.
 
 use std::time::Duration;
@@ -13,9 +15,9 @@ use tokio::time::sleep;
 
 use super::answer::text;
 use super::principal::{NotLetIn, Principal};
-use super::sasl::{Malformed, Mechanism};
+use super::sasl::{Malformed, Mechanism, Said};
 use super::{Peer, Server};
-use crate::access::{Denied, LEEWAY_MS, Tokens};
+use crate::access::{CredentialName, Denied, LEEWAY_MS, WrongPassword};
 use crate::domain::time::Time;
 
 /// The pause before a client is told that it is not let in: whoever guesses, guesses slowly.
@@ -32,6 +34,10 @@ enum Refused {
     Malformed(#[from] Malformed),
     #[error(transparent)]
     NotLetIn(#[from] NotLetIn),
+    #[error("{1} (`{0}`)")]
+    Password(CredentialName, WrongPassword),
+    #[error("the user name is none of a credential, and no token is taken here")]
+    NoTokens,
     #[error("the client was let in before with other tenants' topics")]
     Other,
 }
@@ -55,10 +61,11 @@ pub(super) fn handshake(
     version: i16,
     request: &SaslHandshakeRequest,
 ) -> SaslHandshakeResponse {
-    let names = Mechanism::ALL.iter().map(|mechanism| text(mechanism.name()));
+    let is_spoken = |it: &Mechanism| server.tokens.is_some() || *it == Mechanism::Plain;
+    let names = Mechanism::ALL.into_iter().filter(is_spoken).map(|it| text(it.name()));
     let answer = SaslHandshakeResponse::default().with_mechanisms(names.collect());
-    let error = match Mechanism::find(&request.mechanism) {
-        _ if server.tokens.is_none() || version < FRAMED_SINCE => ResponseError::IllegalSaslState,
+    let error = match Mechanism::find(&request.mechanism).filter(is_spoken) {
+        _ if !server.asks() || version < FRAMED_SINCE => ResponseError::IllegalSaslState,
         None => ResponseError::UnsupportedSaslMechanism,
         Some(chosen) => {
             peer.mechanism = Some(chosen);
@@ -76,10 +83,10 @@ pub(super) async fn authenticate(
     request: &SaslAuthenticateRequest,
 ) -> Result<SaslAuthenticateResponse, NotNow> {
     let answer = SaslAuthenticateResponse::default();
-    let (Some(tokens), Some(mechanism)) = (&server.tokens, peer.mechanism.take()) else {
+    let Some(mechanism) = peer.mechanism.take() else {
         return Ok(answer.with_error_code(ResponseError::IllegalSaslState.code()));
     };
-    let why = match principal(tokens, mechanism, &request.auth_bytes).await {
+    let why = match principal(server, mechanism, &request.auth_bytes).await {
         Err(Refused::NotLetIn(NotLetIn::Denied(Denied::KeysUnavailable))) => {
             return Err(NotNow::NoKeys);
         }
@@ -110,11 +117,23 @@ fn lifetime_ms(principal: &Principal, now: Time) -> i64 {
 }
 
 async fn principal(
-    tokens: &Tokens,
+    server: &Server,
     mechanism: Mechanism,
     message: &[u8],
 ) -> Result<Principal, Refused> {
-    let credentials = mechanism.read(message)?;
-    let caller = tokens.caller(credentials.token).await.map_err(NotLetIn::from)?;
-    Ok(Principal::of(caller, credentials.tenant)?)
+    let Said { named, secret } = mechanism.read(message)?;
+    if let (Mechanism::Plain, Some(credentials)) = (mechanism, &server.credentials)
+        && let Some(name) = named.and_then(|named| CredentialName::parse(named).ok())
+    {
+        return match credentials.caller(&name, &secret.to_owned().into()).await {
+            Ok(caller) => {
+                tracing::debug!(credential = %name, "a Kafka client has a credential's password");
+                Ok(Principal::of(caller, None)?)
+            }
+            Err(wrong) => Err(Refused::Password(name, wrong)),
+        };
+    }
+    let tokens = server.tokens.as_ref().ok_or(Refused::NoTokens)?;
+    let caller = tokens.caller(secret).await.map_err(NotLetIn::from)?;
+    Ok(Principal::of(caller, named)?)
 }

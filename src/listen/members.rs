@@ -30,6 +30,7 @@ use crate::access::permission::{
 };
 use crate::domain::subscription::Group;
 use crate::domain::trail::Act;
+use crate::store::KafkaGroup;
 
 /// The first version of JoinGroup whose new members join twice.
 const KNOWN_IDS_SINCE: i16 = 4;
@@ -51,9 +52,13 @@ pub(super) async fn group(
     server.coordinator.group(&name).await.map_err(|error| unavailable(&error))
 }
 
-/// Returns a group's scope and name.
+/// Returns a group's scope and name, if the client may do anything with it.
 fn name(session: &Session, named: &GroupId) -> Result<(String, Group), ResponseError> {
     let group = Group::of_kafka(named.as_str()).map_err(|_| ResponseError::InvalidGroupId)?;
+    if !session.principal.has_group(&group) {
+        tracing::debug!(%group, "refused a Kafka client's request: it lacks the group");
+        return Err(ResponseError::GroupAuthorizationFailed);
+    }
     Ok((session.scope().as_column().to_owned(), group))
 }
 
@@ -289,7 +294,9 @@ pub(super) async fn list(
         }
     };
     let mut groups = Vec::new();
-    for row in known.into_iter().filter(|row| row.scope == session.scope().as_column()) {
+    let has = |group: &Group| session.principal.has_group(group);
+    let its = |row: &KafkaGroup| row.scope == session.scope().as_column() && has(&row.group);
+    for row in known.into_iter().filter(its) {
         let name = (row.scope.clone(), row.group.clone());
         let Ok(group) = server.coordinator.group(&name).await else { continue };
         let described = group.describe().await;

@@ -68,9 +68,9 @@ pub(super) async fn metadata(
         named.map(|topics| topics.into_iter().filter_map(|topic| topic.name).collect());
     let found = match &named {
         Some(named) => {
-            server.topics.with(named.iter().map(|name| name.as_str()), session.scope()).await
+            server.topics.with(named.iter().map(|name| name.as_str()), &session.principal).await
         }
-        None => server.topics.all(session.scope()).await,
+        None => server.topics.all(&session.principal).await,
     };
     let found = found.map_err(|error| unavailable(&error));
     let named = named.unwrap_or_else(|| {
@@ -157,7 +157,7 @@ pub(super) async fn configs(
 ) -> DescribeConfigsResponse {
     let names = request.resources.iter().filter(|it| it.resource_type == OF_TOPIC);
     let topics =
-        server.topics.with(names.map(|it| it.resource_name.as_str()), session.scope()).await;
+        server.topics.with(names.map(|it| it.resource_name.as_str()), &session.principal).await;
     // Once each, however often it is named.
     let mut told = BTreeSet::new();
     let is_new =

@@ -44,7 +44,7 @@ pub(super) async fn list(
 ) -> ListOffsetsResponse {
     let names = request.topics.iter().map(|topic| topic.name.as_str());
     let topics =
-        server.topics.with(names, session.scope()).await.map_err(|error| unavailable(&error));
+        server.topics.with(names, &session.principal).await.map_err(|error| unavailable(&error));
     let mut answered = Vec::with_capacity(request.topics.len());
     for asked in &request.topics {
         let mut partitions = Vec::with_capacity(asked.partitions.len());
@@ -109,7 +109,7 @@ pub(super) async fn for_epochs(
 ) -> OffsetForLeaderEpochResponse {
     let names = request.topics.iter().map(|topic| topic.topic.as_str());
     let topics =
-        server.topics.with(names, session.scope()).await.map_err(|error| unavailable(&error));
+        server.topics.with(names, &session.principal).await.map_err(|error| unavailable(&error));
     let mut answered = Vec::with_capacity(request.topics.len());
     for asked in &request.topics {
         let mut partitions = Vec::with_capacity(asked.partitions.len());

@@ -295,7 +295,6 @@ impl Places {
 
 /// Returns the topics of a tenant that a subscription matches, with their numbers of partitions.
 fn matched(subscription: &Subscription, tenant: &TenantId, topics: &Seen) -> Vec<(Topic, usize)> {
-    let its = topics.served().filter(|it| it.tenant == *tenant);
-    let its = its.filter(|it| subscription.form.filter.has_topic(&it.topic));
+    let its = topics.of_log(tenant).filter(|it| subscription.form.filter.has_topic(&it.topic));
     its.map(|it| (it.topic.clone(), usize::from(it.partitions))).collect()
 }

@@ -1,13 +1,16 @@
 //! The principal of a connection: whose topics and groups the client sees, and what it may do
 //! there.
 //!
-//! `login` makes it of the client's token, once; the handlers ask it. Where nobody checks tokens,
-//! each client may do everything.
+//! `login` makes it of the client's token or credential, once; the handlers ask it. Where nobody
+//! asks for either, each client may do everything.
+
+use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
 
 use crate::access::permission::{Named, ReadSubscription};
-use crate::access::{Caller, Denied};
+use crate::access::{Caller, Credential, Denied};
+use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 
@@ -26,7 +29,7 @@ pub(super) enum Scope {
 /// A client that is let in.
 pub(super) struct Principal {
     pub(super) scope: Scope,
-    /// The caller whose token it has; `None` if nobody checks tokens.
+    /// The caller whose token or credential it has; `None` if nobody asks for either.
     pub(super) caller: Option<Caller>,
 }
 
@@ -63,7 +66,7 @@ impl Scope {
 }
 
 impl Principal {
-    /// Returns the principal of each client, where nobody checks tokens.
+    /// Returns the principal of each client, where nobody asks who it is.
     pub(super) fn anyone() -> Self {
         Self { scope: Scope::All, caller: None }
     }
@@ -100,8 +103,18 @@ impl Principal {
             return Ok(());
         }
         let permission = P::PERMISSION.name;
-        tracing::debug!(permission, "refused a Kafka client's request, whose token lacks it");
+        tracing::debug!(permission, "refused a Kafka client's request: it lacks the permission");
         Err(ResponseError::GroupAuthorizationFailed)
+    }
+
+    /// Returns whether the client may do anything with a group: one of its credential's.
+    pub(super) fn has_group(&self, group: &Group) -> bool {
+        self.credential().is_none_or(|credential| credential.has_group(group))
+    }
+
+    /// Returns the credential by which the client was let in, if it has no token.
+    pub(super) fn credential(&self) -> Option<&Arc<Credential>> {
+        self.caller.as_ref().and_then(|caller| caller.credential.as_ref())
     }
 
     /// Returns the end of the client's token, if it has one.

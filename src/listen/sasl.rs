@@ -2,7 +2,8 @@
 //! (RFC 7628).
 //!
 //! `login` reads it. By either, the secret is a token, as HTTP's callers have it. A client may name
-//! the tenant that it means: by PLAIN as its user, by OAUTHBEARER as the extension `tenant`.
+//! the tenant that it means: by PLAIN as its user, by OAUTHBEARER as the extension `tenant`. By PLAIN
+//! the user may also be the name of a credential, whose password is the secret.
 
 /// A mechanism that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,12 +12,12 @@ pub(super) enum Mechanism {
     OAuthBearer,
 }
 
-/// A client's word for who it is, of which nothing is believed but the token.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Credentials<'a> {
-    /// The tenant that the client names, or `*` for all of them.
-    pub(super) tenant: Option<&'a str>,
-    pub(super) token: &'a str,
+/// A client's word for who it is, of which nothing is believed but the secret.
+pub(super) struct Said<'a> {
+    /// The tenant that the client names, `*` for all of them, or the name of a credential.
+    pub(super) named: Option<&'a str>,
+    /// The token, or the password.
+    pub(super) secret: &'a str,
 }
 
 /// A message that is none of its mechanism's.
@@ -46,26 +47,26 @@ impl Mechanism {
     }
 
     /// Reads a client's message.
-    pub(super) fn read(self, message: &[u8]) -> Result<Credentials<'_>, Malformed> {
+    pub(super) fn read(self, message: &[u8]) -> Result<Said<'_>, Malformed> {
         let text = std::str::from_utf8(message).map_err(|_| Malformed(self))?;
         let read = match self {
             Self::Plain => plain(text),
             Self::OAuthBearer => oauthbearer(text),
         };
-        read.filter(|credentials| !credentials.token.is_empty()).ok_or(Malformed(self))
+        read.filter(|said| !said.secret.is_empty()).ok_or(Malformed(self))
     }
 }
 
 /// Reads `[authzid] NUL authcid NUL passwd`. Nobody acts for somebody else.
-fn plain(text: &str) -> Option<Credentials<'_>> {
+fn plain(text: &str) -> Option<Said<'_>> {
     let mut parts = text.split('\0');
-    let (for_whom, user, token) = (parts.next()?, parts.next()?, parts.next()?);
+    let (for_whom, user, secret) = (parts.next()?, parts.next()?, parts.next()?);
     let is_legal = parts.next().is_none() && (for_whom.is_empty() || for_whom == user);
-    is_legal.then_some(Credentials { tenant: Some(user), token })
+    is_legal.then_some(Said { named: Some(user), secret })
 }
 
 /// Reads `n,[a=authzid], 0x01 auth=Bearer token 0x01 name=value 0x01 … 0x01`.
-fn oauthbearer(text: &str) -> Option<Credentials<'_>> {
+fn oauthbearer(text: &str) -> Option<Said<'_>> {
     let (head, members) = text.strip_suffix(BETWEEN)?.split_once(BETWEEN)?;
     let for_whom = head.strip_prefix("n,")?.strip_suffix(',')?;
     let for_whom = if for_whom.is_empty() { "" } else { for_whom.strip_prefix("a=")? };
@@ -84,24 +85,25 @@ fn oauthbearer(text: &str) -> Option<Credentials<'_>> {
     let (scheme, token) = token?.split_once(' ')?;
     let is_legal =
         scheme.eq_ignore_ascii_case("Bearer") && (for_whom.is_empty() || Some(for_whom) == tenant);
-    is_legal.then_some(Credentials { tenant, token })
+    is_legal.then_some(Said { named: tenant, secret: token })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Credentials, Malformed, Mechanism};
+    use super::{Malformed, Mechanism, Said};
 
     #[test]
     fn a_message_is_read_by_its_mechanism_or_refused() {
         let read = |mechanism: Mechanism, message: &str| {
             let read = mechanism.read(message.as_bytes());
-            read.map(|Credentials { tenant, token }| (tenant.map(str::to_owned), token.to_owned()))
+            read.map(|Said { named, secret }| (named.map(str::to_owned), secret.to_owned()))
         };
         let legal = |tenant: Option<&str>| Ok((tenant.map(str::to_owned), "a.b.c".to_owned()));
         for (message, expected) in [
             ("\0diku\0a.b.c", legal(Some("diku"))),
             ("diku\0diku\0a.b.c", legal(Some("diku"))),
             ("\0*\0a.b.c", legal(Some("*"))),
+            ("\0diku.kcat\0a.b.c", legal(Some("diku.kcat"))),
             ("college\0diku\0a.b.c", Err(Malformed(Mechanism::Plain))),
             ("\0diku\0", Err(Malformed(Mechanism::Plain))),
             ("\0diku\0a.b.c\0", Err(Malformed(Mechanism::Plain))),

@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::principal::Scope;
+use super::principal::{Principal, Scope};
+use crate::access::Credential;
 use crate::domain::compression::Compression;
 use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
@@ -48,6 +49,8 @@ pub(super) struct Seen {
     all: Arc<ByName>,
     logs: Arc<LogIds>,
     scope: Scope,
+    /// The credential, which may show fewer than all of its tenant's.
+    credential: Option<Arc<Credential>>,
 }
 
 /// The enabled tenants, with the ids of their logs.
@@ -57,12 +60,21 @@ impl Seen {
     /// Returns no topics.
     #[cfg(test)]
     pub(super) fn nothing(scope: Scope) -> Self {
-        Self { all: Arc::default(), logs: Arc::default(), scope }
+        Self { all: Arc::default(), logs: Arc::default(), scope, credential: None }
+    }
+
+    fn by(principal: &Principal, (all, logs): (Arc<ByName>, Arc<LogIds>)) -> Self {
+        let (scope, credential) = (principal.scope.clone(), principal.credential().cloned());
+        Self { all, logs, scope, credential }
+    }
+
+    fn has(&self, served: &Served) -> bool {
+        self.scope.sees(&served.tenant) && self.shows(&served.topic)
     }
 
     /// Returns a topic by its name.
     pub(super) fn get(&self, name: &str) -> Option<&Served> {
-        self.all.get(name).filter(|served| self.scope.sees(&served.tenant))
+        self.all.get(name).filter(|served| self.has(served))
     }
 
     /// Returns the id that a tenant's log had when the topics were looked for.
@@ -72,13 +84,22 @@ impl Seen {
 
     /// Returns the names of all of them.
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
-        let seen = self.all.iter().filter(|(_, served)| self.scope.sees(&served.tenant));
-        seen.map(|(name, _)| name)
+        self.all.iter().filter(|(_, served)| self.has(served)).map(|(name, _)| name)
+    }
+
+    /// Returns all topics of a tenant's log, whether or not the client sees them.
+    pub(super) fn of_log(&self, tenant: &TenantId) -> impl Iterator<Item = &Served> {
+        self.all.values().filter(move |served| served.tenant == *tenant)
+    }
+
+    /// Returns whether the client may be told the name of a topic of its tenant, which may be gone.
+    pub(super) fn shows(&self, topic: &Topic) -> bool {
+        self.credential.as_ref().is_none_or(|credential| credential.has_topic(topic))
     }
 
     /// Returns all of them.
     pub(super) fn served(&self) -> impl Iterator<Item = &Served> {
-        self.all.values().filter(|served| self.scope.sees(&served.tenant))
+        self.all.values().filter(|served| self.has(served))
     }
 }
 
@@ -106,27 +127,27 @@ impl Topics {
 
     /// Returns all topics; while the store is away, those that were known last: a client that is
     /// told of no topics would let go of all that it reads.
-    pub(super) async fn all(&self, scope: &Scope) -> Result<Seen, Error> {
-        let (all, logs) = match self.known_since(FRESH).await {
+    pub(super) async fn all(&self, principal: &Principal) -> Result<Seen, Error> {
+        let known = match self.known_since(FRESH).await {
             Err(error) => match &*self.known.lock().await {
                 Some(known) => (known.topics.clone(), known.tenants.clone()),
                 None => return Err(error),
             },
             Ok(found) => found,
         };
-        Ok(Seen { all, logs, scope: scope.clone() })
+        Ok(Seen::by(principal, known))
     }
 
     /// Returns the topics as they are known, looked for once more if a name is not among them.
     pub(super) async fn with<'a>(
         &self,
         names: impl IntoIterator<Item = &'a str>,
-        scope: &Scope,
+        principal: &Principal,
     ) -> Result<Seen, Error> {
         let known = self.known_since(Duration::MAX).await?;
         let has_all = names.into_iter().all(|name| known.0.contains_key(name));
-        let (all, logs) = if has_all { known } else { self.known_since(FRESH_FOR_UNKNOWN).await? };
-        Ok(Seen { all, logs, scope: scope.clone() })
+        let known = if has_all { known } else { self.known_since(FRESH_FOR_UNKNOWN).await? };
+        Ok(Seen::by(principal, known))
     }
 
     /// Returns whether a tenant is enabled; while the store is away, whether it was.

@@ -1,7 +1,7 @@
-//! Metrics of the access: tokens that were refused, fetches of the issuers' keys, and acts of
-//! callers.
+//! Metrics of the access: tokens that were refused, fetches of the issuers' keys, passwords that
+//! were checked, and acts of callers.
 //!
-//! `http` counts them. The labels are the gateway's own words.
+//! `access` and `http` count them. The labels are the gateway's own words.
 
 use prometheus_client::metrics::counter::Counter;
 
@@ -39,6 +39,16 @@ const KEY_FETCHES: Declared<1> = Declared::replica(
 .by([Label::listed("outcome", &["fetched", "unknown-realm", "unreachable", "too-many-strangers"])])
 .note("`too-many-strangers` counts those that were not made")
 .alerts(&["EventGatewayIssuerUnreachable", "EventGatewayStrangeRealms"]);
+const PASSWORDS_CHECKED: Declared<1> = Declared::replica(
+    "event_gateway_passwords_checked",
+    "checks",
+    "Checks of the passwords of credentials, by outcome",
+)
+.by([Label::listed("outcome", &["right", "remembered", "refused"])])
+.note(
+    "`remembered`: it was right before, so that its check costs nothing; `refused`: the name or \
+     the password is wrong. Many of `refused` mean that somebody guesses",
+);
 const ACTS: Declared<1> = Declared::replica(
     "event_gateway_acts",
     "acts",
@@ -54,6 +64,7 @@ const ACTS: Declared<1> = Declared::replica(
 pub(super) struct AccessMetrics {
     tokens_refused: Labelled<1, Counter>,
     key_fetches: Labelled<1, Counter>,
+    passwords_checked: Labelled<1, Counter>,
     acts: Labelled<1, Counter>,
 }
 
@@ -63,6 +74,7 @@ impl AccessMetrics {
         Self {
             tokens_refused: all.counters(TOKENS_REFUSED),
             key_fetches: all.counters(KEY_FETCHES),
+            passwords_checked: all.counters(PASSWORDS_CHECKED),
             acts: all.counters(ACTS),
         }
     }
@@ -72,6 +84,11 @@ impl Metrics {
     /// Counts a request whose token was refused for this reason.
     pub fn token_refused(&self, reason: &'static str) {
         self.access.tokens_refused.with([reason.into()]).inc();
+    }
+
+    /// Counts a check of a credential's password.
+    pub fn password_checked(&self, outcome: &'static str) {
+        self.access.passwords_checked.with([outcome.into()]).inc();
     }
 
     /// Counts an act of a caller, which the trail has.

@@ -18,7 +18,8 @@ const SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
 
 /// The reasons for which the gateway ends a connection.
-const REASONS: [&str; 12] = [
+const REASONS: [&str; 13] = [
+    "credential-ended",
     "evicted",
     "expired",
     "full",
@@ -49,7 +50,7 @@ const CLIENTS_ENDED: Declared<1> = Declared::replica(
      version of one, that the [listener](listener.md) does not support; `refused`: who the client \
      is is not known, or it may not read; `evicted`: it has not said who it is, and others have \
      come; `tenant-full`: its tenant has its share of the connections; `expired`: its token has \
-     ended; `keys-unavailable`: its token can't be checked now; `not-enabled`: its tenant is not \
+     ended; `credential-ended`: its credential is removed or changed; `keys-unavailable`: its token can't be checked now; `not-enabled`: its tenant is not \
      enabled. Each is logged: `full` and `refused` at `warn`, the others at `debug`",
 );
 const REQUESTS: Declared<1> = Declared::replica(

@@ -3,6 +3,7 @@
 mod access;
 mod compressed;
 mod crashes;
+mod credentials;
 #[cfg(feature = "services")]
 mod export;
 mod forms;

@@ -9,6 +9,7 @@ mod by_hand;
 #[cfg(feature = "services")]
 mod cluster;
 mod collisions;
+mod credentials;
 #[cfg(feature = "services")]
 mod dashboards;
 #[cfg(feature = "services")]

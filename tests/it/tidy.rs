@@ -114,7 +114,7 @@ const SPOKEN: [(&str, &[&str]); 34] = [
     ("prometheus_client::", &["metrics"]),
     ("opentelemetry", &["traces"]),
     ("jsonwebtoken::", &["access/"]),
-    ("openssl::", &["access/signature", "tls", "config/kafka/stores"]),
+    ("openssl::", &["access/passwords", "access/signature", "tls", "config/kafka/stores"]),
     ("reqwest::", &["access/fetch", "cli/client", "config/traces", "traces"]),
     ("rustix::", &["cli/tail"]),
     ("clap_complete::", &["cli/man"]),
@@ -125,7 +125,7 @@ const SPOKEN: [(&str, &[&str]); 34] = [
     ("lz4_flex::", &["listen/compressed"]),
     ("zstd::", &["listen/compressed"]),
     ("murmur2::", &["domain/partition"]),
-    ("base64::", &["listen/group/saved"]),
+    ("base64::", &["access/passwords", "listen/group/saved"]),
     // A task that runs as long as the gateway is missed when it ends; a request's task ends with
     // the request, a connection's with the connection, a log's and a group's with those.
     ("JoinSet", &["tasks", "listen"]),

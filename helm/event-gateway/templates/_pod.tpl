@@ -82,6 +82,9 @@
 {{- include $value (dict "name" "KAFKA_LISTEN_HOST" "value" "0.0.0.0") }}
 {{- include $value (dict "name" "KAFKA_LISTEN_PORT" "value" (int .Values.kafkaListener.port)) }}
 {{- include $value (dict "name" "KAFKA_LISTEN_ADVERTISED" "value" (include "event-gateway.kafkaAddress" .)) }}
+{{- if .Values.kafkaListener.credentialsSecretName }}
+{{- include $value (dict "name" "CREDENTIALS_DIR" "value" "/etc/event-gateway/credentials") }}
+{{- end }}
 {{- end }}
 {{- if eq .Values.broker "kafka" }}
 {{- with .Values.kafka }}
@@ -305,6 +308,11 @@ spec:
           mountPath: /etc/event-gateway/tls
           readOnly: true
         {{- end }}
+        {{- if .Values.kafkaListener.credentialsSecretName }}
+        - name: credentials
+          mountPath: /etc/event-gateway/credentials
+          readOnly: true
+        {{- end }}
         {{- range include "event-gateway.secretFiles" . | fromYamlArray }}
         - name: {{ .name }}
           mountPath: /etc/event-gateway/{{ .name }}
@@ -329,6 +337,12 @@ spec:
     - name: tls
       secret:
         secretName: {{ .Values.tls.secretName | quote }}
+        defaultMode: 0440
+    {{- end }}
+    {{- with .Values.kafkaListener.credentialsSecretName }}
+    - name: credentials
+      secret:
+        secretName: {{ . | quote }}
         defaultMode: 0440
     {{- end }}
     {{- range include "event-gateway.secretFiles" . | fromYamlArray }}

@@ -4,6 +4,7 @@
       "": the chart fixes it. tests/it/process/helm/settings.rs holds both lists against the pod's template. */ -}}
 {{- define "event-gateway.variablesOfThePod" -}}
 BROKER: broker
+CREDENTIALS_DIR: kafkaListener.credentialsSecretName
 HTTP_HOST: ""
 HTTP_PORT: ""
 HTTP_TLS_CERT: tls.secretName
@@ -189,7 +190,7 @@ STORE_URL: store.urlSecret
 {{- if and .port (include "event-gateway.hasSeveral" $) -}}
 {{- fail "kafkaListener.port has Kafka's clients read from one pod, so replicas must be 1" -}}
 {{- end -}}
-{{- if and .port (eq $.Values.auth.mode "perimeter") (ne $.Values.service.type "ClusterIP") -}}
+{{- if and .port (eq $.Values.auth.mode "perimeter") (not .credentialsSecretName) (ne $.Values.service.type "ClusterIP") -}}
 {{- fail (printf "kafkaListener.port lets each client in with auth.mode perimeter, and a service of type %s is reached from outside" $.Values.service.type) -}}
 {{- end -}}
 {{- if and .port (has (int .port) (list 8081 (int $.Values.service.port))) -}}
@@ -197,6 +198,9 @@ STORE_URL: store.urlSecret
 {{- end -}}
 {{- if and .advertised (not .port) -}}
 {{- fail "kafkaListener.advertised needs kafkaListener.port" -}}
+{{- end -}}
+{{- if and .credentialsSecretName (not .port) -}}
+{{- fail "kafkaListener.credentialsSecretName needs kafkaListener.port" -}}
 {{- end -}}
 {{- if and (eq $.Values.broker "embedded") (not .port) -}}
 {{- fail "broker embedded needs kafkaListener.port, where Kafka's clients read" -}}

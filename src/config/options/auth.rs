@@ -1,4 +1,7 @@
-//! Options of `serve` about tokens: who checks them, and what they must be.
+//! Options of `serve` about tokens: who checks them, and what they must be; and about those who have
+//! none.
+
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
@@ -30,6 +33,10 @@ pub struct AuthOptions {
     /// The audience (`aud`) that a token must have; without it, any will do.
     #[arg(long, env)]
     pub auth_audience: Option<String>,
+    /// The folder with the credentials' files: of Kafka's clients that have no token. If it is set,
+    /// each of Kafka's clients has to say who it is, in every mode.
+    #[arg(long, env)]
+    pub credentials_dir: Option<PathBuf>,
     /// Whether anyone may read the metrics; by default only in the mode `perimeter`.
     #[arg(long, env)]
     pub auth_metrics: Option<MetricsAccess>,

@@ -32,6 +32,7 @@ pub(super) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
         permissions,
         is_operator: None,
         expires,
+        credential: None,
     })
 }
 

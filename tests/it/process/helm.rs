@@ -244,6 +244,24 @@ fn kafka_s_clients_are_told_the_service_whose_port_is_the_pod_s() {
     assert_eq!(pod.written("KAFKA_LISTEN_ADVERTISED"), Some("kafka.example.org:19092"));
 }
 
+#[test]
+fn credentials_guard_the_port_of_kafka_s_clients_in_every_mode() {
+    let rendered = |more: &str| {
+        let reached = ["replicas=1", "broker=none", "kafkaListener.port=9092"];
+        let reached = reached.into_iter().chain(["service.type=LoadBalancer", more]);
+        let helm = Helm::new().set("auth.mode=perimeter").set("store.urlSecret.name=store");
+        reached.fold(helm, Helm::set).template()
+    };
+    assert!(rendered("logLevel=info").is_err(), "each client would be let in");
+    let pod = Pod::of(&rendered("kafkaListener.credentialsSecretName=readers").unwrap());
+    let folder = pod.written("CREDENTIALS_DIR").unwrap();
+    let mounts = pod.container()["volumeMounts"].as_array().unwrap();
+    let mount = mounts.iter().find(|it| it["mountPath"] == folder).unwrap();
+    let volumes = pod.template()["spec"]["volumes"].as_array().unwrap();
+    let volume = volumes.iter().find(|it| it["name"] == mount["name"]).unwrap();
+    assert_eq!(volume["secret"]["secretName"], "readers");
+}
+
 #[tokio::test]
 async fn the_gateway_serves_with_the_pod_of_postgres_and_kafka() {
     let rendered = Helm::new()

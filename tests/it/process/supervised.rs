@@ -41,6 +41,7 @@ async fn end(panicking: Call) -> anyhow::Result<()> {
         subscription_files: Arc::default(),
         settings,
         auth: Auth::Perimeter,
+        credential_files: None,
         http: Setup::new().http,
         quota: Quota::NONE,
         intake: intake::Config::default(),
