@@ -15,7 +15,7 @@ const PARKED: &str = "the scope, as the HTTP API shows it, with `tenant`";
 const GROUP: &str = "the subscription, as the HTTP API shows it, with `tenant`, `group`, `position`, \
                      `gapsTo`, `generation`, `reader`, `readerUntil`, `wentBackFrom`";
 
-const EXAMPLES: [Example; 47] = [
+const EXAMPLES: [Example; 48] = [
     ("serve", ["event-gateway serve", "event-gateway serve --http-port 0 --broker none"], ""),
     (
         "check",

@@ -228,7 +228,7 @@ async fn try_fetch(
         }
         let asked = match named {
             Some(named) => named,
-            None => everywhere(server, places, &tenants).await?,
+            None => everywhere(server, places, &tenants, &topics).await?,
         };
         let mut answered = Vec::with_capacity(asked.len());
         for (name, partitions) in asked {
@@ -280,6 +280,7 @@ async fn everywhere(
     server: &Server,
     places: &mut Places,
     tenants: &BTreeSet<&TenantId>,
+    topics: &Seen,
 ) -> Result<Partitions, ResponseError> {
     let mut all = Partitions::new();
     for tenant in tenants {
