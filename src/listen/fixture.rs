@@ -129,6 +129,7 @@ impl Bed {
         };
         let deps = ListenDeps {
             tokens: None,
+            credentials: None,
             store: self.store.clone(),
             settings: Arc::new(Settings::default()),
             subscribe: self.subscribe.clone(),

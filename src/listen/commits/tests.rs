@@ -23,7 +23,6 @@ use crate::domain::time::Time;
 use crate::listen::answer::text;
 use crate::listen::fixture::{Bed, ITEM, anyone, diku, item, served};
 use crate::listen::places::Places;
-use crate::listen::principal::Scope;
 use crate::listen::{Server, Session, members};
 use crate::store::{FoundSubscription, SubscriptionChange};
 
@@ -186,7 +185,7 @@ async fn members_that_go_on_in_another_process_hold_what_they_have_held() {
     let mut bed = Bed::new().await;
     bed.append(&["a"]).await;
     let server = bed.server().await;
-    let topics = server.topics.with([ITEM], &Scope::All).await.unwrap();
+    let topics = server.topics.with([ITEM], &anyone().principal).await.unwrap();
     let new = || Places::new("*".to_owned(), group());
     let asked = BTreeMap::from([(diku(), vec![item()])]);
     let kept = new().begin(&*bed.store, &asked, &topics).await.unwrap();

@@ -72,6 +72,7 @@ impl Served {
             };
             let deps = ListenDeps {
                 tokens: None,
+                credentials: None,
                 store: bed.store.clone(),
                 settings: Arc::default(),
                 subscribe: bed.subscribe.clone(),
