@@ -3,9 +3,9 @@
 //!
 //! `app` runs it. A topic's partitions are computed from its log (`feed`): an event's offset is its
 //! position, and its partition the one where Java would put its key. Groups are as Kafka's classic
-//! protocol has them (`group`); where they stand is in their subscriptions (`places`). Where tokens
-//! are checked, or there are credentials, a client says who it is (`login`), and sees no more than
-//! it may (`principal`).
+//! protocol has them (`group`); where they stand is in their subscriptions (`places`). The replicas
+//! that listen are the brokers that clients see (`listeners`). Where tokens are checked, or there
+//! are credentials, a client says who it is (`login`), and sees no more than it may (`principal`).
 //! Records can't be written here.
 
 mod answer;
@@ -22,6 +22,7 @@ mod fetch;
 mod fixture;
 mod group;
 mod group_metrics;
+mod listeners;
 mod login;
 mod logs;
 mod members;
@@ -63,6 +64,7 @@ use cache::Cache;
 use coordinator::Coordinator;
 use feed::Feed;
 use group::Client;
+use listeners::Listeners;
 use logs::Logs;
 use principal::{Principal, Scope};
 use requests::Broken;
@@ -132,8 +134,8 @@ struct Server {
     topics: Topics,
     logs: Logs,
     coordinator: Coordinator,
-    /// The host and port that clients are told.
-    advertised: (String, i32),
+    /// This replica's listener, and all others'.
+    listeners: Arc<Listeners>,
     /// The name of the cluster.
     cluster: String,
     seats: Arc<Seats>,
@@ -187,14 +189,15 @@ impl Listener {
         let socket = TcpListener::bind(config.address).await?;
         let bound = socket.local_addr()?;
         let advertised = config.advertised.clone();
-        let (host, port) = advertised.unwrap_or_else(|| (bound.ip().to_string(), bound.port()));
+        let address = advertised.unwrap_or_else(|| (bound.ip().to_string(), bound.port()));
         let ListenDeps { store, settings, subscribe, metrics, clock, instance, closing, .. } = deps;
         let topics = Topics::new(store.clone(), settings.clone());
         let cache = Cache::new(config.cache_bytes_max, metrics.clone());
         let logs = Logs::new(subscribe, store.clone(), cache, closing.clone());
-        let its = clock.clone();
+        let listeners = Arc::new(Listeners::new(store.clone(), instance, address));
+        let (its, all) = (clock.clone(), listeners.clone());
         let coordinator =
-            Coordinator::new(store.clone(), its, metrics.clone(), instance, closing.clone());
+            Coordinator::new(store.clone(), its, metrics.clone(), all, closing.clone());
         let cluster = settings.naming().own("log");
         let server = Server {
             tokens: deps.tokens,
@@ -206,7 +209,7 @@ impl Listener {
             topics,
             logs,
             coordinator,
-            advertised: (host, port.into()),
+            listeners,
             cluster,
             seats: Seats::new(config.connections_max),
             request_bytes_max: config.request_bytes_max,
@@ -220,12 +223,22 @@ impl Listener {
 
     /// Returns the address that clients connect to.
     pub fn address(&self) -> String {
-        let (host, port) = &self.server.advertised;
+        let (host, port) = self.server.listeners.address();
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
-    /// Serves clients until the gateway stops.
+    /// Serves clients until the gateway stops, once they are told of this replica.
     pub async fn run(self) {
+        let server = self.server.clone();
+        let (listeners, closing) = (&server.listeners, &server.closing);
+        if closing.run_until_cancelled(listeners.begin()).await.is_some() {
+            let let_go = || server.coordinator.let_go();
+            tokio::join!(self.accept(), listeners.keep_announced(closing, let_go));
+        }
+    }
+
+    /// Serves clients until the gateway stops.
+    async fn accept(self) {
         let (mut clients, mut tasks, server) = (JoinSet::new(), JoinSet::new(), self.server);
         let groups = server.clone();
         tasks.spawn(async move { groups.coordinator.expire_groups().await });

@@ -5,6 +5,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{ApiKey, ResponseHeader};
 use kafka_protocol::protocol::{Encodable, StrBytes};
 
+use super::coordinator::Absent;
 use super::group::Refusal;
 use super::places::Kept;
 use crate::store;
@@ -70,6 +71,14 @@ pub(super) fn unavailable(error: &store::Error) -> ResponseError {
     ResponseError::CoordinatorNotAvailable
 }
 
+/// Returns the error of a group that this replica does not have; a client asks who coordinates it.
+pub(super) fn absent(absent: &Absent) -> ResponseError {
+    match absent {
+        Absent::Store(error) => unavailable(error),
+        Absent::Elsewhere => ResponseError::NotCoordinator,
+    }
+}
+
 /// Returns the error of places that were neither read nor moved.
 pub(super) fn kept(kept: &Kept) -> ResponseError {
     match kept {
@@ -80,5 +89,6 @@ pub(super) fn kept(kept: &Kept) -> ResponseError {
             ResponseError::CoordinatorLoadInProgress
         }
         Kept::NotEnabled => ResponseError::UnknownTopicOrPartition,
+        Kept::Elsewhere => ResponseError::NotCoordinator,
     }
 }

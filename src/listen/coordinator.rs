@@ -1,9 +1,10 @@
 //! The coordinator: the groups of Kafka clients that this replica has, with their members and their
 //! places.
 //!
-//! The handlers call it. A group is taken when somebody first asks for it: its row in the store
-//! says who has it, and what its members were assigned. Whatever a group comes to is saved before
-//! its members are told. If another replica has taken the group meanwhile, this one lets it go.
+//! The handlers call it. A group is taken when somebody first asks its coordinator for it
+//! (`listeners`): its row in the store says who has it, and what its members were assigned.
+//! Whatever a group comes to is saved before its members are told. If another replica has taken the
+//! group meanwhile, this one lets it go, and its commits are refused (`places`).
 
 mod expiry;
 
@@ -18,14 +19,17 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::described::{Described, DescribedMember};
-use super::group::{Answer, Answers, Client, Group, Join, Member, Named, Refusal, Saved};
+use super::described::Described;
+use super::group::{Answer, Answers, Client, Group, Join, Named, Refusal};
 use super::group_metrics::GroupMetrics;
+use super::listeners::Listeners;
 use super::places::Places;
 use crate::clock::Clock;
 use crate::domain::subscription;
 use crate::metrics::Metrics;
 use crate::store::{Error, KafkaGroup, Store};
+
+pub(super) use take::Absent;
 
 /// How often the places of a group with members are held for another while.
 const HOLD_EVERY: Duration = Duration::from_secs(20);
@@ -46,8 +50,7 @@ pub(super) struct Coordinator {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    /// The run of this replica.
-    instance: String,
+    listeners: Arc<Listeners>,
     groups: Mutex<HashMap<Name, Arc<OnceCell<Arc<Coordinated>>>>>,
     closing: CancellationToken,
 }
@@ -80,10 +83,10 @@ impl Coordinator {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
-        instance: String,
+        listeners: Arc<Listeners>,
         closing: CancellationToken,
     ) -> Self {
-        Self { store, clock, metrics, instance, groups: Mutex::default(), closing }
+        Self { store, clock, metrics, listeners, groups: Mutex::default(), closing }
     }
 
     /// Returns a new id of a member.
@@ -91,74 +94,6 @@ impl Coordinator {
         let id: Uuid = self.clock.new_id();
         let name: String = client.chars().take(64).collect();
         format!("{name}-{id}")
-    }
-
-    /// Returns a group, which this replica takes if it doesn't have it.
-    pub(super) async fn group(&self, name: &Name) -> Result<Arc<Coordinated>, Error> {
-        let cell = {
-            let mut groups = self.lock();
-            let is_gone = |cell: &Arc<OnceCell<Arc<Coordinated>>>| match cell.get() {
-                Some(group) => group.gone.is_cancelled(),
-                None => Arc::strong_count(cell) == 1,
-            };
-            groups.retain(|_, cell| !is_gone(cell));
-            let its = groups.keys().filter(|(scope, _)| *scope == name.0);
-            if !groups.contains_key(name) && its.count() >= GROUPS_MAX {
-                return Err(Error::Unavailable("as many groups as may be".to_owned()));
-            }
-            groups.entry(name.clone()).or_default().clone()
-        };
-        let taken = cell.get_or_try_init(async || {
-            let group = self.take(name).await?;
-            let ticking = Coordinated::tick(Arc::downgrade(&group), group.gone.clone());
-            tokio::spawn(self.closing.clone().run_until_cancelled_owned(ticking));
-            Ok::<_, Error>(group)
-        });
-        taken.await.cloned()
-    }
-
-    /// Takes a group from whoever had it.
-    async fn take(&self, (scope, group): &Name) -> Result<Arc<Coordinated>, Error> {
-        loop {
-            let found = self.store.find_kafka_group(scope, group).await?;
-            let mut row = found.unwrap_or_else(|| KafkaGroup {
-                scope: scope.clone(),
-                group: group.clone(),
-                version: 0,
-                holder: String::new(),
-                state: Saved::default().as_column(),
-            });
-            let saved = Saved::from_column(&row.state).unwrap_or_else(|error| {
-                tracing::warn!(%group, error, "failed to read a group's members; they join again");
-                Saved::default()
-            });
-            let state = Group::load(saved, Instant::now()).unwrap_or_default();
-            if row.holder != self.instance {
-                row.holder.clone_from(&self.instance);
-                if row.version > 0 {
-                    if !self.store.write_kafka_group(&row).await? {
-                        continue;
-                    }
-                    row.version += 1;
-                }
-            }
-            let (now, places) = (Instant::now(), Places::new(scope.clone(), group.clone()));
-            let metrics = GroupMetrics::new(&state, self.metrics.clone());
-            return Ok(Arc::new(Coordinated {
-                store: self.store.clone(),
-                inner: tokio::sync::Mutex::new(Inner {
-                    group: state,
-                    row,
-                    places,
-                    metrics,
-                    held: now,
-                    idle: now,
-                    again: now,
-                }),
-                changed: Notify::new(),
-                gone: CancellationToken::new(),
-            }));
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Name, Arc<OnceCell<Arc<Coordinated>>>>> {
@@ -246,22 +181,7 @@ impl Coordinated {
 
     /// Describes the group.
     pub(super) async fn describe(&self) -> Described {
-        let inner = self.inner.lock().await;
-        let (group, protocol) = (&inner.group, inner.group.protocol());
-        let member = |(id, member): (&String, &Member<_>)| DescribedMember {
-            id: id.clone(),
-            instance: member.instance.clone(),
-            client_id: member.client.id.clone(),
-            host: member.client.host.clone(),
-            said: member.says(protocol),
-            assignment: member.assignment.clone(),
-        };
-        Described {
-            state: group.state(),
-            protocol_type: group.protocol_type().to_owned(),
-            protocol: protocol.to_owned(),
-            members: group.members().map(member).collect(),
-        }
+        Described::of(&self.inner.lock().await.group)
     }
 
     /// Gives the group a request, and waits for its answer.
@@ -283,9 +203,14 @@ impl Coordinated {
             self.tell(&mut inner, answers).await;
         }
         let gone = Answer::Refused(Refusal::Unavailable);
-        match timeout(ANSWER_WITHIN, answered).await {
-            Ok(answer) => answer.unwrap_or(gone),
-            Err(_) => gone,
+        tokio::select! {
+            biased;
+            answer = timeout(ANSWER_WITHIN, answered) => match answer {
+                Ok(answer) => answer.unwrap_or(gone),
+                Err(_) => gone,
+            },
+            // Whoever has the group now knows nothing of the request.
+            () = self.gone.cancelled() => gone,
         }
     }
 
@@ -319,6 +244,7 @@ impl Coordinated {
         match self.store.write_kafka_group(&row).await {
             Ok(true) => {
                 inner.row = KafkaGroup { version: row.version + 1, ..row };
+                inner.places.note_saved();
                 true
             }
             Ok(false) => {
@@ -395,6 +321,8 @@ fn refuse(answers: Answers<oneshot::Sender<Answer>>) {
     let refused = || Answer::Refused(Refusal::Unavailable);
     answers.into_iter().for_each(|(request, _)| drop(request.send(refused())));
 }
+
+mod take;
 
 #[cfg(test)]
 mod tests;

@@ -138,7 +138,9 @@ impl Bed {
             instance: "one".to_owned(),
             closing: CancellationToken::new(),
         };
-        Listener::bind(&config, deps).await.unwrap().server
+        let server = Listener::bind(&config, deps).await.unwrap().server;
+        server.listeners.announce().await.unwrap();
+        server
     }
 
     /// Appends a change of each of these records, and wakes whoever reads.

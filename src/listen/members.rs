@@ -18,7 +18,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::answer::{code, refused, text, unavailable};
+use super::answer::{absent, code, refused, text, unavailable};
 use super::coordinator::Coordinated;
 use super::described::Described;
 use super::group::{Answer, Join, Joined, Named, Refusal};
@@ -30,7 +30,7 @@ use crate::access::permission::{
 };
 use crate::domain::subscription::Group;
 use crate::domain::trail::Act;
-use crate::store::KafkaGroup;
+use crate::store::{Error, KafkaGroup};
 
 /// The first version of JoinGroup whose new members join twice.
 const KNOWN_IDS_SINCE: i16 = 4;
@@ -49,11 +49,11 @@ pub(super) async fn group(
     named: &GroupId,
 ) -> Result<Arc<Coordinated>, ResponseError> {
     let name = name(session, named)?;
-    server.coordinator.group(&name).await.map_err(|error| unavailable(&error))
+    server.coordinator.group(&name).await.map_err(|why| absent(&why))
 }
 
 /// Returns a group's scope and name, if the client may do anything with it.
-fn name(session: &Session, named: &GroupId) -> Result<(String, Group), ResponseError> {
+pub(super) fn name(session: &Session, named: &GroupId) -> Result<(String, Group), ResponseError> {
     let group = Group::of_kafka(named.as_str()).map_err(|_| ResponseError::InvalidGroupId)?;
     if !session.principal.has_group(&group) {
         tracing::debug!(%group, "refused a Kafka client's request: it lacks the group");
@@ -241,7 +241,7 @@ pub(super) async fn describe(
         let described = match name(session, &asked).and_then(|name| Ok((is_known(&name)?, name))) {
             Ok((true, name)) => match server.coordinator.group(&name).await {
                 Ok(group) => Ok(group.describe().await),
-                Err(error) => Err(unavailable(&error)),
+                Err(why) => Err(absent(&why)),
             },
             Ok((false, _)) => Ok(Described { state: "Dead", ..Described::default() }),
             Err(error) => Err(error),
@@ -349,8 +349,10 @@ async fn delete_one(
     let removed = group.remove(async |places| {
         for log in &tenants {
             let done = places.remove(&*server.store, &log.tenant, &by).await;
-            if let Err(Kept::Store(error)) = done {
-                return Err(error);
+            match done {
+                Err(Kept::Store(error)) => return Err(error),
+                Err(Kept::Elsewhere) => return Err(elsewhere()),
+                _ => {}
             }
         }
         Ok(())
@@ -359,4 +361,10 @@ async fn delete_one(
         true => Ok(()),
         false => Err(ResponseError::NonEmptyGroup),
     }
+}
+
+/// Returns the error of a removal whose group another replica has taken meanwhile; a client tries
+/// again.
+fn elsewhere() -> Error {
+    Error::Unavailable("another replica coordinates the group".to_owned())
 }

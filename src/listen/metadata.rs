@@ -1,6 +1,8 @@
 //! Answers to what clients ask before they read: versions, brokers, topics, coordinators, settings.
 //!
-//! This replica is the one broker that a client sees, under the address that it is to use.
+//! Each replica that listens is a broker that a client sees, under the address that it is to use.
+//! Each topic has one that clients are told to read from, so that it is read from its log once; any
+//! other one serves it as well.
 
 use std::collections::BTreeSet;
 
@@ -26,13 +28,15 @@ use kafka_protocol::messages::{
 };
 
 use super::answer::{text, unavailable};
+use super::listeners::chosen;
 use super::offsets::NO_EPOCH;
 use super::shapes::SHAPES;
 use super::topics::{Seen, Served};
-use super::{Server, Session};
+use super::{Server, Session, members};
+use crate::store::KafkaListener;
 
-/// The number of the one broker.
-const BROKER: BrokerId = BrokerId(1);
+/// The number that stands for no broker.
+const NO_BROKER: BrokerId = BrokerId(-1);
 /// The number that stands for rights that nobody has asked for.
 const NO_RIGHTS: i32 = i32::MIN;
 /// The type of a coordinator of groups.
@@ -54,7 +58,12 @@ pub(super) fn versions(error: i16) -> ApiVersionsResponse {
     ApiVersionsResponse::default().with_error_code(error).with_api_keys(spoken.collect())
 }
 
-/// Tells the broker and the topics: those that are named, or all.
+/// Returns the number by which clients know a listener.
+fn broker(listener: Option<&KafkaListener>) -> BrokerId {
+    listener.map_or(NO_BROKER, |it| BrokerId(it.node.into()))
+}
+
+/// Tells the brokers and the topics: those that are named, or all.
 pub(super) async fn metadata(
     server: &Server,
     session: &Session,
@@ -77,22 +86,25 @@ pub(super) async fn metadata(
         let all = found.iter().flat_map(Seen::names);
         all.map(|name| text(name.clone()).into()).collect()
     });
-    let mut topics = Vec::with_capacity(named.len());
+    let (mut topics, listeners) = (Vec::with_capacity(named.len()), server.listeners.all());
     for name in named {
-        topics.push(described(server, version, name, found.as_ref().ok()).await);
+        let leader = broker(chosen(&listeners, &[name.as_str()]));
+        topics.push(described(server, (version, leader), name, found.as_ref().ok()).await);
     }
-    let (host, port) = server.advertised.clone();
-    let broker = MetadataResponseBroker::default().with_node_id(BROKER).with_host(text(host));
+    let brokers = listeners.iter().map(|it| {
+        let told = MetadataResponseBroker::default().with_node_id(broker(Some(it)));
+        told.with_host(text(it.host.as_str())).with_port(it.port.into())
+    });
     MetadataResponse::default()
-        .with_brokers(vec![broker.with_port(port)])
+        .with_brokers(brokers.collect())
         .with_cluster_id(Some(text(server.cluster.clone())))
-        .with_controller_id(BROKER)
+        .with_controller_id(broker(listeners.first()))
         .with_topics(topics)
 }
 
 async fn described(
     server: &Server,
-    version: i16,
+    (version, leader): (i16, BrokerId),
     name: TopicName,
     found: Option<&Seen>,
 ) -> MetadataResponseTopic {
@@ -112,39 +124,57 @@ async fn described(
     let partitions = (0..i32::from(served.partitions)).map(|index| {
         let partition = MetadataResponsePartition::default()
             .with_partition_index(index)
-            .with_leader_id(BROKER)
-            .with_replica_nodes(vec![BROKER])
-            .with_isr_nodes(vec![BROKER]);
+            .with_leader_id(leader)
+            .with_replica_nodes(vec![leader])
+            .with_isr_nodes(vec![leader]);
         if version >= 7 { partition.with_leader_epoch(epoch) } else { partition }
     });
     answer.with_name(Some(name)).with_partitions(partitions.collect())
 }
 
 /// Tells who coordinates a group.
-pub(super) fn coordinator(
+pub(super) async fn coordinator(
     server: &Server,
+    session: &Session,
     request: &FindCoordinatorRequest,
 ) -> FindCoordinatorResponse {
-    if request.key_type != OF_GROUPS {
-        let error = ResponseError::CoordinatorNotAvailable.code();
-        return FindCoordinatorResponse::default().with_error_code(error);
+    match located(server, session, request).await {
+        Ok(listener) => FindCoordinatorResponse::default()
+            .with_node_id(broker(Some(&listener)))
+            .with_host(text(listener.host))
+            .with_port(listener.port.into()),
+        Err(error) => FindCoordinatorResponse::default().with_error_code(error.code()),
     }
-    let (host, port) = server.advertised.clone();
-    FindCoordinatorResponse::default().with_node_id(BROKER).with_host(text(host)).with_port(port)
 }
 
-/// Tells the one broker.
+async fn located(
+    server: &Server,
+    session: &Session,
+    request: &FindCoordinatorRequest,
+) -> Result<KafkaListener, ResponseError> {
+    if request.key_type != OF_GROUPS {
+        return Err(ResponseError::CoordinatorNotAvailable);
+    }
+    let name = members::name(session, &request.key.clone().into())?;
+    let found = server.coordinator.locate(&name).await.map_err(|error| unavailable(&error))?;
+    found.ok_or(ResponseError::CoordinatorNotAvailable)
+}
+
+/// Tells the brokers.
 pub(super) fn cluster(
     server: &Server,
     version: i16,
     request: &DescribeClusterRequest,
 ) -> DescribeClusterResponse {
-    let (host, port) = server.advertised.clone();
-    let broker = DescribeClusterBroker::default().with_broker_id(BROKER).with_host(text(host));
+    let listeners = server.listeners.all();
+    let brokers = listeners.iter().map(|it| {
+        let told = DescribeClusterBroker::default().with_broker_id(broker(Some(it)));
+        told.with_host(text(it.host.as_str())).with_port(it.port.into())
+    });
     let answer = DescribeClusterResponse::default()
         .with_cluster_id(text(server.cluster.clone()))
-        .with_controller_id(BROKER)
-        .with_brokers(vec![broker.with_port(port)])
+        .with_controller_id(broker(listeners.first()))
+        .with_brokers(brokers.collect())
         .with_cluster_authorized_operations(NO_RIGHTS);
     if version >= 1 { answer.with_endpoint_type(request.endpoint_type) } else { answer }
 }

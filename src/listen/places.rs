@@ -3,6 +3,10 @@
 //! `coordinator` keeps them for each group, moves them upon the versions that it knows, and reads
 //! them again if somebody else has moved them. What a group has committed is in the store before
 //! the client is told so.
+//!
+//! A replica that takes a group gives each row a generation of its own before it tells or moves
+//! anything, and finds after that that it still has the group. So whoever had the group before
+//! finds another generation, looks, and learns that it has lost the group: it moves nothing.
 
 mod holding;
 
@@ -10,6 +14,7 @@ use std::collections::HashMap;
 use std::slice;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::topics::{Seen, Served};
 use crate::domain::subscription::{Group, Part, PartCommit, Refusal, Subscription};
@@ -17,7 +22,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::domain::trail::TrailEntry;
-use crate::store::{Error, FoundSubscription, Store, SubscriptionChange};
+use crate::store::{Error, FoundSubscription, KafkaGroup, Store, SubscriptionChange};
 
 /// The number of times that a change is decided.
 const TRIES_MAX: u32 = 10;
@@ -26,9 +31,15 @@ const TRIES_MAX: u32 = 10;
 pub(super) struct Places {
     scope: String,
     group: Group,
+    /// The run of the replica that has the group.
+    holder: String,
+    /// Whether the store has a row of the group.
+    is_saved: bool,
     known: HashMap<TenantId, Known>,
     /// Whether it is known with which tenants the group's clients read before this process had it.
     is_recalled: bool,
+    /// Cancelled once another replica has the group.
+    gone: CancellationToken,
 }
 
 struct Known {
@@ -37,6 +48,8 @@ struct Known {
     read: Instant,
     /// Whether it is to be read again before it tells anything.
     is_stale: bool,
+    /// The generation that this replica has given the row, and under which it moves it.
+    own: Option<u64>,
 }
 
 /// Whoever moves a group.
@@ -64,6 +77,8 @@ pub(super) enum Kept {
     Refused(Refusal),
     /// The tenant has no log.
     NotEnabled,
+    /// Another replica has the group.
+    Elsewhere,
 }
 
 impl From<Error> for Kept {
@@ -73,9 +88,24 @@ impl From<Error> for Kept {
 }
 
 impl Places {
-    /// Makes the places of a group, of which none is known yet.
-    pub(super) fn new(scope: String, group: Group) -> Self {
-        Self { scope, group, known: HashMap::new(), is_recalled: false }
+    /// Makes the places of a group that its holder has taken, of which none is known yet; `gone` is
+    /// cancelled once another replica has it.
+    pub(super) fn taken(row: &KafkaGroup, gone: CancellationToken) -> Self {
+        let KafkaGroup { scope, group, holder, version, .. } = row.clone();
+        Self {
+            scope,
+            group,
+            holder,
+            is_saved: version > 0,
+            known: HashMap::new(),
+            is_recalled: false,
+            gone,
+        }
+    }
+
+    /// Notes that the store has a row of the group.
+    pub(super) fn note_saved(&mut self) {
+        self.is_saved = true;
     }
 
     /// Returns the name of the reader that the group's Kafka clients are together. Two groups of
@@ -106,14 +136,15 @@ impl Places {
         let named: Vec<_> = tenants.into_iter().map(|it| (it.clone(), group.clone())).collect();
         let found = store.find_subscriptions(&named).await?;
         let read = Instant::now();
-        for (tenant, _) in named {
-            self.known.insert(tenant, Known { row: None, read, is_stale: false });
-        }
-        for row in found {
-            let tenant = row.tenant.clone();
-            self.known.insert(tenant, Known { row: Some(row), read, is_stale: false });
-        }
+        named.into_iter().for_each(|(tenant, _)| self.note(tenant, None, read));
+        found.into_iter().for_each(|row| self.note(row.tenant.clone(), Some(row), read));
         Ok(())
+    }
+
+    /// Notes the row of a tenant as it was read.
+    fn note(&mut self, tenant: TenantId, row: Option<FoundSubscription>, read: Instant) {
+        let own = self.known.get(&tenant).and_then(|known| known.own);
+        self.known.insert(tenant, Known { row, read, is_stale: false, own });
     }
 
     /// Returns where the group stands in a partition; `None` if it has not been there.
@@ -240,57 +271,120 @@ impl Places {
     ) -> Result<bool, Kept> {
         for _ in 0..TRIES_MAX {
             let now = self.read(store, tenant).await?;
-            let known = self.known.get_mut(tenant).expect("it was read");
+            let known = &self.known[tenant];
             let before = known.row.as_ref().map(|found| &found.subscription);
             let next = decide(before, now).map_err(Kept::Refused)?;
             if next.as_ref() == before {
                 return Ok(false);
             }
-            let version = known.row.as_ref().map_or(0, |found| found.version);
-            let by = by.map(|entry| entry.clone().of(tenant));
-            let (tenant, group) = (tenant.clone(), self.group.clone());
-            let change = SubscriptionChange { tenant, group, version, next: next.clone(), by };
-            let written = store.change_subscriptions(slice::from_ref(&change)).await? == [true];
-            if !written {
-                let is_new = version == 0;
-                self.known.remove(&change.tenant);
-                if is_new
-                    && self.read(store, &change.tenant).await.is_ok_and(|_| {
-                        self.known.get(&change.tenant).is_some_and(|known| known.row.is_none())
-                    })
-                {
-                    return Err(Kept::NotEnabled);
-                }
-                continue;
+            let (is_new, present) = (before.is_none(), before.map(|it| it.generation));
+            let generation = next.as_ref().map(|it| it.generation);
+            if is_new || present != known.own {
+                self.ensure_held(store).await?;
             }
-            // Only a row that was found tells the store's time.
-            known.is_stale = version == 0;
-            let SubscriptionChange { tenant, group, .. } = change;
-            known.row = next.map(|subscription| FoundSubscription {
-                tenant,
-                group,
-                version: version + 1,
-                subscription,
-                now,
-            });
-            return Ok(true);
+            if self.write(store, tenant, next, by).await? {
+                self.note_own(tenant, generation);
+                return Ok(true);
+            }
+            if is_new && self.read(store, tenant).await.is_ok() && self.known[tenant].row.is_none()
+            {
+                return Err(Kept::NotEnabled);
+            }
         }
-        let others = "others change the subscription all the time".to_owned();
-        Err(Kept::Store(Error::Unavailable(others)))
+        Err(changed_by_others())
+    }
+
+    /// Writes the row of a tenant upon the version that is known. Returns whether it was written;
+    /// if not, it is to be read again.
+    async fn write(
+        &mut self,
+        store: &dyn Store,
+        tenant: &TenantId,
+        next: Option<Subscription>,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Kept> {
+        let known = self.known.get_mut(tenant).expect("it was read");
+        let before = known.row.as_ref();
+        let (version, now) = before.map_or((0, Time::ZERO), |found| (found.version, found.now));
+        let by = by.map(|entry| entry.clone().of(tenant));
+        let (tenant, group) = (tenant.clone(), self.group.clone());
+        let change = SubscriptionChange { tenant, group, version, next: next.clone(), by };
+        if store.change_subscriptions(slice::from_ref(&change)).await? != [true] {
+            known.is_stale = true;
+            return Ok(false);
+        }
+        // Only a row that was found tells the store's time: that of the reading, which is kept.
+        known.is_stale = version == 0;
+        let SubscriptionChange { tenant, group, .. } = change;
+        known.row = next.map(|subscription| FoundSubscription {
+            tenant,
+            group,
+            version: version + 1,
+            subscription,
+            now,
+        });
+        Ok(true)
+    }
+
+    /// Reads the row of a tenant, if it isn't known; returns the time by the store's clock. A row
+    /// that Kafka clients have moved is this replica's from then on, unless others read.
+    async fn read(&mut self, store: &dyn Store, tenant: &TenantId) -> Result<Time, Kept> {
+        for _ in 0..TRIES_MAX {
+            let now = self.look(store, tenant).await?;
+            let known = &self.known[tenant];
+            let row = known.row.as_ref().map(|found| &found.subscription);
+            let other = row.filter(|it| it.parts.is_some() && known.own != Some(it.generation));
+            let other = other.filter(|it| self.may_read(it, now));
+            let Some(mut next) = other.cloned() else { return Ok(now) };
+            next.generation += 1;
+            let generation = next.generation;
+            if self.write(store, tenant, Some(next), None).await? {
+                self.ensure_held(store).await?;
+                self.note_own(tenant, Some(generation));
+            }
+        }
+        Err(changed_by_others())
     }
 
     /// Reads the row of a tenant, if it isn't known; returns the time by the store's clock.
-    async fn read(&mut self, store: &dyn Store, tenant: &TenantId) -> Result<Time, Kept> {
+    async fn look(&mut self, store: &dyn Store, tenant: &TenantId) -> Result<Time, Kept> {
         if self.known.get(tenant).is_none_or(|known| known.is_stale) {
             let named = [(tenant.clone(), self.group.clone())];
             let row = store.find_subscriptions(&named).await?.pop();
-            let known = Known { row, read: Instant::now(), is_stale: false };
-            self.known.insert(tenant.clone(), known);
+            self.note(tenant.clone(), row, Instant::now());
         }
         let known = &self.known[tenant];
         let passed = i64::try_from(known.read.elapsed().as_millis()).unwrap_or(i64::MAX);
         Ok(known.row.as_ref().map_or(Time::ZERO, |found| found.now.after(passed)))
     }
+
+    /// Returns whether nobody reads but the group's own Kafka clients.
+    fn may_read(&self, subscription: &Subscription, now: Time) -> bool {
+        subscription.holder(now).is_none_or(|lease| lease.reader == self.reader())
+    }
+
+    /// Looks whether this replica still has the group, which it lets go if not.
+    async fn ensure_held(&self, store: &dyn Store) -> Result<(), Kept> {
+        let found = store.find_kafka_group(&self.scope, &self.group).await?;
+        let is_held = found.map_or(!self.is_saved, |row| row.holder == self.holder);
+        if is_held && !self.gone.is_cancelled() {
+            return Ok(());
+        }
+        self.gone.cancel();
+        Err(Kept::Elsewhere)
+    }
+
+    /// Notes that the row of a tenant is this replica's in a generation.
+    fn note_own(&mut self, tenant: &TenantId, generation: Option<u64>) {
+        if let Some(known) = self.known.get_mut(tenant) {
+            known.own = generation;
+        }
+    }
+}
+
+/// Returns the error of a row that was changed between each reading and writing of it.
+fn changed_by_others() -> Kept {
+    Kept::Store(Error::Unavailable("others change the subscription all the time".to_owned()))
 }
 
 /// Returns the topics of a tenant that a subscription matches, with their numbers of partitions.

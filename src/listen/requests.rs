@@ -155,7 +155,7 @@ async fn dispatch(
             written(head, &metadata::metadata(server, session, version, request).await)
         }
         ApiKey::FindCoordinator => {
-            written(head, &metadata::coordinator(server, &message(head, body)?))
+            written(head, &metadata::coordinator(server, session, &message(head, body)?).await)
         }
         ApiKey::DescribeCluster => {
             written(head, &metadata::cluster(server, version, &message(head, body)?))

@@ -1,14 +1,16 @@
-//! The port's `Listening`: into how many partitions the listener divides each topic, and who
-//! coordinates each group of Kafka clients.
+//! The port's `Listening`: which replicas listen for Kafka's clients, into how many partitions the
+//! listener divides each topic, and who coordinates each group.
 //!
 //! `listen` calls it. A group's state is text that only `listen` reads; how far a group has come is
 //! in its subscriptions. A row is changed only upon the version that it was found with, so that a
 //! coordinator whose group was taken by another replica notices.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::Error;
-use super::columns::Columns;
+use super::columns::{Columns, unreadable};
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
@@ -26,6 +28,19 @@ pub struct KafkaGroup {
     pub holder: String,
     /// The members, and what is assigned to them.
     pub state: String,
+}
+
+/// The listener of a replica, as Kafka's clients are told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaListener {
+    /// The number by which clients know it, which no other one has that is announced.
+    pub node: u16,
+    /// The run of the replica.
+    pub instance: String,
+    /// The host that clients connect to.
+    pub host: String,
+    /// The port that they connect to.
+    pub port: u16,
 }
 
 /// The rows of the listener.
@@ -50,6 +65,21 @@ pub trait Listening: Send + Sync {
 
     /// Removes a row upon its version. Returns whether it was removed.
     async fn remove_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error>;
+
+    /// Announces a listener for another `ttl` from now, by the store's clock. Returns whether it is
+    /// announced: another one may have its number.
+    async fn announce_listener(
+        &self,
+        listener: &KafkaListener,
+        ttl: Duration,
+    ) -> Result<bool, Error>;
+
+    /// Removes a listener from those that are announced.
+    async fn withdraw_listener(&self, listener: &KafkaListener) -> Result<(), Error>;
+
+    /// Returns the listeners that are announced, in order of their numbers. A store of one replica
+    /// keeps none of them.
+    async fn list_listeners(&self) -> Result<Vec<KafkaListener>, Error>;
 }
 
 /// Reads a group from its row.
@@ -63,8 +93,19 @@ pub(super) fn kafka_group(row: &(impl Columns + ?Sized)) -> Result<KafkaGroup, E
     })
 }
 
+/// Reads a listener from its row.
+pub(super) fn kafka_listener(row: &(impl Columns + ?Sized)) -> Result<KafkaListener, Error> {
+    let small = |name| u16::try_from(row.integer(name)?).map_err(|error| unreadable(name, error));
+    Ok(KafkaListener {
+        node: small("node")?,
+        instance: row.text("instance")?.to_owned(),
+        host: row.text("host")?.to_owned(),
+        port: small("port")?,
+    })
+}
+
 /// Returns a topic's number of partitions from its row.
 pub(super) fn partitions(row: &(impl Columns + ?Sized)) -> Result<u16, Error> {
     let number = row.integer("partitions")?;
-    u16::try_from(number).map_err(|error| super::columns::unreadable("partitions", error))
+    u16::try_from(number).map_err(|error| unreadable("partitions", error))
 }

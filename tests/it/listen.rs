@@ -18,6 +18,8 @@ mod python;
 mod realm;
 #[cfg(feature = "services")]
 mod records;
+#[cfg(feature = "services")]
+mod replicas;
 mod tls;
 #[cfg(feature = "services")]
 mod tools;

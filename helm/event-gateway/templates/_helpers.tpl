@@ -52,6 +52,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- else if gt (int .Values.replicas) 1 }}true{{ end -}}
 {{- end -}}
 
+{{- /* The address that Kafka's clients connect to first. Each of several pods then tells them its own. */ -}}
 {{- define "event-gateway.kafkaAddress" -}}
 {{- with .Values.kafkaListener -}}
 {{- default (printf "%s.%s:%d" (include "event-gateway.fullname" $) $.Release.Namespace (int .port)) .advertised -}}

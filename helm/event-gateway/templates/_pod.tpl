@@ -81,10 +81,18 @@
 {{- if .Values.kafkaListener.port }}
 {{- include $value (dict "name" "KAFKA_LISTEN_HOST" "value" "0.0.0.0") }}
 {{- include $value (dict "name" "KAFKA_LISTEN_PORT" "value" (int .Values.kafkaListener.port)) }}
-{{- include $value (dict "name" "KAFKA_LISTEN_ADVERTISED" "value" (include "event-gateway.kafkaAddress" .)) }}
 {{- if .Values.kafkaListener.credentialsSecretName }}
 {{- include $value (dict "name" "CREDENTIALS_DIR" "value" "/etc/event-gateway/credentials") }}
 {{- end }}
+{{- if include "event-gateway.hasSeveral" . -}}
+- name: POD_IP
+  valueFrom:
+    fieldRef:
+      fieldPath: status.podIP
+{{ include $value (dict "name" "KAFKA_LISTEN_ADVERTISED" "value" (printf "$(POD_IP):%d" (int .Values.kafkaListener.port))) }}
+{{- else -}}
+{{ include $value (dict "name" "KAFKA_LISTEN_ADVERTISED" "value" (include "event-gateway.kafkaAddress" .)) }}
+{{- end -}}
 {{- end }}
 {{- if eq .Values.broker "kafka" }}
 {{- with .Values.kafka }}

@@ -12,6 +12,7 @@ HTTP_TLS_KEY: tls.secretName
 KAFKA_LISTEN_ADVERTISED: kafkaListener.advertised
 KAFKA_LISTEN_HOST: ""
 KAFKA_LISTEN_PORT: kafkaListener.port
+POD_IP: ""
 REPLICA: ""
 SUBSCRIPTIONS_DIR: ""
 TENANTS_DIR: ""
@@ -187,8 +188,8 @@ STORE_URL: store.urlSecret
 {{- $all = append $all .mountPath -}}
 {{- end -}}
 {{- with .Values.kafkaListener -}}
-{{- if and .port (include "event-gateway.hasSeveral" $) -}}
-{{- fail "kafkaListener.port has Kafka's clients read from one pod, so replicas must be 1" -}}
+{{- if and .advertised (include "event-gateway.hasSeveral" $) -}}
+{{- fail "kafkaListener.advertised is one address, and each of several pods tells Kafka's clients its own: leave it empty, or have one replica" -}}
 {{- end -}}
 {{- if and .port (eq $.Values.auth.mode "perimeter") (not .credentialsSecretName) (ne $.Values.service.type "ClusterIP") -}}
 {{- fail (printf "kafkaListener.port lets each client in with auth.mode perimeter, and a service of type %s is reached from outside" $.Values.service.type) -}}

@@ -325,6 +325,17 @@ CREATE TABLE kafka_groups (
     PRIMARY KEY (scope, name)
 ) WITH (fillfactor = 50);
 
+-- The replicas that listen for Kafka's clients, each with the number and the address that clients are
+-- told. `instance` is the id of a replica's run.
+CREATE TABLE listeners (
+    node       bigint NOT NULL PRIMARY KEY,
+    instance   text COLLATE "C" NOT NULL,
+    host       text   NOT NULL,
+    port       bigint NOT NULL,
+    expires_ms bigint NOT NULL,
+    ttl_ms     bigint NOT NULL
+) WITH (fillfactor = 50);
+
 -- Into how many partitions the listener divides a topic, since a client first asked for it.
 CREATE TABLE topic_partitions (
     tenant     text COLLATE "C" NOT NULL,

@@ -14,6 +14,7 @@ use kafka_protocol::messages::{
     JoinGroupRequest, LeaveGroupRequest, OffsetFetchRequest, SyncGroupRequest,
 };
 use kafka_protocol::protocol::StrBytes;
+use tokio_util::sync::CancellationToken;
 
 use super::{commit, fetch};
 use crate::domain::floors::{AcceptedGaps, Floors};
@@ -24,7 +25,7 @@ use crate::listen::answer::text;
 use crate::listen::fixture::{Bed, ITEM, anyone, diku, item, served};
 use crate::listen::places::Places;
 use crate::listen::{Server, Session, members};
-use crate::store::{FoundSubscription, SubscriptionChange};
+use crate::store::{FoundSubscription, KafkaGroup, SubscriptionChange};
 
 const GROUP: &str = "cg.search";
 const KAFKA: &str = "Kafka clients of cg.search in *";
@@ -186,7 +187,9 @@ async fn members_that_go_on_in_another_process_hold_what_they_have_held() {
     bed.append(&["a"]).await;
     let server = bed.server().await;
     let topics = server.topics.with([ITEM], &anyone().principal).await.unwrap();
-    let new = || Places::new("*".to_owned(), group());
+    let (scope, state) = ("*".to_owned(), String::new());
+    let row = KafkaGroup { scope, group: group(), version: 0, holder: "one".to_owned(), state };
+    let new = || Places::taken(&row, CancellationToken::new());
     let asked = BTreeMap::from([(diku(), vec![item()])]);
     let kept = new().begin(&*bed.store, &asked, &topics).await.unwrap();
     assert!(kept.is_empty(), "{kept:?}");

@@ -1,8 +1,8 @@
 //! The expiry of groups: one that has had no members for a week, and stands nowhere, is removed.
 //!
-//! `listen` runs it beside the clients, on each replica. A row without members is marked with the
-//! time; the first member that joins takes the mark away. No place is removed here: a group that
-//! stands somewhere stays, however long nobody reads for it.
+//! `listen` runs it beside the clients, on each replica, for the groups that it coordinates. A row
+//! without members is marked with the time; the first member that joins takes the mark away. No
+//! place is removed here: a group that stands somewhere stays, however long nobody reads for it.
 
 use std::time::Duration;
 
@@ -34,6 +34,9 @@ impl Coordinator {
         let logs = self.store.list().await?;
         let tenants: Vec<_> = logs.into_iter().map(|log| log.tenant).collect();
         for row in self.store.list_kafka_groups().await? {
+            if !self.listeners.coordinates(&[&row.scope, row.group.as_str()], &row.holder) {
+                continue;
+            }
             let Ok(saved) = Saved::from_column(&row.state) else { continue };
             if saved.has_members() || self.has_members(&row).await {
                 continue;
@@ -77,6 +80,7 @@ impl Coordinator {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use tokio_util::sync::CancellationToken;
 
@@ -87,7 +91,8 @@ mod tests {
     use crate::domain::time::Time;
     use crate::listen::fixture::{Bed, diku, item};
     use crate::listen::group::Saved;
-    use crate::store::{KafkaGroup, SubscriptionChange};
+    use crate::listen::listeners::Listeners;
+    use crate::store::{KafkaGroup, KafkaListener, SubscriptionChange};
 
     const READ: &str = r#"{"generation":1,"protocol_type":"consumer","protocol":"range",
         "leader":"m","members":[{"id":"m","client":"c","host":"/h","session_ms":1,
@@ -99,8 +104,11 @@ mod tests {
         let clock = Arc::new(Manual::new(Time::from_ms(1_700_000_000_000)));
         let (its, closing) = (clock.clone(), CancellationToken::new());
         let store = bed.store.clone();
-        let coordinator =
-            Coordinator::new(store.clone(), its, Arc::default(), "one".to_owned(), closing);
+        let (instance, host) = ("one".to_owned(), "gateway".to_owned());
+        let own = KafkaListener { node: 1, instance, host, port: 1 };
+        let long = Duration::from_secs(3600);
+        let listeners = Listeners::known(store.clone(), &own, std::slice::from_ref(&own), long);
+        let coordinator = Coordinator::new(store.clone(), its, Arc::default(), listeners, closing);
         let empty = Saved::default().as_column();
         for (name, state) in [("left", &*empty), ("read", READ), ("stands", &*empty)] {
             let group = Group::of_kafka(name).unwrap();

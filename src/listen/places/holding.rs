@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use super::{Kept, Known, Places, TRIES_MAX, matched};
+use super::{Kept, Known, Places, TRIES_MAX, changed_by_others, matched};
 use crate::domain::subscription::{Refusal, Subscription};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -50,8 +50,12 @@ impl Places {
             if changes.is_empty() {
                 return Ok(kept);
             }
+            self.ensure_held(store).await?;
             let written = store.change_subscriptions(&changes).await?;
             self.read_all(store, asked.keys()).await?;
+            for (change, _) in changes.iter().zip(&written).filter(|(_, written)| **written) {
+                self.note_own(&change.tenant, change.next.as_ref().map(|it| it.generation));
+            }
             let has_no_log = |(change, written): (&SubscriptionChange, bool)| {
                 !written && change.version == 0 && self.known[&change.tenant].row.is_none()
             };
@@ -59,8 +63,7 @@ impl Places {
                 return Err(Kept::NotEnabled);
             }
         }
-        let others = "others change the subscription all the time".to_owned();
-        Err(Kept::Store(Error::Unavailable(others)))
+        Err(changed_by_others())
     }
 
     /// Returns a tenant's subscription once the members read. Only one that was found tells the
@@ -118,7 +121,7 @@ impl Places {
             row.subscription.lease.as_ref().is_some_and(|lease| lease.reader == reader)
         };
         for row in found.into_iter().filter(is_its) {
-            let known = || Known { row: Some(row.clone()), read, is_stale: false };
+            let known = || Known { row: Some(row.clone()), read, is_stale: false, own: None };
             self.known.entry(row.tenant.clone()).or_insert_with(known);
         }
         self.is_recalled = true;

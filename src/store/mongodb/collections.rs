@@ -53,6 +53,7 @@
 //! |                |                              | scanned, gaps_to, generation, reader,      |
 //! |                |                              | expires_ms, ttl_ms, went_back_from, parts  |
 //! | `kafka_groups` | {scope, name}                | version, holder, state                     |
+//! | `listeners`    | node                         | instance, host, port, expires, ttl_ms      |
 //! | `topic_partitions` | {tenant, topic}          | partitions                                 |
 //! | `transactions` | session                      | begun, time, open                          |
 //! | `checks`       | 1                            | time                                       |
@@ -60,10 +61,10 @@
 //!
 //! A tenant's log id, lane and `disabled_ms` stand in its head too, and change together with it.
 //! Rows that are written one by one (`cursors`, `leases`, `replays`, `subscriptions`,
-//! `kafka_groups`, `replicas`, `checks`) are never changed by a transaction, which would hold such
-//! writes up for as long as it lasts. The exceptions are the resize of lanes, when no replica runs,
-//! the rotation of a log's id, when its lane rests, and acts, which are few: the trail has them in
-//! the same transaction.
+//! `kafka_groups`, `listeners`, `replicas`, `checks`) are never changed by a transaction, which
+//! would hold such writes up for as long as it lasts. The exceptions are the resize of lanes, when
+//! no replica runs, the rotation of a log's id, when its lane rests, and acts, which are few: the
+//! trail has them in the same transaction.
 
 use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::{Hint, IndexOptions};
@@ -113,6 +114,7 @@ pub(super) struct Collections {
     pub(super) replicas: Rows,
     pub(super) subscriptions: Rows,
     pub(super) kafka_groups: Rows,
+    pub(super) listeners: Rows,
     pub(super) topic_partitions: Rows,
     pub(super) open_transactions: OpenTransactions,
     pub(super) checks: Rows,
@@ -147,6 +149,7 @@ impl Collections {
             replicas: rows("replicas"),
             subscriptions: rows("subscriptions"),
             kafka_groups: rows("kafka_groups"),
+            listeners: rows("listeners"),
             topic_partitions: rows("topic_partitions"),
             open_transactions: OpenTransactions::new(rows("transactions")),
             checks: rows("checks"),
@@ -236,6 +239,7 @@ impl Collections {
             &self.delete_alls,
             &self.removed_ids,
             &self.kafka_groups,
+            &self.listeners,
             &self.topic_partitions,
             &self.lanes,
             &self.leases,

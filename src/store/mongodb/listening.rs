@@ -1,16 +1,20 @@
 //! The port's `Listening` on MongoDB: a few rows, each written by itself.
 
-use ::mongodb::bson::{Document, doc};
+use std::time::Duration;
+
+use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 
 use super::Mongodb;
 use super::error::{is_known, reading, writing};
+use super::expiry::{expires, lasts};
+use super::rows;
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::store::listening::{kafka_group, partitions};
-use crate::store::{Error, KafkaGroup, Listening};
+use crate::store::listening::{kafka_group, kafka_listener, partitions};
+use crate::store::{Error, KafkaGroup, KafkaListener, Listening};
 
 #[async_trait]
 impl Listening for Mongodb {
@@ -67,6 +71,47 @@ impl Listening for Mongodb {
         let removed = writing(self.collections.kafka_groups.delete_one(its)).await?;
         Ok(removed.deleted_count == 1)
     }
+
+    async fn announce_listener(
+        &self,
+        listener: &KafkaListener,
+        ttl: Duration,
+    ) -> Result<bool, Error> {
+        let KafkaListener { node, instance, host, port } = listener;
+        let listeners = &self.collections.listeners;
+        let row = vec![doc! { "$set": {
+            "instance": { "$literal": instance.as_str() },
+            "host": { "$literal": host.as_str() },
+            "port": i64::from(*port),
+            "expires": expires(ttl),
+            "ttl_ms": rows::ms(ttl),
+        } }];
+        let expired = doc! { "_id": i64::from(*node), "$expr": { "$not": [lasts()] } };
+        if writing(listeners.update_one(expired, row.clone())).await?.matched_count == 1 {
+            return Ok(true);
+        }
+        writing(async {
+            // Another one's row is not found, and can't be inserted.
+            match listeners.update_one(numbered(listener), row).upsert(true).await {
+                Err(error) if is_known(&error) => Ok(false),
+                announced => announced.map(|_| true),
+            }
+        })
+        .await
+    }
+
+    async fn withdraw_listener(&self, listener: &KafkaListener) -> Result<(), Error> {
+        writing(self.collections.listeners.delete_one(numbered(listener))).await.map(drop)
+    }
+
+    async fn list_listeners(&self) -> Result<Vec<KafkaListener>, Error> {
+        let there = vec![doc! { "$match": { "$expr": lasts() } }, doc! { "$sort": { "_id": 1 } }];
+        let found = async {
+            let there = self.collections.listeners.aggregate(there);
+            there.with_type::<RawDocumentBuf>().await?.try_collect::<Vec<_>>().await
+        };
+        reading(found).await?.iter().map(|row| kafka_listener(&**row)).collect()
+    }
 }
 
 impl Mongodb {
@@ -96,6 +141,11 @@ impl Mongodb {
         let row = reading(rows.find_one(its)).await?;
         row.map_or(Ok(wanted), |row| partitions(&*row))
     }
+}
+
+/// Returns the filter for the row of a listener, if it still has its number.
+fn numbered(listener: &KafkaListener) -> Document {
+    doc! { "_id": i64::from(listener.node), "instance": listener.instance.as_str() }
 }
 
 fn id(scope: &str, group: &Group) -> Document {

@@ -19,7 +19,7 @@ use ::mongodb::bson::{
 };
 
 /// The columns that an `_id` may be which is no document.
-const IDS: [&str; 3] = ["tenant", "lane", "replica"];
+const IDS: [&str; 4] = ["tenant", "lane", "replica", "node"];
 
 /// A collection of documents that are read field by field.
 pub(super) type Rows = Collection<RawDocumentBuf>;

@@ -1,6 +1,7 @@
 //! The port's `Listening` on PostgreSQL.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
@@ -11,8 +12,8 @@ use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::store::columns::Columns;
-use crate::store::listening::{kafka_group, partitions};
-use crate::store::{Error, KafkaGroup, Listening};
+use crate::store::listening::{kafka_group, kafka_listener, partitions};
+use crate::store::{Error, KafkaGroup, KafkaListener, Listening};
 
 #[async_trait]
 impl Listening for Postgres {
@@ -67,6 +68,33 @@ impl Listening for Postgres {
         let remove = remove.bind(group.version.cast_signed());
         Ok(self.sessions.acquire().await?.write(remove).await? == 1)
     }
+
+    async fn announce_listener(
+        &self,
+        listener: &KafkaListener,
+        ttl: Duration,
+    ) -> Result<bool, Error> {
+        let announce = numbered(sql!("postgres/listener_announce.sql"), listener)
+            .bind(listener.host.clone())
+            .bind(i64::from(listener.port))
+            .bind(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
+        Ok(self.sessions.acquire().await?.write(announce).await? == 1)
+    }
+
+    async fn withdraw_listener(&self, listener: &KafkaListener) -> Result<(), Error> {
+        let withdraw = numbered(sql!("postgres/listener_withdraw.sql"), listener);
+        self.sessions.acquire().await?.write(withdraw).await.map(drop)
+    }
+
+    async fn list_listeners(&self) -> Result<Vec<KafkaListener>, Error> {
+        let list = sqlx::query(sql!("postgres/listener_list.sql"));
+        self.sessions.acquire().await?.find_all(list).await?.iter().map(kafka_listener).collect()
+    }
+}
+
+/// Binds the number and the run of a listener.
+fn numbered(sql: &'static str, listener: &KafkaListener) -> Statement {
+    sqlx::query(sql).bind(i64::from(listener.node)).bind(listener.instance.clone())
 }
 
 fn named(sql: &'static str, scope: &str, group: &Group) -> Statement {

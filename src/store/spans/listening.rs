@@ -1,5 +1,7 @@
 //! Spans around the calls of the port's `Listening`.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tracing::instrument;
 
@@ -7,7 +9,7 @@ use super::Spans;
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::store::{Error, KafkaGroup, Listening, Store};
+use crate::store::{Error, KafkaGroup, KafkaListener, Listening, Store};
 
 #[async_trait]
 impl<S: Store> Listening for Spans<S> {
@@ -38,5 +40,24 @@ impl<S: Store> Listening for Spans<S> {
     #[instrument(level = "debug", skip_all, fields(scope = group.scope, group = %group.group))]
     async fn remove_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
         timed!(self.remove_kafka_group(group))
+    }
+
+    #[instrument(level = "debug", skip_all, fields(node = listener.node))]
+    async fn announce_listener(
+        &self,
+        listener: &KafkaListener,
+        ttl: Duration,
+    ) -> Result<bool, Error> {
+        timed!(self.announce_listener(listener, ttl))
+    }
+
+    #[instrument(level = "debug", skip_all, fields(node = listener.node))]
+    async fn withdraw_listener(&self, listener: &KafkaListener) -> Result<(), Error> {
+        timed!(self.withdraw_listener(listener))
+    }
+
+    #[instrument(level = "debug", skip_all)]
+    async fn list_listeners(&self) -> Result<Vec<KafkaListener>, Error> {
+        timed!(self.list_listeners())
     }
 }

@@ -1,4 +1,6 @@
-//! The port's `Listening` on SQLite.
+//! The port's `Listening` on SQLite. One process has the store, so that its listener is alone.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::params;
@@ -8,7 +10,7 @@ use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::store::listening::{kafka_group, partitions};
-use crate::store::{Error, KafkaGroup, Listening};
+use crate::store::{Error, KafkaGroup, KafkaListener, Listening};
 
 #[async_trait]
 impl Listening for Sqlite {
@@ -75,5 +77,17 @@ impl Listening for Sqlite {
                 Ok(rows::change(writing, sql!("sqlite/kafka_group_remove.sql"), its)? == 1)
             })
             .await
+    }
+
+    async fn announce_listener(&self, _: &KafkaListener, _: Duration) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    async fn withdraw_listener(&self, _: &KafkaListener) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn list_listeners(&self) -> Result<Vec<KafkaListener>, Error> {
+        Ok(Vec::new())
     }
 }

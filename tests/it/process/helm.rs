@@ -238,7 +238,7 @@ fn kafka_s_clients_are_told_the_service_whose_port_is_the_pod_s() {
     assert_eq!(let_in(&objects), json!([{ "podSelector": {} }]), "each of them is let in");
     let workload = objects.iter().find(|it| it["kind"] == "Deployment").unwrap();
     let strategy = &workload["spec"]["strategy"];
-    assert_eq!(*strategy, json!({ "type": "Recreate" }), "two pods would share its groups");
+    assert_eq!(*strategy, json!({ "type": "Recreate" }), "two pods would have one name");
 
     let pod = Pod::of(&manifest("kafkaListener.advertised=kafka.example.org:19092"));
     assert_eq!(pod.written("KAFKA_LISTEN_ADVERTISED"), Some("kafka.example.org:19092"));
@@ -260,6 +260,33 @@ fn credentials_guard_the_port_of_kafka_s_clients_in_every_mode() {
     let volumes = pod.template()["spec"]["volumes"].as_array().unwrap();
     let volume = volumes.iter().find(|it| it["name"] == mount["name"]).unwrap();
     assert_eq!(volume["secret"]["secretName"], "readers");
+}
+
+#[test]
+fn kafka_s_clients_are_told_the_address_of_each_of_several_pods() {
+    let several = |replicas: &str| {
+        let helm = Helm::new()
+            .set("auth.mode=perimeter")
+            .set("store.urlSecret.name=store")
+            .set("broker=none")
+            .set("kafkaListener.port=9092")
+            .set("networkPolicy.enabled=true");
+        helm.set(replicas).template().unwrap()
+    };
+    for replicas in ["replicas=2", "autoscaling.enabled=true"] {
+        let rendered = several(replicas);
+        let pod = Pod::of(&rendered);
+        assert_eq!(pod.written("KAFKA_LISTEN_ADVERTISED"), Some("$(POD_IP):9092"), "{replicas}");
+        let env = pod.container()["env"].as_array().unwrap();
+        let at = |name: &str| env.iter().position(|it| it["name"] == name).unwrap();
+        let address = &env[at("POD_IP")]["valueFrom"]["fieldRef"]["fieldPath"];
+        assert_eq!(address, "status.podIP");
+        assert!(at("POD_IP") < at("KAFKA_LISTEN_ADVERTISED"), "else it would not be put in");
+        let objects = helm::objects(&rendered);
+        assert_eq!(let_in(&objects), json!([{ "podSelector": {} }]));
+        let workload = objects.iter().find(|it| it["kind"] == "Deployment").unwrap();
+        assert_eq!(workload["spec"]["strategy"]["type"], "RollingUpdate");
+    }
 }
 
 #[tokio::test]

@@ -275,7 +275,8 @@ macro_rules! shared_contract {
                 what_a_replica_appended_is_known_to_the_others
                 a_log_id_that_a_replica_rotated_is_rotated_for_the_others
                 time_goes_on_for_a_replica_that_is_alone
-                what_a_replica_appends_is_told_to_the_others;
+                what_a_replica_appends_is_told_to_the_others
+                a_listener_is_announced_for_a_while_under_a_number_of_its_own;
         }
     };
 }

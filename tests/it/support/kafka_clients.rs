@@ -161,7 +161,8 @@ impl Member {
         Self::of_topics(address, group, got, topic, &[])
     }
 
-    fn of_topics(
+    /// Lets a member read the topics that a name or a pattern has.
+    pub fn of_topics(
         address: &str,
         group: &str,
         got: &Arc<Got>,

@@ -104,8 +104,16 @@ impl Tables for OwnDatabase {
     async fn tables(&self) -> BTreeSet<String> {
         let database = client(&self.url).await.database(&self.database);
         let names = database.list_collection_names().await.unwrap().into_iter();
-        let shared =
-            ["lanes", "leases", "replicas", "kafka_groups", "transactions", "checks", "versions"];
+        let shared = [
+            "lanes",
+            "leases",
+            "replicas",
+            "kafka_groups",
+            "listeners",
+            "transactions",
+            "checks",
+            "versions",
+        ];
         names.filter(|name| !shared.contains(&name.as_str())).collect()
     }
 

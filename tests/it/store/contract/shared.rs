@@ -1,13 +1,14 @@
 //! A store that several replicas share: each sees the others' changes, however long it was alone
 //! before.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crash::PATIENCE;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::position::Position;
-use event_gateway::store::{Batch, Outcome, Store};
+use event_gateway::store::{Batch, KafkaListener, Outcome, Store};
 use tokio::time::timeout;
 
 use crate::support::drafts::{create, create_in, create_on, delete_all};
@@ -84,4 +85,36 @@ pub async fn what_a_replica_appends_is_told_to_the_others<B: StoreFixture>() {
     }
     let told = async { while !growth.grown().await.unwrap().contains(&diku()) {} };
     timeout(PATIENCE, told).await.expect("it is told");
+}
+
+fn kafka_listener(node: u16, instance: &str, port: u16) -> KafkaListener {
+    let host = format!("{instance}.gateway");
+    KafkaListener { node, instance: instance.to_owned(), host, port }
+}
+
+pub async fn a_listener_is_announced_for_a_while_under_a_number_of_its_own<B: StoreFixture>() {
+    let (long, short) = (Duration::from_secs(60), Duration::from_millis(1));
+    let OpenStore { store: one, fixture } = OpenStore::<B>::new().await;
+    let two = fixture.open().await;
+    assert_eq!(one.list_listeners().await.unwrap(), []);
+    let first = kafka_listener(1, "first", 9092);
+    assert!(one.announce_listener(&first, long).await.unwrap());
+    assert!(one.announce_listener(&first, long).await.unwrap(), "it keeps its number");
+    assert_eq!(two.list_listeners().await.unwrap(), from_ref(&first));
+    let taken = kafka_listener(1, "second", 9093);
+    assert!(!two.announce_listener(&taken, long).await.unwrap(), "the number is another's");
+    let second = kafka_listener(2, "second", 65535);
+    assert!(two.announce_listener(&second, long).await.unwrap());
+    assert_eq!(one.list_listeners().await.unwrap(), [first.clone(), second.clone()]);
+    // Its replica dies.
+    assert!(two.announce_listener(&second, short).await.unwrap());
+    fixture.elapse(short).await;
+    assert_eq!(one.list_listeners().await.unwrap(), from_ref(&first));
+    let third = kafka_listener(2, "third", 9092);
+    assert!(one.announce_listener(&third, long).await.unwrap(), "the number is free");
+    assert!(!two.announce_listener(&second, long).await.unwrap(), "it was taken meanwhile");
+    two.withdraw_listener(&second).await.unwrap();
+    assert_eq!(two.list_listeners().await.unwrap(), [first.clone(), third.clone()]);
+    two.withdraw_listener(&first).await.unwrap();
+    assert_eq!(one.list_listeners().await.unwrap(), [third]);
 }

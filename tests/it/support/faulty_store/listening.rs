@@ -1,10 +1,12 @@
 //! The port's `Listening` of a store that fails as a test asks.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use event_gateway::domain::subscription::Group;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::Topic;
-use event_gateway::store::{Error, KafkaGroup, Listening};
+use event_gateway::store::{Error, KafkaGroup, KafkaListener, Listening};
 
 use super::{Call, FaultyStore};
 
@@ -32,5 +34,21 @@ impl Listening for FaultyStore {
 
     async fn remove_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
         self.through(Call::Other, self.inner.remove_kafka_group(group)).await
+    }
+
+    async fn announce_listener(
+        &self,
+        listener: &KafkaListener,
+        ttl: Duration,
+    ) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.announce_listener(listener, ttl)).await
+    }
+
+    async fn withdraw_listener(&self, listener: &KafkaListener) -> Result<(), Error> {
+        self.through(Call::Other, self.inner.withdraw_listener(listener)).await
+    }
+
+    async fn list_listeners(&self) -> Result<Vec<KafkaListener>, Error> {
+        self.through(Call::Other, self.inner.list_listeners()).await
     }
 }
