@@ -107,8 +107,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Checks the options, reads the files of tenants, subscriptions and credentials, and adds what the
-    /// environment has under `KAFKA_CONFIG_…` and `KAFKA_…_TOPIC_NUM_PARTITIONS`.
+    /// Checks the options, reads the files of tenants, subscriptions and credentials, and adds what
+    /// the environment has under `KAFKA_CONFIG_…` and `KAFKA_…_TOPIC_NUM_PARTITIONS`.
     pub fn new(options: &ServeOptions, given: &Given) -> Result<Self, Illegal> {
         let ServeOptions { listener, auth, parts, listen, subscriptions, replica, limits } =
             options;

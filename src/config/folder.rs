@@ -1,8 +1,8 @@
 //! A folder of settings, such as the tenants': which of its files have some, and their text.
 //!
-//! The files of tenants, subscriptions and credentials are read with it. A file of settings is named `*.toml`
-//! and is a regular file, or a link to one, of at most 1 MiB. Anything else with such a name, such
-//! as a pipe, is never waited for: it ends the start with an error that names it.
+//! The files of tenants, subscriptions and credentials are read with it. A file of settings is
+//! named `*.toml` and is a regular file, or a link to one, of at most 1 MiB. Anything else with
+//! such a name, such as a pipe, is never waited for: it ends the start with an error that names it.
 
 use std::collections::BTreeMap;
 use std::fs::File;

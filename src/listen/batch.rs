@@ -28,6 +28,8 @@ const NO_PRODUCER: (i64, i16, i32) = (-1, -1, -1);
 /// A batch of one partition's records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Batch {
+    /// The position of the first record.
+    pub(super) first: Position,
     /// The position of the last record.
     pub(super) last: Position,
     /// The batch as it is sent.
@@ -49,7 +51,7 @@ impl Batch {
         let length = length(&bytes);
         (&mut bytes[LENGTH..AFTER_LENGTH]).put_i32(length);
         put_checksum(&mut bytes);
-        Self { last: self.last, bytes: bytes.freeze() }
+        Self { first: self.first, last: self.last, bytes: bytes.freeze() }
     }
 }
 
@@ -92,7 +94,7 @@ impl BatchBuilder {
         let Self { first, last, first_ms, last_ms, records, .. } = self;
         let times = (first_ms, last_ms);
         put_header(&mut self.bytes, Header { first, last, times, records, epoch });
-        Batch { last, bytes: self.bytes.freeze() }
+        Batch { first, last, bytes: self.bytes.freeze() }
     }
 }
 
@@ -151,8 +153,13 @@ fn length(batch: &[u8]) -> i32 {
     i32::try_from(batch.len() - AFTER_LENGTH).expect("a page is far smaller")
 }
 
+/// Returns the checksum that a batch must have.
+pub(super) fn checksum(batch: &[u8]) -> u32 {
+    crc32c::crc32c(&batch[CHECKED..])
+}
+
 fn put_checksum(batch: &mut [u8]) {
-    let checksum = crc32c::crc32c(&batch[CHECKED..]);
+    let checksum = checksum(batch);
     (&mut batch[CHECKSUM..CHECKED]).put_u32(checksum);
 }
 
@@ -233,7 +240,9 @@ mod tests {
     use bytes::{Buf, BytesMut};
     use kafka_protocol::records::{Record, RecordBatchDecoder};
 
-    use super::{Batch, BatchBuilder, HEADER_BYTES, empty, put_varint, records, varint_bytes};
+    use super::{
+        Batch, BatchBuilder, HEADER_BYTES, checksum, empty, put_varint, records, varint_bytes,
+    };
     use crate::domain::envelope::Envelope;
     use crate::domain::position::Position;
     use crate::listen::fixture;
@@ -281,7 +290,7 @@ mod tests {
         let at = |number| Position::new(number).unwrap();
         let mut bytes = empty(at(5), at(2_000), 1);
         assert_eq!(bytes.len(), HEADER_BYTES);
-        let checked = crc32c::crc32c(&bytes[super::CHECKED..]);
+        let checked = checksum(&bytes);
         assert_eq!(bytes.get_i64(), 5, "the base offset");
         assert_eq!(bytes.get_i32() as usize, HEADER_BYTES - super::AFTER_LENGTH);
         assert_eq!(bytes.get_i32(), 1, "the epoch");

@@ -49,7 +49,7 @@ mod tests {
 
     use super::compress;
     use crate::domain::compression::Compression;
-    use crate::listen::batch::{Batch, BatchBuilder, records};
+    use crate::listen::batch::{Batch, BatchBuilder, checksum, records};
     use crate::listen::fixture;
 
     /// Returns a batch of so many events.
@@ -88,7 +88,7 @@ mod tests {
             assert_eq!(bytes.get_i64(), its.get_i64(), "the base offset");
             assert_eq!(bytes.get_i32() as usize, batch.bytes.len() - 12, "the length");
             bytes.advance(5);
-            assert_eq!(bytes.get_u32(), crc32c::crc32c(&batch.bytes[21..]), "the checksum");
+            assert_eq!(bytes.get_u32(), checksum(&batch.bytes), "the checksum");
             assert_eq!(bytes.get_i16(), number, "the attributes");
             assert_eq!(batch.bytes[23..61], plain.bytes[23..61], "the rest of the header");
             assert_eq!((batch.last, records(&batch.bytes)), (plain.last, 50));

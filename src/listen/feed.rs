@@ -3,8 +3,8 @@
 //! `logs` opens one for each topic that somebody reads, and adds what is appended. A stretch of the
 //! log that was read is a chunk, with one batch for each partition that has events there; a few
 //! chunks are kept. Older stretches are read when somebody asks, one at a time. Always true:
-//! between the batches that a reader gets of a partition no event of it is left out, and an end
-//! that is told is one past the partition's last event.
+//! between the batches that a reader gets of a partition no event of it is left out, those of one
+//! answer do not overlap, and an end that is told is one past the partition's last event.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -242,7 +242,11 @@ impl Feed {
                 }
             };
             if let Some(batch) = chunk.batches.get(&partition).filter(|it| it.last > after) {
-                if records.bytes > 0 && records.bytes + batch.bytes.len() > bytes_max {
+                // Clients leave out what lies before the offset that they asked for, but some give
+                // all that comes after the first batch, so only that one may reach back.
+                let overlaps = batch.first <= after;
+                if records.bytes > 0 && (overlaps || records.bytes + batch.bytes.len() > bytes_max)
+                {
                     break;
                 }
                 records.bytes += batch.bytes.len();

@@ -2,8 +2,8 @@
 //! (RFC 7628).
 //!
 //! `login` reads it. By either, the secret is a token, as HTTP's callers have it. A client may name
-//! the tenant that it means: by PLAIN as its user, by OAUTHBEARER as the extension `tenant`. By PLAIN
-//! the user may also be the name of a credential, whose password is the secret.
+//! the tenant that it means: by PLAIN as its user, by OAUTHBEARER as the extension `tenant`. By
+//! PLAIN the user may also be the name of a credential, whose password is the secret.
 
 /// A mechanism that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

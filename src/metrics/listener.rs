@@ -50,8 +50,9 @@ const CLIENTS_ENDED: Declared<1> = Declared::replica(
      version of one, that the [listener](listener.md) does not support; `refused`: who the client \
      is is not known, or it may not read; `evicted`: it has not said who it is, and others have \
      come; `tenant-full`: its tenant has its share of the connections; `expired`: its token has \
-     ended; `credential-ended`: its credential is removed or changed; `keys-unavailable`: its token can't be checked now; `not-enabled`: its tenant is not \
-     enabled. Each is logged: `full` and `refused` at `warn`, the others at `debug`",
+     ended; `credential-ended`: its credential is removed or changed; `keys-unavailable`: its \
+     token can't be checked now; `not-enabled`: its tenant is not enabled. Each is logged: \
+     `full` and `refused` at `warn`, the others at `debug`",
 );
 const REQUESTS: Declared<1> = Declared::replica(
     "event_gateway_listener_request_duration_seconds",

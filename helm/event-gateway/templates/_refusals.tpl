@@ -188,6 +188,9 @@ STORE_URL: store.urlSecret
 {{- $all = append $all .mountPath -}}
 {{- end -}}
 {{- with .Values.kafkaListener -}}
+{{- if and .advertised (not .port) -}}
+{{- fail "kafkaListener.advertised needs kafkaListener.port" -}}
+{{- end -}}
 {{- if and .advertised (include "event-gateway.hasSeveral" $) -}}
 {{- fail "kafkaListener.advertised is one address, and each of several pods tells Kafka's clients its own: leave it empty, or have one replica" -}}
 {{- end -}}
@@ -196,9 +199,6 @@ STORE_URL: store.urlSecret
 {{- end -}}
 {{- if and .port (has (int .port) (list 8081 (int $.Values.service.port))) -}}
 {{- fail "kafkaListener.port is the port of HTTP" -}}
-{{- end -}}
-{{- if and .advertised (not .port) -}}
-{{- fail "kafkaListener.advertised needs kafkaListener.port" -}}
 {{- end -}}
 {{- if and .credentialsSecretName (not .port) -}}
 {{- fail "kafkaListener.credentialsSecretName needs kafkaListener.port" -}}

@@ -1,4 +1,4 @@
-//! `subscriptions hash-password`: makes the hash of a password, which a consumer's credential has in its file.
+//! `subscriptions hash-password`: makes the hash of a password, for the file of a credential.
 
 use std::io::{self, BufRead, Write};
 

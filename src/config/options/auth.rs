@@ -1,5 +1,5 @@
-//! Options of `serve` about tokens: who checks them, and what they must be; and about those who have
-//! none.
+//! Options of `serve` about tokens: who checks them, and what they must be; and about clients that
+//! have none.
 
 use std::path::PathBuf;
 

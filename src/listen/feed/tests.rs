@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use kafka_protocol::records::RecordBatchDecoder;
 
-use super::{Bounds, Feed};
+use super::{Bounds, EVENTS_MAX, Feed};
 use crate::domain::compression::Compression;
 use crate::domain::partition;
 use crate::domain::position::Position;
@@ -19,8 +19,8 @@ fn at(number: u64) -> Position {
     Position::new(number).unwrap()
 }
 
-/// Reads a partition from an offset on as a client does, so many bytes at a time; returns the
-/// offsets of its records.
+/// Reads a partition from its start on as librdkafka does, so many bytes at a time, and leaves out
+/// what lies before the offset that it asked for; returns the offsets of the records.
 async fn read_all(bed: &Bed, feed: &Feed, partition: usize, bytes_max: usize) -> Vec<i64> {
     let (mut offsets, mut from) = (Vec::new(), 0);
     loop {
@@ -29,11 +29,12 @@ async fn read_all(bed: &Bed, feed: &Feed, partition: usize, bytes_max: usize) ->
         if records.batches.is_empty() {
             return offsets;
         }
+        let asked = from;
         for batch in records.batches {
             if !is_empty(&batch) {
                 let records = RecordBatchDecoder::decode(&mut batch.clone()).unwrap().records;
                 let new = records.iter().map(|record| record.offset);
-                offsets.extend(new.filter(|offset| *offset >= from));
+                offsets.extend(new.filter(|offset| *offset >= asked));
             }
             from = last_of(&batch) + 1;
         }
@@ -85,6 +86,18 @@ async fn a_reader_gets_each_event_of_its_partition_once_however_the_chunks_lie()
         }
         feed.forget();
     }
+}
+
+#[tokio::test]
+async fn chunks_that_overlap_are_in_no_answer_together() {
+    let mut bed = Bed::new().await;
+    let all = EVENTS_MAX + 100;
+    append(&mut bed, &keys(all)).await;
+    let feed = bed.logs.feed(&served(&item(), 1)).await.unwrap();
+    // It reaches beyond the chunk of whoever begins at the start, and begins within it.
+    feed.read(&bed.subscribe, 0, at(50), 1).await.unwrap();
+    let wanted: Vec<i64> = (1..).take(all).collect();
+    assert_eq!(read_all(&bed, &feed, 0, 16 << 20).await, wanted);
 }
 
 #[tokio::test]

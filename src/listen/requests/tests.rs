@@ -33,8 +33,8 @@ const WITHIN: Duration = Duration::from_millis(20);
 const FRAMES: usize = 500;
 const SEEDS: u64 = 8;
 
-/// How long `scripts/fuzz` has frames made, and the first seed. They are told to the compiler, since
-/// `config` alone reads the environment.
+/// How long `scripts/fuzz` has frames made, and the first seed. They are told to the compiler,
+/// since `config` alone reads the environment.
 const SECONDS: Option<&str> = option_env!("FUZZ_SECONDS");
 const SEED: Option<&str> = option_env!("FUZZ_SEED");
 

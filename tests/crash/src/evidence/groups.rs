@@ -52,7 +52,7 @@ pub enum GroupAct {
         /// The offsets.
         offsets: Offsets,
     },
-    /// Its commit was answered, or given up.
+    /// The member's commit was answered, or given up.
     Committed {
         /// The member.
         member: usize,
