@@ -194,8 +194,8 @@ impl TransactionBody for Step<'_> {
         if !change(collections, purge, count, transaction).await? {
             return Ok(false);
         }
-        for rows in in_steps(collections) {
-            let find = rows.find(of_tenant(&purge.tenant));
+        for (rows, its) in in_steps(collections, &purge.tenant) {
+            let find = rows.find(its);
             let find = find.limit(i64::try_from(*max).unwrap_or(i64::MAX));
             let mut found = find.projection(doc! { "_id": 1 }).session(&mut *transaction).await?;
             let mut ids = Vec::new();
@@ -242,11 +242,17 @@ impl TransactionBody for End<'_> {
     }
 }
 
-/// Returns the collections of which rows are removed in steps.
-fn in_steps(collections: &Collections) -> [&Rows; 7] {
+/// Returns the collections of which rows of a tenant are removed in steps, and which those are.
+fn in_steps<'a>(
+    collections: &'a Collections,
+    tenant: &TenantId,
+) -> impl Iterator<Item = (&'a Rows, Document)> {
     let Collections { events, idempotency, removed_ids, parked, .. } = collections;
-    let Collections { replays, erasures, subscriptions, .. } = collections;
-    [events, idempotency, removed_ids, parked, replays, erasures, subscriptions]
+    let Collections { replays, erasures, subscriptions, kafka_groups, .. } = collections;
+    let all = [events, idempotency, removed_ids, parked, replays, erasures, subscriptions];
+    let its = of_tenant(tenant);
+    let groups = (kafka_groups, within("scope", tenant));
+    all.into_iter().map(move |rows| (rows, its.clone())).chain([groups])
 }
 
 /// Removes all that is left of a tenant that has no log, but the number of its head.
@@ -259,8 +265,9 @@ async fn remove_all(
     let Collections { subject_topics, topic_partitions, incarnations, .. } = collections;
     let topics = [delete_alls, floors, expansions, subject_topics, topic_partitions];
     let rest = [cursors, incarnations].into_iter().chain(topics);
-    for rows in in_steps(collections).into_iter().chain(rest) {
-        rows.delete_many(of_tenant(tenant)).session(&mut *transaction).await?;
+    let rest = rest.map(|rows| (rows, of_tenant(tenant)));
+    for (rows, its) in in_steps(collections, tenant).chain(rest) {
+        rows.delete_many(its).session(&mut *transaction).await?;
     }
     Ok(())
 }
@@ -339,14 +346,16 @@ async fn unpublished(
     Ok(Unpublished::of(log, &incarnations, (&stands, followers), (expansions, parked)))
 }
 
-/// Returns the filter for a tenant's rows. It goes along the ids, which every collection has an
-/// index of: a document is less than one that goes on after it.
+/// Returns the filter for a tenant's rows.
 fn of_tenant(tenant: &TenantId) -> Document {
+    within("tenant", tenant)
+}
+
+/// Returns the filter for rows whose ids begin with a tenant, under this name. It goes along the
+/// ids, which every collection has an index of: a document is less than one that goes on after it.
+fn within(name: &str, tenant: &TenantId) -> Document {
     let tenant = tenant.as_str();
-    doc! { "_id": {
-        "$gte": { "tenant": tenant },
-        "$lte": { "tenant": tenant, "last": Bson::MaxKey },
-    } }
+    doc! { "_id": { "$gte": { name: tenant }, "$lte": { name: tenant, "last": Bson::MaxKey } } }
 }
 
 fn purge(row: &RawDocument) -> Result<Purge, Error> {

@@ -99,29 +99,24 @@ impl Versions for OwnDatabase {
 }
 
 impl Tables for OwnDatabase {
-    /// Collections have no columns: those that belong to lanes, replicas and groups of all
-    /// tenants are left out by name.
+    /// Collections have no columns: those that belong to lanes and replicas are left out by name.
     async fn tables(&self) -> BTreeSet<String> {
         let database = client(&self.url).await.database(&self.database);
         let names = database.list_collection_names().await.unwrap().into_iter();
-        let shared = [
-            "lanes",
-            "leases",
-            "replicas",
-            "kafka_groups",
-            "listeners",
-            "transactions",
-            "checks",
-            "versions",
-        ];
+        let shared =
+            ["lanes", "leases", "replicas", "listeners", "transactions", "checks", "versions"];
         names.filter(|name| !shared.contains(&name.as_str())).collect()
     }
 
     async fn tables_of(&self, tenant: &TenantId) -> BTreeSet<String> {
         let database = client(&self.url).await.database(&self.database);
         let tenant = tenant.as_str();
-        let its =
-            doc! { "$or": [{ "_id": tenant }, { "_id.tenant": tenant }, { "tenant": tenant }] };
+        let its = doc! { "$or": [
+            { "_id": tenant },
+            { "_id.tenant": tenant },
+            { "_id.scope": tenant },
+            { "tenant": tenant },
+        ] };
         let mut found = BTreeSet::new();
         for table in self.tables().await {
             let rows = database.collection::<Document>(&table);

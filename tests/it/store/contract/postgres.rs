@@ -11,7 +11,7 @@ mod replicas;
 mod tls;
 mod waits;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +37,14 @@ impl Schema {
     /// Makes a fixture on a server.
     fn on(url: String) -> Self {
         Self { url, name: postgres::schema() }
+    }
+
+    /// Returns the tables whose rows belong to a tenant, each with the column that names it.
+    async fn columns_of_tenants(&self) -> BTreeMap<String, String> {
+        let columns = "SELECT table_name::text, column_name::text FROM information_schema.columns
+            WHERE table_schema = $1 AND column_name IN ('tenant', 'scope')";
+        let columns = sqlx::query_as::<_, (String, String)>(columns).bind(&self.name);
+        columns.fetch_all(&mut self.outside().await).await.unwrap().into_iter().collect()
     }
 
     fn config(&self) -> PostgresConfig {
@@ -111,16 +119,13 @@ impl Versions for Schema {
 
 impl Tables for Schema {
     async fn tables(&self) -> BTreeSet<String> {
-        let tables = "SELECT table_name::text FROM information_schema.columns
-            WHERE table_schema = $1 AND column_name = 'tenant'";
-        let tables = sqlx::query_scalar::<_, String>(tables).bind(&self.name);
-        tables.fetch_all(&mut self.outside().await).await.unwrap().into_iter().collect()
+        self.columns_of_tenants().await.into_keys().collect()
     }
 
     async fn tables_of(&self, tenant: &TenantId) -> BTreeSet<String> {
         let (mut found, mut outside) = (BTreeSet::new(), self.outside().await);
-        for table in self.tables().await {
-            let rows = format!("SELECT count(*) FROM {table} WHERE tenant = $1");
+        for (table, column) in self.columns_of_tenants().await {
+            let rows = format!("SELECT count(*) FROM {table} WHERE {column} = $1");
             let rows = sqlx::query_scalar::<_, i64>(AssertSqlSafe(rows)).bind(tenant.as_str());
             if rows.fetch_one(&mut outside).await.unwrap() > 0 {
                 found.insert(table);

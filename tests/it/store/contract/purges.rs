@@ -16,8 +16,8 @@ use event_gateway::domain::tenant_job::{
 use event_gateway::domain::time::Time;
 use event_gateway::domain::trail::{Act, Actor};
 use event_gateway::store::{
-    ChangeToken, ExpansionStep, Lag, Lease, LeaseCheck, Outcome, Purge, PurgeStart, RemovalStep,
-    Store, SubscriptionChange, Unpublished,
+    ChangeToken, ExpansionStep, KafkaGroup, Lag, Lease, LeaseCheck, Outcome, Purge, PurgeStart,
+    RemovalStep, Store, SubscriptionChange, Unpublished,
 };
 use uuid::Uuid;
 
@@ -241,6 +241,7 @@ async fn fill<B: StoreFixture>(opened: &OpenStore<B>) -> Lease {
     assert!(store.add_erasure(&erasure(&diku(), 1, &[ITEM], "k"), None).await.unwrap());
     assert!(store.add_replay(&replay(), None).await.unwrap());
     assert_eq!(store.change_subscriptions(&[subscribe()]).await.unwrap(), [true]);
+    assert!(store.write_kafka_group(&kafka_group("diku")).await.unwrap());
     write_rows(&**store, &lease, &[Parked { position: position(2), ..scope() }]).await;
     let job = TenantJob {
         id: TenantJobId::new(Uuid::from_u128(1)),
@@ -252,6 +253,11 @@ async fn fill<B: StoreFixture>(opened: &OpenStore<B>) -> Lease {
     };
     store.add_tenant_job(&job).await.unwrap();
     lease
+}
+
+fn kafka_group(scope: &str) -> KafkaGroup {
+    let (group, holder) = (Group::parse("cg.search").unwrap(), "a run".to_owned());
+    KafkaGroup { scope: scope.to_owned(), group, version: 0, holder, state: "{}".to_owned() }
 }
 
 fn subscribe() -> SubscriptionChange {
@@ -285,6 +291,9 @@ pub async fn a_purge_leaves_its_number_and_its_job<B: Tables>() {
     let opened = OpenStore::<B>::new().await;
     let store = &opened.store;
     opened.post(&[create_in(&college(), 1)]).await;
+    for scope in ["college", "*"] {
+        assert!(store.write_kafka_group(&kafka_group(scope)).await.unwrap());
+    }
     let lease = fill(&opened).await;
     let tables = opened.fixture.tables().await;
     let filled = opened.fixture.tables_of(&diku()).await;
@@ -298,12 +307,14 @@ pub async fn a_purge_leaves_its_number_and_its_job<B: Tables>() {
     while store.purge_step(&purge, 2).await.unwrap() {
         steps += 1;
     }
-    assert!(steps >= 7, "each step is of one table, and of two rows at most");
+    assert!(steps >= 8, "each step is of one table, and of two rows at most");
     store.note_removed(&Follower::relay(), &purge).await.unwrap();
     assert!(store.end_purge(&purge, at(9)).await.unwrap());
     let left = opened.fixture.tables_of(&diku()).await;
     assert!(left.is_subset(&names(&KEPT)), "{left:?}");
     assert_eq!(opened.fixture.tables_of(&college()).await, theirs, "nobody else's rows go");
+    let groups = store.list_kafka_groups().await.unwrap();
+    assert_eq!(groups.iter().map(|row| &*row.scope).collect::<Vec<_>>(), ["*", "college"]);
     assert_eq!(store.purges().await.unwrap(), []);
     let id = TenantJobId::new(Uuid::from_u128(1));
     assert!(store.find_tenant_job(&diku(), id).await.unwrap().is_some());

@@ -3,7 +3,7 @@
 mod dump;
 mod plans;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,17 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// Returns the tables whose rows belong to a tenant, each with the column that names it.
+    fn columns_of_tenants(&self) -> BTreeMap<String, String> {
+        let columns =
+            "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c
+            WHERE m.type = 'table' AND c.name IN ('tenant', 'scope')";
+        let outside = self.outside();
+        let mut columns = outside.prepare(columns).unwrap();
+        let rows = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
     fn path(&self) -> PathBuf {
         self.dir.path().join("data/event-gateway.db")
     }
@@ -112,20 +123,16 @@ impl Versions for Folder {
 
 impl Tables for Folder {
     async fn tables(&self) -> BTreeSet<String> {
-        let tables = "SELECT m.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c
-            WHERE m.type = 'table' AND c.name = 'tenant'";
-        let outside = self.outside();
-        let mut tables = outside.prepare(tables).unwrap();
-        tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        self.columns_of_tenants().into_keys().collect()
     }
 
     async fn tables_of(&self, tenant: &TenantId) -> BTreeSet<String> {
-        let (mut tables, outside) = (self.tables().await, self.outside());
-        tables.retain(|table| {
-            let rows = format!("SELECT count(*) FROM {table} WHERE tenant = ?");
+        let (mut tables, outside) = (self.columns_of_tenants(), self.outside());
+        tables.retain(|table, column| {
+            let rows = format!("SELECT count(*) FROM {table} WHERE {column} = ?");
             outside.query_row(&rows, [tenant.as_str()], |row| row.get::<_, i64>(0)).unwrap() > 0
         });
-        tables
+        tables.into_keys().collect()
     }
 }
 
