@@ -42,11 +42,10 @@ const SAMPLERS: [(&str, bool); 6] = [
     ("parentbased_traceidratio", true),
 ];
 /// The variables that are whole numbers, in milliseconds or spans.
-const NUMBERS: [&str; 6] = [
+const NUMBERS: [&str; 5] = [
     TIMEOUTS[0],
     TIMEOUTS[1],
     "OTEL_BSP_SCHEDULE_DELAY",
-    "OTEL_BSP_EXPORT_TIMEOUT",
     "OTEL_BSP_MAX_QUEUE_SIZE",
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
 ];
@@ -84,7 +83,10 @@ pub(super) fn traces(
         );
     }
     if let Some((name, compression)) = first(COMPRESSIONS) {
-        bail!("{name} is `{compression}`: traces are sent uncompressed");
+        ensure!(
+            compression == "none",
+            "{name} is `{compression}`: it must be `none`, since traces are sent uncompressed"
+        );
     }
     for name in NUMBERS {
         if let Some(number) = value(name) {
@@ -167,7 +169,10 @@ fn collector(text: &str) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::traces;
+    use super::{
+        CERTIFICATES, CLIENT_CERTIFICATES, CLIENT_KEYS, COMPRESSIONS, DISABLED, ENDPOINTS,
+        EXPORTER, NUMBERS, PROTOCOLS, SAMPLER, SAMPLER_ARG, TIMEOUTS, traces,
+    };
 
     fn read(set: &[(&str, &str)]) -> Result<Option<String>, String> {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -188,6 +193,10 @@ mod tests {
             (vec![("OTEL_SERVICE_NAME", "gateway")], None),
             (vec![general], Some("http://collector:4318/")),
             (vec![general, own], Some("https://traces:1/v1/traces")),
+            (
+                vec![general, ("OTEL_EXPORTER_OTLP_COMPRESSION", "none")],
+                Some("http://collector:4318/"),
+            ),
             (vec![("OTEL_TRACES_EXPORTER", "otlp")], Some("http://localhost:4318/")),
             (vec![general, off], None),
             (vec![general, ("OTEL_SDK_DISABLED", "True")], None),
@@ -195,6 +204,17 @@ mod tests {
             (vec![off, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], None),
         ] {
             assert_eq!(read(&set), Ok(wanted.map(str::to_owned)), "{set:?}");
+        }
+    }
+
+    #[test]
+    fn each_variable_has_a_row_in_the_documentation() {
+        let documented = include_str!("../../docs/traces.md");
+        let pairs = [ENDPOINTS, PROTOCOLS, COMPRESSIONS, CERTIFICATES, CLIENT_CERTIFICATES];
+        let pairs = pairs.into_iter().chain([CLIENT_KEYS, TIMEOUTS]).flatten();
+        let single = [DISABLED, EXPORTER, SAMPLER, SAMPLER_ARG].into_iter().chain(NUMBERS);
+        for name in pairs.chain(single) {
+            assert!(documented.contains(&format!("\n| `{name}` |")), "{name}");
         }
     }
 
