@@ -70,7 +70,7 @@ use principal::{Principal, Scope};
 use requests::Broken;
 use sasl::Mechanism;
 use seats::{Seats, Stranger};
-use topics::{Served, Topics};
+use topics::{Seen, Served, Topics};
 
 /// The pause after a connection could not be accepted.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
@@ -293,8 +293,14 @@ impl Server {
 
     /// Returns the feed of a topic, if it is open by a time. If not, a client asks again, and the
     /// opening goes on where it has come to.
-    async fn feed(&self, served: &Served, until: Instant) -> Result<Arc<Feed>, ResponseError> {
-        match timeout_at(until, self.logs.feed(served)).await {
+    async fn feed(
+        &self,
+        topics: &Seen,
+        served: &Served,
+        until: Instant,
+    ) -> Result<Arc<Feed>, ResponseError> {
+        let told = topics.log_id(&served.tenant);
+        match timeout_at(until, self.logs.feed(served, told)).await {
             Ok(opened) => opened.map_err(|error| unread(&error)),
             Err(_) => Err(ResponseError::KafkaStorageError),
         }

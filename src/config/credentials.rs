@@ -24,8 +24,7 @@ use crate::domain::tenant::TenantId;
 struct File {
     tenant: String,
     groups: Vec<String>,
-    #[serde(default)]
-    topics: Vec<String>,
+    topics: Option<Vec<String>>,
     #[serde(default)]
     permissions: Vec<String>,
     password_hash: String,
@@ -34,8 +33,10 @@ struct File {
 impl File {
     fn grant(self) -> anyhow::Result<Grant> {
         ensure!(!self.groups.is_empty(), "groups must have one group or pattern at least");
+        let has_none = self.topics.as_ref().is_some_and(Vec::is_empty);
+        ensure!(!has_none, "topics must have one pattern at least; without it, it sees all topics");
         let groups = self.groups.iter().map(|text| GroupPattern::parse(text));
-        let topics = self.topics.iter().map(|text| TopicPattern::parse(text));
+        let topics = self.topics.iter().flatten().map(|text| TopicPattern::parse(text));
         let more = self.permissions.iter().map(|name| permission(name));
         Ok(Grant {
             tenant: TenantId::parse(&self.tenant)?,
@@ -214,6 +215,7 @@ mod tests {
             ("diku.a", other("[\"a\"]", "[]"), "one group or pattern"),
             ("diku.a", other("[\"a\"]", "[\"***\"]"), "groups"),
             ("diku.a", format!("{legal}topics = [\"a b\"]"), "topics"),
+            ("diku.a", format!("{legal}topics = []"), "one pattern at least"),
             (
                 "diku.a",
                 format!("{legal}permissions = [\"x\"]"),

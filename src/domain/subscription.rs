@@ -138,8 +138,9 @@ impl Subscription {
     /// committed, moved or formed it.
     pub fn is_only_begun(&self) -> bool {
         let form = Form { filter: self.form.filter.clone(), ..Form::default() };
+        // The generation rises whenever another process takes its Kafka clients over.
         self.parts.as_ref().is_some_and(Parts::is_empty)
-            && self.generation == 0
+            && self.position == Position::START
             && self.form == form
     }
 

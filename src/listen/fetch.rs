@@ -3,7 +3,7 @@
 //! `requests` calls it. A request that finds too little waits until one of its topics grows;
 //! nothing is looked for meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ async fn open(
             Some(served) if version < ZSTD_SINCE && served.compression == Compression::Zstd => {
                 Err(ResponseError::UnsupportedCompressionType)
             }
-            Some(served) => server.feed(served, until).await,
+            Some(served) => server.feed(topics, served, until).await,
         };
         feeds.insert(asked.topic.to_string(), opened);
     }
@@ -145,16 +145,24 @@ async fn gather(
     (most, until): (usize, Instant),
 ) -> Gathered {
     let mut gathered = Gathered { topics: Vec::new(), bytes: 0, has_error: false };
+    // Each partition is answered once, and nothing is read for an answer that is full or late.
+    let (mut told, mut is_full) = (HashSet::new(), false);
     for asked in &request.topics {
         let opened = &feeds[asked.topic.as_str()];
         let mut partitions = Vec::with_capacity(asked.partitions.len());
         for part in &asked.partitions {
-            let left = most.saturating_sub(gathered.bytes);
-            let is_first = gathered.bytes == 0;
+            if !told.insert((asked.topic.as_str(), part.partition)) {
+                continue;
+            }
+            is_full |= told.len() > 1 && Instant::now() >= until;
+            let left = if is_full { 0 } else { most.saturating_sub(gathered.bytes) };
+            let is_first = gathered.bytes == 0 && !is_full;
             let data = match opened {
                 Ok(feed) => partition(server, feed, part, (left, is_first, until)).await,
-                Err(error) => refused(part, *error),
+                Err(error) => Ok(refused(part, *error)),
             };
+            is_full |= data.is_err();
+            let data = data.unwrap_or_else(|without| without);
             gathered.has_error |= data.error_code != 0;
             gathered.bytes += data.records.as_ref().map_or(0, Bytes::len);
             partitions.push(data);
@@ -165,47 +173,47 @@ async fn gather(
     gathered
 }
 
-/// Returns a partition's part of the answer. The first records of an answer are sent whatever
-/// their size, so that every reader comes on.
+/// Returns a partition's part of the answer; if its records don't fit, one without them, as the
+/// error. The first records of an answer are sent whatever their size, so that every reader comes
+/// on.
 async fn partition(
     server: &Server,
     feed: &Feed,
     asked: &FetchPartition,
     (left, is_first, until): (usize, bool, Instant),
-) -> PartitionData {
-    let Ok(index) = usize::try_from(asked.partition) else {
-        return refused(asked, ResponseError::UnknownTopicOrPartition);
+) -> Result<PartitionData, PartitionData> {
+    let index = usize::try_from(asked.partition).ok().filter(|it| *it < feed.partitions());
+    let Some(index) = index else {
+        return Ok(refused(asked, ResponseError::UnknownTopicOrPartition));
     };
-    if index >= feed.partitions() {
-        return refused(asked, ResponseError::UnknownTopicOrPartition);
-    }
     if let Some(error) = other_epoch(asked.current_leader_epoch, feed.epoch()) {
-        return refused(asked, error);
+        return Ok(refused(asked, error));
     }
     let most = usize::try_from(asked.partition_max_bytes).unwrap_or(0).min(left);
     if asked.fetch_offset > feed.bounds(index).most {
         // Another replica may have told of what is not known here yet.
         match timeout_at(until, feed.learn(server.logs.subscribe())).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return refused(asked, unread(&error)),
+            Ok(Err(error)) => return Ok(refused(asked, unread(&error))),
             // Nobody knows yet whether it is out of range.
-            Err(_) => return refused(asked, ResponseError::KafkaStorageError),
+            Err(_) => return Ok(refused(asked, ResponseError::KafkaStorageError)),
         }
     }
     let mut data = within(feed, asked, index);
     if data.error_code != 0 || most == 0 && !is_first {
-        return data;
+        return Ok(data);
     }
     let from = Position::from_column(asked.fetch_offset.max(1));
     match feed.read(server.logs.subscribe(), index, from, most).await {
-        Err(error) => refused(asked, unread(&error)),
+        Err(error) => Ok(refused(asked, unread(&error))),
         Ok(records) => {
             // What was read may have been removed meanwhile, or the end may have moved.
             data = within(feed, asked, index);
-            if data.error_code == 0 && (is_first || records.bytes <= most) {
+            let fits = is_first || records.bytes <= most;
+            if data.error_code == 0 && fits {
                 data.records = Some(joined(records));
             }
-            data
+            if fits { Ok(data) } else { Err(data) }
         }
     }
 }

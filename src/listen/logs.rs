@@ -83,8 +83,13 @@ impl Logs {
 
     /// Returns the feed of a topic, which is opened if it isn't. If whoever asks gives up before
     /// that, the next one goes on where the opening has come to.
-    pub(super) async fn feed(&self, served: &Served) -> Result<Arc<Feed>, Error> {
-        let log = self.log(&served.tenant).await?;
+    /// `told` is the id of the log that clients are told of.
+    pub(super) async fn feed(
+        &self,
+        served: &Served,
+        told: Option<LogId>,
+    ) -> Result<Arc<Feed>, Error> {
+        let log = self.log(&served.tenant, told).await?;
         let opening = log.ask(served, &self.cache);
         let feed = &opening.feed;
         let opened = opening.opened.get_or_try_init(async || {
@@ -136,7 +141,23 @@ impl Logs {
         open.filter(|log| !log.ended.is_cancelled())
     }
 
-    async fn log(&self, tenant: &TenantId) -> Result<Arc<OpenLog>, Error> {
+    /// Returns the log of a tenant. If clients are told of another id than that of the one that is
+    /// read, the store says which is the present one: the log has got another id, and perhaps no
+    /// event since that would tell.
+    async fn log(&self, tenant: &TenantId, told: Option<LogId>) -> Result<Arc<OpenLog>, Error> {
+        let log = self.open(tenant).await?;
+        if told.is_none_or(|id| id == log.log_id) {
+            return Ok(log);
+        }
+        let present = self.store.find_tenant(tenant).await?;
+        if present.is_some_and(|present| present.log_id == log.log_id) {
+            return Ok(log);
+        }
+        log.ended.cancel();
+        self.open(tenant).await
+    }
+
+    async fn open(&self, tenant: &TenantId) -> Result<Arc<OpenLog>, Error> {
         let cell = {
             let mut open = lock(&self.open);
             open.retain(|_, cell| cell.get().is_none_or(|log| !log.ended.is_cancelled()));
@@ -146,6 +167,7 @@ impl Logs {
             let log = OpenLog::find(&*self.store, tenant).await?;
             let (reader, ended) = (self.subscribe.reader(tenant), log.ended.clone().drop_guard());
             let following = log.clone().follow(reader, UNUSED_MAX);
+            let following = log.ended.clone().run_until_cancelled_owned(following);
             let following = self.closing.clone().run_until_cancelled_owned(following);
             tokio::spawn(async move {
                 let _ended = ended;

@@ -1,6 +1,7 @@
 //! ListOffsets and OffsetForLeaderEpoch: where partitions begin and end, which offset a time has,
 //! and how far an earlier incarnation of a log went.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
@@ -46,9 +47,14 @@ pub(super) async fn list(
     let topics =
         server.topics.with(names, &session.principal).await.map_err(|error| unavailable(&error));
     let mut answered = Vec::with_capacity(request.topics.len());
+    let mut told = HashSet::new();
     for asked in &request.topics {
         let mut partitions = Vec::with_capacity(asked.partitions.len());
         for part in &asked.partitions {
+            // Once each, however often it is named.
+            if !told.insert((asked.name.as_str(), part.partition_index)) {
+                continue;
+            }
             let found = match &topics {
                 Ok(topics) => offset(server, topics, asked.name.as_str(), part).await,
                 Err(error) => Err(*error),
@@ -82,7 +88,7 @@ async fn offset(
 ) -> Result<(i64, i64, i32), ResponseError> {
     let served = topics.get(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
     let index = index(served, asked.partition_index)?;
-    let feed = server.feed(served, Instant::now() + OPEN_WITHIN).await?;
+    let feed = server.feed(topics, served, Instant::now() + OPEN_WITHIN).await?;
     if let Some(error) = other_epoch(asked.current_leader_epoch, feed.epoch()) {
         return Err(error);
     }
@@ -111,9 +117,13 @@ pub(super) async fn for_epochs(
     let topics =
         server.topics.with(names, &session.principal).await.map_err(|error| unavailable(&error));
     let mut answered = Vec::with_capacity(request.topics.len());
+    let mut told = HashSet::new();
     for asked in &request.topics {
         let mut partitions = Vec::with_capacity(asked.partitions.len());
         for part in &asked.partitions {
+            if !told.insert((asked.topic.as_str(), part.partition)) {
+                continue;
+            }
             let end = match &topics {
                 Ok(topics) => {
                     let known = (part.current_leader_epoch, part.leader_epoch);
@@ -146,18 +156,21 @@ async fn end_of(
 ) -> Result<(i32, i64), ResponseError> {
     let served = topics.get(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
     let index = index(served, partition)?;
-    let feed = server.feed(served, Instant::now() + OPEN_WITHIN).await?;
+    let feed = server.feed(topics, served, Instant::now() + OPEN_WITHIN).await?;
     if let Some(error) = other_epoch(current, feed.epoch()) {
         return Err(error);
     }
-    let bounds = feed.bounds(index);
+    // Another replica may have given what is not known here yet, and a reader that is told of an
+    // end before its place believes that the log was cut.
+    feed.learn(server.logs.subscribe()).await.map_err(|error| unread(&error))?;
+    let end = feed.bounds(index).most;
     if asked == feed.epoch() {
-        return Ok((asked, bounds.end));
+        return Ok((asked, end));
     }
     let incarnations = server.store.incarnations(&served.tenant).await;
     let incarnations = incarnations.map_err(|error| unavailable(&error))?;
-    let (epoch, end) = ended(&incarnations, asked).unwrap_or((NO_EPOCH, NONE));
-    Ok((epoch, end.min(bounds.end)))
+    let (epoch, ended) = ended(&incarnations, asked).unwrap_or((NO_EPOCH, NONE));
+    Ok((epoch, ended.min(end)))
 }
 
 /// Returns the greatest epoch that is no greater than one that has ended, and the offset at which
@@ -177,11 +190,40 @@ pub(super) fn index(served: &Served, partition: i32) -> Result<usize, ResponseEr
 
 #[cfg(test)]
 mod tests {
+    use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+    use kafka_protocol::messages::offset_for_leader_epoch_request::{
+        OffsetForLeaderPartition, OffsetForLeaderTopic,
+    };
     use uuid::Uuid;
 
-    use super::ended;
+    use super::{LATEST, ListOffsetsRequest, OffsetForLeaderEpochRequest, ended, for_epochs, list};
     use crate::domain::incarnation::{Incarnation, Incarnations};
     use crate::domain::position::{LogId, Position};
+    use crate::listen::answer::text;
+    use crate::listen::fixture::{Bed, ITEM, anyone};
+
+    #[tokio::test]
+    async fn a_partition_is_answered_once_however_often_it_is_named() {
+        let mut bed = Bed::new().await;
+        bed.append(&["a"]).await;
+        let (server, client) = (bed.server().await, anyone());
+        let part = ListOffsetsPartition::default().with_timestamp(LATEST);
+        let topic = ListOffsetsTopic::default().with_name(text(ITEM).into());
+        let topic = topic.with_partitions(vec![part; 3]);
+        let request = ListOffsetsRequest::default().with_topics(vec![topic; 2]);
+        let answer = list(&server, &client, 1, request).await;
+        let answers: Vec<_> = answer.topics.iter().map(|it| it.partitions.len()).collect();
+        assert_eq!((answers, answer.topics[0].partitions[0].offset), (vec![1, 0], 2));
+
+        let part = OffsetForLeaderPartition::default().with_current_leader_epoch(-1);
+        let part = part.with_leader_epoch(1);
+        let topic = OffsetForLeaderTopic::default().with_topic(text(ITEM).into());
+        let topic = topic.with_partitions(vec![part; 3]);
+        let request = OffsetForLeaderEpochRequest::default().with_topics(vec![topic]);
+        let answer = for_epochs(&server, &client, request).await;
+        let ends: Vec<_> = answer.topics[0].partitions.iter().map(|it| it.end_offset).collect();
+        assert_eq!(ends, [2]);
+    }
 
     #[test]
     fn an_epoch_ended_where_the_next_one_began_and_a_former_log_where_the_present_one_begins() {

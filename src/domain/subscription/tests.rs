@@ -267,6 +267,10 @@ fn what_kafka_clients_have_begun_is_of_the_topics_that_they_commit_once_they_do(
     assert_eq!(group.position, at(5));
     // Over HTTP it would read on after 5, and it has read no loan.
     assert!(!group.is_only_begun() && !group.form.filter.has_topic(&topics[1]));
+    let mut taken = Subscription::read_by_kafka(topics.iter());
+    taken.generation += 1;
+    taken.commit_parts("Kafka clients", &commits, &[], NOW).unwrap();
+    assert_eq!((taken.position, &taken.form), (at(5), &group.form), "another process has taken it");
     let mut group = read();
     group.close(1, NOW).unwrap();
     let all = topics.map(|topic| (topic, 2));

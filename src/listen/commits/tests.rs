@@ -105,7 +105,7 @@ async fn a_commit_beyond_the_end_of_the_log_is_refused() {
     let out_of_range = ResponseError::OffsetOutOfRange.code();
     for is_followed in [false, true] {
         if is_followed {
-            server.logs.feed(&served(&item(), 1)).await.unwrap();
+            server.logs.feed(&served(&item(), 1), None).await.unwrap();
         }
         let end = if is_followed { 4 } else { 3 };
         assert_eq!(move_to(&server, &mut client, end).await, 0, "one past the last event");

@@ -67,6 +67,9 @@ impl Coordinator {
         };
         let taken = cell.get_or_try_init(async || {
             let group = self.take(name).await?;
+            if !self.listeners.is_counted() {
+                return Err(Absent::Elsewhere);
+            }
             let ticking = Coordinated::tick(Arc::downgrade(&group), group.gone.clone());
             tokio::spawn(self.closing.clone().run_until_cancelled_owned(ticking));
             Ok::<_, Absent>(group)
@@ -76,8 +79,14 @@ impl Coordinator {
 
     /// Lets all groups go: other replicas may have taken them. They are taken again if none has.
     pub(in crate::listen) fn let_go(&self) {
-        let groups = std::mem::take(&mut *self.lock());
-        groups.values().filter_map(|cell| cell.get()).for_each(|group| group.gone.cancel());
+        // One that is being taken stays: whoever takes it looks whether this replica counts.
+        self.lock().retain(|_, cell| match cell.get() {
+            Some(group) => {
+                group.gone.cancel();
+                false
+            }
+            None => true,
+        });
     }
 
     /// Takes a group from whoever had it, unless another replica is to coordinate it.

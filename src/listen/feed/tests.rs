@@ -65,7 +65,7 @@ async fn a_reader_gets_each_event_of_its_partition_once_however_the_chunks_lie()
     let mut bed = Bed::new().await;
     let all = keys(500);
     append(&mut bed, &all[..300]).await;
-    let feed = bed.logs.feed(&served(&item(), PARTITIONS as u16)).await.unwrap();
+    let feed = bed.logs.feed(&served(&item(), PARTITIONS as u16), None).await.unwrap();
     // Somebody who begins within leaves chunks that lie across those of others.
     for from in [120, 7, 300, 250] {
         feed.read(&bed.subscribe, 1, at(from), 1).await.unwrap();
@@ -93,7 +93,7 @@ async fn chunks_that_overlap_are_in_no_answer_together() {
     let mut bed = Bed::new().await;
     let all = EVENTS_MAX + 100;
     append(&mut bed, &keys(all)).await;
-    let feed = bed.logs.feed(&served(&item(), 1)).await.unwrap();
+    let feed = bed.logs.feed(&served(&item(), 1), None).await.unwrap();
     // It reaches beyond the chunk of whoever begins at the start, and begins within it.
     feed.read(&bed.subscribe, 0, at(50), 1).await.unwrap();
     let wanted: Vec<i64> = (1..).take(all).collect();
@@ -104,7 +104,7 @@ async fn chunks_that_overlap_are_in_no_answer_together() {
 async fn a_chunk_of_the_newest_events_does_not_stand_for_older_ones() {
     let mut bed = Bed::new().await;
     append(&mut bed, &keys(60)).await;
-    let feed = bed.logs.feed(&served(&item(), 1)).await.unwrap();
+    let feed = bed.logs.feed(&served(&item(), 1), None).await.unwrap();
     let mut grown = feed.grown();
     append(&mut bed, &keys(5)).await;
     grown.changed().await.unwrap();
@@ -128,7 +128,7 @@ async fn a_feed_of_another_room_is_bounded_by_its_cache() {
 async fn a_batch_is_compressed_once_for_all_of_its_readers() {
     let mut bed = Bed::new().await;
     append(&mut bed, &keys(100)).await;
-    let plain = bed.logs.feed(&served(&item(), 1)).await.unwrap();
+    let plain = bed.logs.feed(&served(&item(), 1), None).await.unwrap();
     let plain = plain.read(&bed.subscribe, 0, at(1), 1).await.unwrap();
     let compressed = Served { compression: Compression::Lz4, ..served(&item(), 1) };
     let feed = Feed::new(&compressed, 1, Arc::new(Cache::new(1 << 20, Arc::default())));

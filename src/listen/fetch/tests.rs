@@ -1,12 +1,16 @@
 //! The promises of answers: together they have so many bytes, whoever reads them or not.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use futures_util::poll;
 use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use tokio::time::Instant;
 
-use super::{ROOM_BYTES, fetch};
+use super::{PartitionData, ROOM_BYTES, fetch, gather};
 use crate::listen::answer::text;
-use crate::listen::fixture::{Bed, ITEM, anyone};
+use crate::listen::fixture::{Bed, ITEM, anyone, item, served};
 
 /// A version whose clients know every compression.
 const NEWEST: i16 = 12;
@@ -30,6 +34,35 @@ async fn an_answer_takes_room_for_what_it_has_until_it_is_read() {
     assert_eq!(server.answers.available_permits(), all - bytes);
     client.unread = None;
     assert_eq!(server.answers.available_permits(), all);
+}
+
+#[tokio::test]
+async fn a_partition_is_answered_once_and_nothing_is_read_for_an_answer_that_is_full_or_late() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]).await;
+    let server = bed.server().await;
+    let feed = bed.logs.feed(&served(&item(), 3), None).await.unwrap();
+    let feeds = HashMap::from([(ITEM.to_owned(), Ok(feed))]);
+    let answered = async |partitions: &[(i32, i32)], until: Instant| {
+        let part = |(index, most): &(i32, i32)| {
+            let part = FetchPartition::default().with_partition(*index);
+            part.with_partition_max_bytes(*most)
+        };
+        let topic = FetchTopic::default().with_topic(text(ITEM).into());
+        let topic = topic.with_partitions(partitions.iter().map(part).collect());
+        let request = FetchRequest::default().with_topics(vec![topic]);
+        let gathered = gather(&server, &request, &feeds, (1 << 20, until)).await;
+        let answers = gathered.topics[0].partitions.iter();
+        let has_records = |it: &PartitionData| it.records.as_ref().is_some_and(|it| !it.is_empty());
+        answers.map(has_records).collect::<Vec<_>>()
+    };
+    let (now, later) = (Instant::now(), Instant::now() + Duration::from_mins(1));
+    let all = [(0, 1 << 20), (1, 1 << 20), (2, 1 << 20)];
+    assert_eq!(answered(&all, later).await, [true, true, true]);
+    assert_eq!(answered(&all, now).await, [true, false, false], "it is late");
+    let small = [(0, 1 << 20), (1, 1), (2, 1 << 20)];
+    assert_eq!(answered(&small, later).await, [true, false, false], "it is full");
+    assert_eq!(answered(&[(0, 1 << 20), (0, 1 << 20)], later).await, [true]);
 }
 
 #[tokio::test]

@@ -26,10 +26,10 @@ async fn what_is_appended_while_a_topic_is_opened_is_read() {
     let mut bed = Bed::new().await;
     // The log's reader is there already, with another topic.
     let other = Topic::parse("folio.diku.inventory.other").unwrap();
-    bed.logs.feed(&served(&other, 1)).await.unwrap();
+    bed.logs.feed(&served(&other, 1), None).await.unwrap();
     let (logs, mut appended) = (bed.logs.clone(), 0);
     let item = served(&item(), 1);
-    let mut opening = Box::pin(logs.feed(&item));
+    let mut opening = Box::pin(logs.feed(&item, None));
     let feed = loop {
         bed.append(&["a"]).await;
         appended += 1;
@@ -49,7 +49,7 @@ async fn what_is_appended_while_a_topic_is_opened_is_read() {
 async fn an_erasure_drops_what_was_read_before() {
     let mut bed = Bed::new().await;
     bed.append(&["a", "b"]).await;
-    let feed = bed.logs.feed(&served(&item(), 1)).await.unwrap();
+    let feed = bed.logs.feed(&served(&item(), 1), None).await.unwrap();
     feed.read(&bed.subscribe, 0, Position::START.next(), 1).await.unwrap();
     assert_eq!(feed.chunks(), 1);
     bed.append_erased("a").await;
@@ -63,10 +63,10 @@ async fn an_opening_that_is_given_up_goes_on_where_it_has_come_to() {
     let mut bed = Bed::new().await;
     bed.append(&["a", "b"]).await;
     let (logs, item) = (bed.logs.clone(), served(&item(), 1));
-    let log = logs.log(&diku()).await.unwrap();
+    let log = logs.log(&diku(), None).await.unwrap();
     // Nothing is opened as long as something is added.
     let adds = log.at.lock().await;
-    let mut opening = Box::pin(logs.feed(&item));
+    let mut opening = Box::pin(logs.feed(&item, None));
     let begun = loop {
         assert!(poll!(&mut opening).is_pending());
         let begun = lock(&log.asked).topics.get(&item.topic).map(|(it, _)| it.feed.clone());
@@ -76,7 +76,7 @@ async fn an_opening_that_is_given_up_goes_on_where_it_has_come_to() {
         tokio::task::yield_now().await;
     };
     drop((opening, adds));
-    assert!(Arc::ptr_eq(&logs.feed(&item).await.unwrap(), &begun));
+    assert!(Arc::ptr_eq(&logs.feed(&item, None).await.unwrap(), &begun));
 }
 
 #[tokio::test]
@@ -89,15 +89,30 @@ async fn a_log_that_nobody_asks_for_is_followed_no_longer_and_read_anew_by_who_d
     assert!(log.keep_used(day) && !log.keep_used(Duration::ZERO));
 
     let item = served(&item(), 1);
-    let former = bed.logs.feed(&item).await.unwrap();
-    let log = bed.logs.log(&diku()).await.unwrap();
+    let former = bed.logs.feed(&item, None).await.unwrap();
+    let log = bed.logs.log(&diku(), None).await.unwrap();
     assert!(log.keep_used(day) && lock(&log.feeds).len() == 1);
     log.keep_used(Duration::ZERO);
     assert!(lock(&log.feeds).is_empty(), "nothing is added to it any more");
     bed.append(&["b"]).await;
-    let feed = bed.logs.feed(&item).await.unwrap();
+    let feed = bed.logs.feed(&item, None).await.unwrap();
     assert!(!Arc::ptr_eq(&feed, &former));
     assert_eq!(feed.bounds(0).end, 3);
+}
+
+#[tokio::test]
+async fn a_log_with_another_id_is_opened_anew_though_nothing_was_appended_since() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a"]).await;
+    let item = served(&item(), 1);
+    let former = bed.logs.feed(&item, None).await.unwrap();
+    let log = bed.store.find_tenant(&diku()).await.unwrap().unwrap();
+    let (old, new) = (log.log_id, LogId::new(Uuid::from_u128(7)));
+    assert!(bed.store.rotate_log_id(&diku(), old, new, log.head).await.unwrap());
+    let feed = bed.logs.feed(&item, Some(new)).await.unwrap();
+    assert!(feed.epoch() > former.epoch());
+    // Whoever is still told of the former one reads the present one, too.
+    assert!(Arc::ptr_eq(&feed, &bed.logs.feed(&item, Some(old)).await.unwrap()));
 }
 
 #[test]
@@ -125,7 +140,7 @@ async fn a_fetch_is_answered_in_time_though_its_topic_is_not_open() {
     let mut bed = Bed::new().await;
     bed.append(&["a"]).await;
     let (server, mut client) = (bed.server().await, anyone());
-    let log = server.logs.log(&diku()).await.unwrap();
+    let log = server.logs.log(&diku(), None).await.unwrap();
     let adds = log.at.lock().await;
     let partition = FetchPartition::default().with_partition_max_bytes(1 << 20);
     let topic = FetchTopic::default().with_topic(text(ITEM).into());
