@@ -68,14 +68,18 @@ pub(super) async fn fetch(
         // What is added after this ends the wait below.
         let grown: Vec<_> = feeds.values().flatten().map(|feed| feed.grown()).collect();
         let most = usize::try_from(request.max_bytes).unwrap_or(0).min(BYTES_MAX);
-        let mut room = room(server, most).await;
-        let limits = (room.num_permits().min(most), until.max(Instant::now() + OPEN_WITHIN));
-        let gathered = gather(server, &request, &feeds, limits).await;
-        let is_over = Instant::now() >= until || server.closing.is_cancelled();
+        let by = until.max(Instant::now() + OPEN_WITHIN);
+        // Without room in time there are no records: the client asks again.
+        let mut room = timeout_at(by, room(server, most)).await.ok();
+        let left = room.as_ref().map_or(0, |room| room.num_permits().min(most).max(1));
+        let gathered = gather(server, &request, &feeds, (left, by)).await;
+        let is_over = room.is_none() || Instant::now() >= until || server.closing.is_cancelled();
         if gathered.bytes >= least || gathered.has_error || is_over || grown.is_empty() {
             server.metrics.fetched(gathered.records(), gathered.bytes);
-            drop(room.split(room.num_permits().saturating_sub(gathered.bytes)));
-            session.unread = Some(room);
+            if let Some(room) = &mut room {
+                drop(room.split(room.num_permits().saturating_sub(gathered.bytes)));
+            }
+            session.unread = room;
             return FetchResponse::default().with_responses(gathered.topics);
         }
         drop(room);
@@ -146,7 +150,7 @@ async fn gather(
 ) -> Gathered {
     let mut gathered = Gathered { topics: Vec::new(), bytes: 0, has_error: false };
     // Each partition is answered once, and nothing is read for an answer that is full or late.
-    let (mut told, mut is_full) = (HashSet::new(), false);
+    let (mut told, mut is_full) = (HashSet::new(), most == 0);
     for asked in &request.topics {
         let opened = &feeds[asked.topic.as_str()];
         let mut partitions = Vec::with_capacity(asked.partitions.len());

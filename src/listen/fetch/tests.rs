@@ -37,6 +37,20 @@ async fn an_answer_takes_room_for_what_it_has_until_it_is_read() {
 }
 
 #[tokio::test]
+async fn a_fetch_that_gets_no_room_in_time_is_answered_without_records() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a"]).await;
+    let (server, mut client) = (bed.server().await, anyone());
+    let all = u32::try_from(server.answers.available_permits()).unwrap();
+    let unread = server.answers.acquire_many(all).await.unwrap();
+    let answer = fetch(&server, &mut client, NEWEST, request()).await;
+    let part = &answer.responses[0].partitions[0];
+    let bytes = part.records.as_ref().map(bytes::Bytes::len);
+    assert_eq!((part.error_code, part.high_watermark, bytes), (0, 2, Some(0)));
+    drop(unread);
+}
+
+#[tokio::test]
 async fn a_partition_is_answered_once_and_nothing_is_read_for_an_answer_that_is_full_or_late() {
     let mut bed = Bed::new().await;
     bed.append(&["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]).await;
