@@ -29,7 +29,9 @@ impl Terminal {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
         let mut script = Command::new("script");
-        script.args(["-qefc", &format!("exec {}", words.join(" ")), "/dev/null"]).env_clear();
+        // Whoever runs the tests in the background has them ignore SIGINT.
+        let line = format!("exec env --default-signal=INT {}", words.join(" "));
+        script.args(["-qefc", &line, "/dev/null"]).env_clear();
         let set = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
         script.envs(set).env("PATH", std::env::var_os("PATH").unwrap()).env("TERM", "xterm");
         script.current_dir(setup.path()).stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -1,13 +1,15 @@
 //! Following: an event that is committed during a query is never missed.
 
 use std::collections::BTreeMap;
+use std::slice;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crash::PATIENCE;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
-use event_gateway::store::{Batch, ChangeToken, Changed, Scan, Store};
+use event_gateway::store::{Batch, ChangeToken, Changed, Error, Scan, Store};
 use tokio::task::JoinSet;
 
 use crate::support::drafts::{create, create_in};
@@ -41,7 +43,16 @@ fn writers(store: &Arc<dyn Store>, tenants: &[TenantId], load: Load) -> JoinSet<
                 let tenant = tenants[(append % tenants.len() as u128) as usize].clone();
                 let id = 1 + (writer * load.appends + append) * load.events;
                 let drafts = (id..id + load.events).map(|id| create_in(&tenant, id)).collect();
-                receipts(&store.append(&[Batch { tenant, drafts }]).await.unwrap()[0]);
+                let batch = Batch { tenant, drafts };
+                // A disk that stands still for seconds ends the wait for the others' locks.
+                let until = Instant::now() + PATIENCE;
+                let appended = loop {
+                    match store.append(slice::from_ref(&batch)).await {
+                        Err(Error::Unavailable(_)) if Instant::now() < until => {}
+                        done => break done.unwrap(),
+                    }
+                };
+                receipts(&appended[0]);
             }
         });
     }
