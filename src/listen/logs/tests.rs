@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Buf;
 use futures_util::poll;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::FetchRequest;
@@ -36,13 +37,20 @@ async fn what_is_appended_while_a_topic_is_opened_is_read() {
         if let Poll::Ready(opened) = poll!(&mut opening) {
             break opened.unwrap();
         }
-        tokio::task::yield_now().await;
+        // The log's reader comes to the end meanwhile.
+        sleep(Duration::from_millis(2)).await;
     };
     let mut grown = feed.grown();
     while feed.bounds(0).end < appended + 1 {
         grown.changed().await.unwrap();
     }
     assert!(appended > 1, "the opening took one step alone");
+    for from in 1..=appended {
+        let at = Position::from_column(from);
+        let records = feed.read(&bed.subscribe, 0, at, 1).await.unwrap();
+        let first = (&records.batches[0][..]).get_i64();
+        assert!(first <= from, "{first} is given to who reads on at {from}");
+    }
 }
 
 #[tokio::test]
