@@ -34,11 +34,11 @@ async fn what_is_appended_while_a_topic_is_opened_is_read() {
     let feed = loop {
         bed.append(&["a"]).await;
         appended += 1;
+        // The log's reader comes to the end meanwhile.
+        sleep(Duration::from_millis(5)).await;
         if let Poll::Ready(opened) = poll!(&mut opening) {
             break opened.unwrap();
         }
-        // The log's reader comes to the end meanwhile.
-        sleep(Duration::from_millis(2)).await;
     };
     let mut grown = feed.grown();
     while feed.bounds(0).end < appended + 1 {
