@@ -1,7 +1,7 @@
 //! SaslHandshake and SaslAuthenticate: a client says who it is before it asks for anything else,
 //! and again before its token ends (KIP-368).
 //!
-//! Its secret is a token, or the password of a credential, as its user name tells.
+//! A client's secret is a token, or the password of a credential: its user name tells which.
 //!
 //! `requests` calls it, and answers nobody who has not said so.
 
