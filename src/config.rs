@@ -20,6 +20,7 @@ mod subscriptions;
 mod tenants;
 mod traces;
 mod unread;
+mod watched;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -4,15 +4,11 @@
 //! or removed; an illegal one is reported then, and what it said before stays. No message shows
 //! what a file has: a password may have been put there.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-
 use anyhow::{Context, anyhow, ensure};
 use serde::Deserialize;
 
-use super::folder::{self, Changed};
 use super::options::AuthOptions;
+use super::watched::{self, FileKind, WatchedFolder};
 use crate::access::permission::Permission;
 use crate::access::{CredentialName, Grant, Grants, PasswordHash};
 use crate::domain::filter::TopicPattern;
@@ -56,83 +52,37 @@ fn permission(name: &str) -> anyhow::Result<Permission> {
     })
 }
 
+/// The kind of files that credentials have.
+const KIND: FileKind<CredentialName, Grant> = FileKind {
+    of: "credential",
+    variable: "CREDENTIALS_DIR",
+    name: |name| CredentialName::parse(name).ok(),
+    parse,
+};
+
 /// The credentials' files of a folder, and what they grant.
-pub struct CredentialFiles {
-    folder: PathBuf,
-    read: Mutex<(Changed, Grants)>,
-}
+#[derive(Debug)]
+pub struct CredentialFiles(WatchedFolder<CredentialName, Grant>);
 
 impl CredentialFiles {
     /// Reads all files of the folder, if one is given; an illegal one is an error that names it.
     pub(super) fn open(options: &AuthOptions) -> anyhow::Result<Option<Self>> {
-        let Some(folder) = options.credentials_dir.clone() else { return Ok(None) };
-        let read = || {
-            let changed = folder::names(&folder)?;
-            let texts = folder::texts(&folder)?.into_iter();
-            let grants = texts
-                .map(|(name, text)| parse(&name, &text).with_context(|| format!("{name}.toml")));
-            anyhow::Ok((changed, grants.collect::<anyhow::Result<_>>()?))
-        };
-        let shown = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone());
-        let read = read().with_context(|| {
-            let shown = folder::shown(&shown);
-            format!("failed to read the credentials folder `{shown}` (CREDENTIALS_DIR)")
-        })?;
-        Ok(Some(Self { folder, read: Mutex::new(read) }))
+        let folder = options.credentials_dir.clone();
+        folder.map(|folder| WatchedFolder::open(&KIND, folder).map(Self)).transpose()
     }
 
     /// Returns what the files grant, as they are now. An illegal one is reported once, and counts
     /// as it was before; so do all while the folder can't be read. It blocks while it reads.
     pub fn look(&self) -> Grants {
-        let mut read = self.read.lock().expect("no holder panics");
-        if let Err(error) = look_again(&self.folder, &mut read) {
+        self.0.look(|error| {
             tracing::warn!("failed to look for credentials' files that were changed: {error:#}");
-        }
-        read.1.clone()
-    }
-}
-
-impl fmt::Debug for CredentialFiles {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CredentialFiles").field("folder", &self.folder).finish_non_exhaustive()
+        })
     }
 }
 
 /// Returns the files that are illegal by themselves, each with the error.
 pub(super) fn check(options: &AuthOptions) -> Vec<(String, anyhow::Error)> {
-    let folder = options.credentials_dir.as_ref();
-    let Some(files) = folder.and_then(|folder| folder::each(folder).ok()) else {
-        return Vec::new();
-    };
-    let wrong = files.into_iter().filter_map(|(path, read)| {
-        let checked =
-            read.and_then(|file| file.map_or(Ok(()), |(name, text)| parse(&name, &text).map(drop)));
-        Some((path.display().to_string(), checked.err()?))
-    });
-    wrong.collect()
-}
-
-/// Reads the files again if any of them has changed.
-fn look_again(folder: &Path, (changed, grants): &mut (Changed, Grants)) -> anyhow::Result<()> {
-    let now = folder::names(folder)?;
-    if *changed == now {
-        return Ok(());
-    }
-    let mut read_now = Grants::new();
-    for (path, read) in folder::each(folder)? {
-        let file = read.and_then(|file| file.map(|(name, text)| parse(&name, &text)).transpose());
-        match file {
-            Ok(file) => read_now.extend(file),
-            Err(error) => {
-                let shown = folder::shown(&path);
-                tracing::error!("the credential's file `{shown}` is left out: {error:#}");
-                let name = path.file_stem().and_then(|it| CredentialName::parse(it.to_str()?).ok());
-                read_now.extend(name.and_then(|name| grants.remove_entry(&name)));
-            }
-        }
-    }
-    (*changed, *grants) = (now, read_now);
-    Ok(())
+    watched::check(&KIND, options.credentials_dir.as_deref())
 }
 
 /// Parses a file, whose name is the credential's.

@@ -4,15 +4,13 @@
 //! or removed; an illegal one is reported then, and what it said before stays.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
-use super::folder::{self, Changed};
 use super::options::SubscriptionsOptions;
+use super::watched::{self, FileKind, WatchedFolder};
 use crate::domain::Invalid;
 use crate::domain::filter::{Filter, TopicPattern, event_type};
 use crate::domain::key::Key;
@@ -105,93 +103,46 @@ fn tenants(value: &toml::Value) -> anyhow::Result<FileTenants> {
 /// The subscriptions that files ask for, by their groups.
 type Asked = BTreeMap<Group, SubscriptionFile>;
 
+/// The kind of files that subscriptions have.
+const KIND: FileKind<Group, SubscriptionFile> = FileKind {
+    of: "subscription",
+    variable: "SUBSCRIPTIONS_DIR",
+    name: |name| Group::parse(name).ok(),
+    parse,
+};
+
 /// The subscriptions' files of a folder, and what they ask for; by default, there are none.
-#[derive(Default)]
-pub struct SubscriptionFiles {
-    folder: Option<PathBuf>,
-    read: Mutex<(Changed, Asked)>,
-}
+#[derive(Debug, Default)]
+pub struct SubscriptionFiles(Option<WatchedFolder<Group, SubscriptionFile>>);
 
 impl SubscriptionFiles {
     /// Reads all files; an illegal one is an error that names it.
     pub fn open(options: &SubscriptionsOptions) -> anyhow::Result<Self> {
-        let Some(folder) = folder_of(options) else {
-            return Ok(Self::default());
-        };
-        let read = || {
-            let changed = folder::names(&folder)?;
-            let texts = folder::texts(&folder)?.into_iter();
-            let asked = texts
-                .map(|(name, text)| parse(&name, &text).with_context(|| format!("{name}.toml")));
-            anyhow::Ok((changed, asked.collect::<anyhow::Result<_>>()?))
-        };
-        let shown = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone());
-        let read = read().with_context(|| {
-            let shown = folder::shown(&shown);
-            format!("failed to read the subscriptions folder `{shown}` (SUBSCRIPTIONS_DIR)")
-        })?;
-        Ok(Self { folder: Some(folder), read: Mutex::new(read) })
+        let folder = folder_of(options);
+        Ok(Self(folder.map(|folder| WatchedFolder::open(&KIND, folder)).transpose()?))
     }
 
     /// Returns what the files ask for, as they are now. An illegal one is reported once, and counts
     /// as it was before. It blocks while it reads.
     pub fn look(&self) -> Asked {
-        let mut read = self.read.lock().expect("no holder panics");
-        if let Some(folder) = &self.folder
-            && let Err(error) = look_again(folder, &mut read)
-        {
-            tracing::warn!(%error, "failed to look for subscriptions' files that were changed");
-        }
-        read.1.clone()
-    }
-}
-
-impl fmt::Debug for SubscriptionFiles {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SubscriptionFiles").field("folder", &self.folder).finish_non_exhaustive()
+        let look = |files: &WatchedFolder<_, _>| {
+            files.look(|error| {
+                tracing::warn!(%error, "failed to look for subscriptions' files that were changed");
+            })
+        };
+        self.0.as_ref().map(look).unwrap_or_default()
     }
 }
 
 /// Returns the files that are illegal by themselves, each with the error.
 pub(super) fn check(options: &SubscriptionsOptions) -> Vec<(String, anyhow::Error)> {
-    let Some(files) = folder_of(options).and_then(|folder| folder::each(&folder).ok()) else {
-        return Vec::new();
-    };
-    let wrong = files.into_iter().filter_map(|(path, read)| {
-        let checked =
-            read.and_then(|file| file.map_or(Ok(()), |(name, text)| parse(&name, &text).map(drop)));
-        Some((path.display().to_string(), checked.err()?))
-    });
-    wrong.collect()
+    watched::check(&KIND, folder_of(options).as_deref())
 }
 
 /// Returns the folder to read: the one that is given, or the usual one if it is there.
 fn folder_of(options: &SubscriptionsOptions) -> Option<PathBuf> {
     let usual = || Some(PathBuf::from(FOLDER)).filter(|folder| folder.is_dir());
     options.subscriptions_dir.clone().or_else(usual)
-}
-
-/// Reads the files again if any of them has changed.
-fn look_again(folder: &Path, (changed, asked): &mut (Changed, Asked)) -> anyhow::Result<()> {
-    let now = folder::names(folder)?;
-    if *changed == now {
-        return Ok(());
-    }
-    let mut files = Asked::new();
-    for (path, read) in folder::each(folder)? {
-        let file = read.and_then(|file| file.map(|(name, text)| parse(&name, &text)).transpose());
-        match file {
-            Ok(file) => files.extend(file),
-            Err(error) => {
-                let shown = folder::shown(&path);
-                tracing::error!("the subscription's file `{shown}` is left out: {error:#}");
-                let group = path.file_stem().and_then(|name| Group::parse(name.to_str()?).ok());
-                files.extend(group.and_then(|group| asked.remove_entry(&group)));
-            }
-        }
-    }
-    (*changed, *asked) = (now, files);
-    Ok(())
 }
 
 /// Parses a file, whose name is the group's.
