@@ -34,6 +34,7 @@ mod requests;
 mod sasl;
 mod seats;
 mod shapes;
+mod socket;
 mod topics;
 
 use std::collections::BTreeSet;
@@ -82,6 +83,8 @@ const MOVED_MAX: usize = 100;
 pub struct Config {
     /// The address of the socket; port 0 takes a free one.
     pub address: SocketAddr,
+    /// Whether the socket gets a free port if the address is in use.
+    pub or_free: bool,
     /// The host and port that clients are told to connect to; those of the socket if there are
     /// none.
     pub advertised: Option<(String, u16)>,
@@ -186,7 +189,7 @@ pub struct Listener {
 impl Listener {
     /// Binds the socket.
     pub async fn bind(config: &Config, deps: ListenDeps) -> std::io::Result<Self> {
-        let socket = TcpListener::bind(config.address).await?;
+        let socket = socket::bind(config.address, config.or_free).await?;
         let bound = socket.local_addr()?;
         let advertised = config.advertised.clone();
         let address = advertised.unwrap_or_else(|| (bound.ip().to_string(), bound.port()));

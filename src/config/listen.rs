@@ -1,16 +1,19 @@
 //! How Kafka's clients read the logs, as the options say it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::bail;
 
 use super::kafka;
-use super::options::{AuthOptions, BrokerChoice, ListenOptions, PartsOptions};
+use super::options::{AuthMode, AuthOptions, BrokerChoice, ListenOptions, PartsOptions};
 use crate::domain::settings::Settings;
 use crate::listen;
 use crate::tls::Tls;
 
+/// The port of the embedded broker, which is also the one that FOLIO's modules connect to if they
+/// are told nothing.
+const PORT: u16 = 9_092;
 /// The most bytes of a request: what a client says about thousands of partitions has room.
 const REQUEST_BYTES_MAX: usize = 4 << 20;
 /// The most bytes of all requests under way.
@@ -29,7 +32,7 @@ pub(super) fn listen(
     settings: &Settings,
 ) -> anyhow::Result<Option<listen::Config>> {
     let is_embedded = kafka::choice(&parts.topics.kafka) == BrokerChoice::Embedded;
-    let Some(port) = options.kafka_listen_port.or_else(|| is_embedded.then_some(0)) else {
+    let Some(port) = options.kafka_listen_port.or_else(|| is_embedded.then_some(PORT)) else {
         return Ok(None);
     };
     let host = options.kafka_listen_host;
@@ -47,6 +50,7 @@ pub(super) fn listen(
              KAFKA_LISTEN_ADVERTISED to the address that clients reach"
         );
     }
+    warn_of_open(host, auth);
     if settings.naming().is_shared() {
         let why = "each of the listener's topics is in one tenant's log, and with \
                    KAFKA_PRODUCER_TENANT_COLLECTION all tenants share theirs";
@@ -58,6 +62,7 @@ pub(super) fn listen(
     }
     Ok(Some(listen::Config {
         address: SocketAddr::new(host, port),
+        or_free: options.kafka_listen_port.is_none(),
         advertised: options.kafka_listen_advertised.clone(),
         tls,
         connections_max: options.kafka_listen_connections_max,
@@ -66,4 +71,17 @@ pub(super) fn listen(
         answers_bytes_max: ANSWERS_BYTES_MAX,
         cache_bytes_max: CACHE_BYTES_MAX,
     }))
+}
+
+/// Warns of a listener that others reach and that asks nobody who it is: an Okapi or a sidecar,
+/// which checks HTTP's callers, does not stand before Kafka's clients.
+fn warn_of_open(host: IpAddr, auth: &AuthOptions) {
+    let asks_nobody = matches!(auth.auth_mode, None | Some(AuthMode::Perimeter));
+    if asks_nobody && auth.credentials_dir.is_none() && !host.to_canonical().is_loopback() {
+        tracing::warn!(
+            "whoever reaches KAFKA_LISTEN_HOST ({host}) reads the events of all tenants, since \
+             AUTH_MODE=perimeter asks nobody there: set CREDENTIALS_DIR to have the listener check \
+             passwords"
+        );
+    }
 }

@@ -119,6 +119,7 @@ impl Bed {
     pub(super) async fn server(&self) -> Arc<Server> {
         let config = Config {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            or_free: false,
             advertised: None,
             tls: None,
             connections_max: 8,

@@ -13,8 +13,8 @@ pub struct ListenOptions {
     /// The address on which Kafka's clients read the logs: an IP address, or localhost.
     #[arg(long, env, default_value = "127.0.0.1", value_parser = address)]
     pub kafka_listen_host: IpAddr,
-    /// The port on which they do; 0 takes a free one. By default a free one if BROKER is embedded,
-    /// else none.
+    /// The port on which they do; 0 takes a free one. By default 9092, or a free one while that is
+    /// in use, if BROKER is embedded; else none.
     #[arg(long, env, value_parser = whole::<u16, 0, 65_535>)]
     pub kafka_listen_port: Option<u16>,
     /// The HOST:PORT that Kafka's clients are told to connect to, if it is another one.

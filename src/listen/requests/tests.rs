@@ -62,6 +62,7 @@ impl Served {
             bed.append(&["a", "b", "c", "a"]).await;
             let config = Config {
                 address: "127.0.0.1:0".parse().unwrap(),
+                or_free: false,
                 advertised: None,
                 tls: None,
                 connections_max: 10,

@@ -74,9 +74,12 @@ fn an_illegal_credential_s_file_ends_the_start_by_its_name_and_check_names_it() 
 
 #[test]
 fn a_listener_that_is_reached_from_outside_is_guarded_by_credentials_or_a_mode() {
-    let setup = serve::setup(&["diku"]).with("ENV", "folio").with("BROKER", "none");
-    let setup = setup.with("KAFKA_LISTEN_HOST", "0.0.0.0").with("KAFKA_LISTEN_PORT", 0);
-    let setup = setup.with("KAFKA_LISTEN_ADVERTISED", "events.example:9092");
+    let reached = || {
+        let setup = serve::setup(&["diku"]).with("ENV", "folio").with("BROKER", "none");
+        let setup = setup.with("KAFKA_LISTEN_HOST", "0.0.0.0").with("KAFKA_LISTEN_PORT", 0);
+        setup.with("KAFKA_LISTEN_ADVERTISED", "events.example:9092")
+    };
+    let setup = reached();
     let checked = |setup: &Setup| {
         let checked = setup.command(&["check"]).output().unwrap();
         String::from_utf8(checked.stdout).unwrap()
@@ -87,4 +90,8 @@ fn a_listener_that_is_reached_from_outside_is_guarded_by_credentials_or_a_mode()
     let setup = setup.with("CREDENTIALS_DIR", folder.display());
     assert_eq!(checked(&setup), "nothing is wrong\n");
     assert!(setup.log().contains("passwords come to 0.0.0.0 in plain text"), "{}", setup.log());
+    let perimeter = reached().with("AUTH_MODE", "perimeter");
+    assert_eq!(checked(&perimeter), "nothing is wrong\n");
+    let told = "AUTH_MODE=perimeter asks nobody there";
+    assert!(perimeter.log().contains(told), "{}", perimeter.log());
 }

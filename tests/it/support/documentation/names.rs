@@ -19,6 +19,7 @@ impl Names {
         names.add("127.0.0.1:8082", &format!("127.0.0.1:{second}"));
         names.add("--http-port 8082", &format!("--http-port {second}"));
         names.add("127.0.0.1:9092", &kafka::address());
+        names.add("kafka.example:9092", &kafka::address());
         names.add("postgres://folio@127.0.0.1/folio", &postgres::url());
         names.add("ENV=folio", &format!("ENV={env}"));
         for part in ["diku", "college", "Default", "event-gateway"] {
@@ -42,7 +43,8 @@ impl Names {
         self.0.push((shown.to_owned(), real.to_owned()));
     }
 
-    /// Learns the addresses that a program has chosen for itself.
+    /// Learns the addresses that a program has chosen for itself; from then on, they stand for
+    /// nothing else.
     pub fn learn(&mut self, expected: &[String], printed: &str) {
         let is_address = |line: &str| {
             let port = line.strip_prefix("127.0.0.1:");
@@ -50,6 +52,7 @@ impl Names {
         };
         for (shown, real) in expected.iter().zip(printed.lines()) {
             if is_address(shown) && is_address(real) {
+                self.0.retain(|(before, _)| before != shown);
                 self.add(shown, real);
             }
         }
