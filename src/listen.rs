@@ -16,6 +16,7 @@ mod compressed;
 mod connection;
 mod coordinator;
 mod described;
+mod epochs;
 mod feed;
 mod fetch;
 #[cfg(test)]
@@ -171,8 +172,7 @@ struct Session {
     client_id: String,
     /// Whether it has tried to write.
     has_produced: bool,
-    /// The groups, with the tenants, that it has moved without being a member: the trail has told
-    /// so once.
+    /// The groups and tenants of which the trail has told that it moves them, being no member.
     moved: BTreeSet<(String, TenantId)>,
     /// The room for the records of the answer that it has not read yet.
     unread: Option<OwnedSemaphorePermit>,

@@ -6,19 +6,23 @@
 //! between the batches that a reader gets of a partition no event of it is left out, those of one
 //! answer do not overlap, and an end that is told is one past the partition's last event.
 
+mod chunk;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::batch::{self, Batch, BatchBuilder};
+use super::batch;
 use super::cache::{Cache, Holder, Used};
 use super::compressed::compress;
+use super::epochs;
 use super::topics::Served;
 use crate::domain::compression::Compression;
 use crate::domain::envelope::Envelope;
 use crate::domain::filter::{Filter, TopicPattern};
+use crate::domain::incarnation::Incarnations;
 use crate::domain::partition;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -26,6 +30,7 @@ use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::store::Scan;
 use crate::subscribe::{Error, Part, Subscribe};
+use chunk::{Batches, Chunk};
 
 /// The most events and bytes of a stretch that is read at once.
 const EVENTS_MAX: usize = 2_000;
@@ -37,6 +42,8 @@ const READS_MAX: usize = 4;
 pub(super) struct Feed {
     tenant: TenantId,
     topic: Topic,
+    /// The ids of the log, under which its events were published.
+    incarnations: Arc<Incarnations>,
     /// The leader epoch of the log's partitions.
     epoch: i32,
     partitions: usize,
@@ -66,18 +73,6 @@ struct State {
     forgotten: u64,
 }
 
-/// A stretch of the log as batches.
-pub(super) struct Chunk {
-    after: Position,
-    scanned: Position,
-    /// Each partition's last event before a stretch of the newest events, which may lie far before
-    /// it. Nothing of the partition stands in between.
-    before: Option<Vec<Position>>,
-    batches: BTreeMap<usize, Batch>,
-    /// When the chunk was used last.
-    used: Used,
-}
-
 /// A part of a partition, for one request.
 #[derive(Debug, Default)]
 pub(super) struct Records {
@@ -102,7 +97,7 @@ impl Feed {
     /// Makes the feed of a topic, of which nothing is known yet.
     pub(super) fn new(
         Served { tenant, topic, partitions, compacted, compression }: &Served,
-        epoch: i32,
+        incarnations: Arc<Incarnations>,
         cache: Arc<Cache>,
     ) -> Arc<Self> {
         let partitions = usize::from(*partitions);
@@ -116,7 +111,8 @@ impl Feed {
         Arc::new_cyclic(|this| Self {
             tenant: tenant.clone(),
             topic: topic.clone(),
-            epoch,
+            epoch: epochs::newest(&incarnations),
+            incarnations,
             partitions,
             compacted: *compacted,
             compression: *compression,
@@ -347,6 +343,8 @@ impl Feed {
         self.cache.keep(&chunk.used, bytes, (self.this.clone(), chunk.scanned));
     }
 
+    /// Makes a chunk of a topic's events, of which the log has no other between `after` and
+    /// `scanned`.
     fn chunk(
         &self,
         after: Position,
@@ -354,17 +352,11 @@ impl Feed {
         before: Option<Vec<Position>>,
         events: &[&Arc<Envelope>],
     ) -> Chunk {
-        let mut builders: BTreeMap<usize, BatchBuilder> = BTreeMap::new();
+        let mut batches = Batches::new(&self.incarnations);
         for event in events.iter().filter(|event| event.has_content()) {
-            let partition = self.partition(event);
-            match builders.get_mut(&partition) {
-                Some(builder) => builder.push(event),
-                None => drop(builders.insert(partition, BatchBuilder::new(event))),
-            }
+            batches.push(self.partition(event), event);
         }
-        let finish =
-            |(partition, builder): (usize, BatchBuilder)| (partition, builder.finish(self.epoch));
-        let batches = builders.into_iter().map(finish).collect();
+        let batches = batches.finish(self.epoch);
         Chunk { after, scanned, before, batches, used: Used::default() }
     }
 

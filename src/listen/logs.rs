@@ -13,10 +13,11 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::cache::Cache;
+use super::epochs;
 use super::feed::Feed;
 use super::topics::Served;
 use crate::domain::event::EventType;
-use crate::domain::incarnation::{Incarnation, Incarnations};
+use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
@@ -43,7 +44,7 @@ pub(super) struct Logs {
 struct OpenLog {
     tenant: TenantId,
     log_id: LogId,
-    epoch: i32,
+    incarnations: Arc<Incarnations>,
     /// The feeds that are open.
     feeds: Mutex<HashMap<Topic, Arc<Feed>>>,
     asked: Mutex<Asked>,
@@ -112,7 +113,7 @@ impl Logs {
             return Ok(epoch);
         }
         let incarnations = self.store.incarnations(tenant).await?;
-        let epoch = newest_epoch(&incarnations);
+        let epoch = epochs::newest(&incarnations);
         if let Some(newest) = incarnations.newest() {
             lock(&self.epochs).insert(tenant.clone(), (newest, epoch));
         }
@@ -186,7 +187,7 @@ impl OpenLog {
         Ok(Arc::new(Self {
             tenant: tenant.clone(),
             log_id: found.log_id,
-            epoch: newest_epoch(&store.incarnations(tenant).await?),
+            incarnations: Arc::new(store.incarnations(tenant).await?),
             feeds: Mutex::default(),
             asked: Mutex::new(Asked { topics: HashMap::new(), last: Instant::now() }),
             at: tokio::sync::Mutex::new(found.head),
@@ -199,7 +200,7 @@ impl OpenLog {
         let (mut asked, now) = (lock(&self.asked), Instant::now());
         asked.last = now;
         let new = || {
-            let feed = Feed::new(served, self.epoch, cache.clone());
+            let feed = Feed::new(served, self.incarnations.clone(), cache.clone());
             (Arc::new(Opening { feed, opened: OnceCell::new() }), now)
         };
         let (opening, last) = asked.topics.entry(served.topic.clone()).or_insert_with(new);
@@ -256,24 +257,6 @@ impl OpenLog {
             feeds.iter().for_each(|feed| feed.forget());
         }
     }
-}
-
-/// Returns the leader epoch of each incarnation of a log, oldest first. They rise. A log that
-/// begins anew after a purge has forgotten its former incarnations, but its positions go on: an
-/// epoch is no less than the first position that is published under it, so that a client that has
-/// seen the former log is not told of an epoch before those that it knows.
-pub(super) fn epochs(incarnations: &Incarnations) -> Vec<(i32, Position)> {
-    let mut last = 0_i32;
-    let epoch = |one: &Incarnation| {
-        let start = i32::try_from(one.from.number()).unwrap_or(i32::MAX);
-        last = last.saturating_add(1).max(start);
-        (last, one.from)
-    };
-    incarnations.iter().map(epoch).collect()
-}
-
-fn newest_epoch(incarnations: &Incarnations) -> i32 {
-    epochs(incarnations).last().map_or(0, |(epoch, _)| *epoch)
 }
 
 /// Locks what no holder leaves half changed.

@@ -16,8 +16,8 @@ use kafka_protocol::messages::offset_for_leader_epoch_response::{
 use tokio::time::Instant;
 
 use super::answer::{unavailable, unread};
+use super::epochs;
 use super::fetch::other_epoch;
-use super::logs::epochs;
 use super::topics::{Seen, Served};
 use super::{Server, Session};
 use crate::domain::incarnation::Incarnations;
@@ -176,7 +176,7 @@ async fn end_of(
 /// Returns the greatest epoch that is no greater than one that has ended, and the offset at which
 /// it ended. One from before a purge has ended where the present log begins.
 fn ended(incarnations: &Incarnations, asked: i32) -> Option<(i32, i64)> {
-    let all = epochs(incarnations);
+    let all = epochs::all(incarnations);
     let next = all.iter().position(|(epoch, _)| *epoch > asked)?;
     let its = next.checked_sub(1).map_or(asked, |its| all[its].0);
     Some((its, all[next].1.as_column()))

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use kafka_protocol::records::RecordBatchDecoder;
+use kafka_protocol::records::{Record, RecordBatchDecoder};
+use uuid::Uuid;
 
 use super::{Bounds, EVENTS_MAX, Feed};
 use crate::domain::compression::Compression;
+use crate::domain::incarnation::{Incarnation, Incarnations};
 use crate::domain::partition;
-use crate::domain::position::Position;
+use crate::domain::position::{LogId, Position};
 use crate::listen::cache::Cache;
-use crate::listen::fixture::{Bed, item, served};
+use crate::listen::fixture::{Bed, diku, item, served};
 use crate::listen::topics::Served;
 
 const PARTITIONS: usize = 3;
@@ -116,7 +118,8 @@ async fn a_chunk_of_the_newest_events_does_not_stand_for_older_ones() {
 async fn a_feed_of_another_room_is_bounded_by_its_cache() {
     let mut bed = Bed::new().await;
     append(&mut bed, &keys(400)).await;
-    let feed = Feed::new(&served(&item(), 1), 1, Arc::new(Cache::new(1, Arc::default())));
+    let feed =
+        Feed::new(&served(&item(), 1), Arc::default(), Arc::new(Cache::new(1, Arc::default())));
     feed.learn(&bed.subscribe).await.unwrap();
     for _ in 0..2 {
         assert_eq!(read_all(&bed, &feed, 0, 1).await.len(), 400);
@@ -131,7 +134,8 @@ async fn a_batch_is_compressed_once_for_all_of_its_readers() {
     let plain = bed.logs.feed(&served(&item(), 1), None).await.unwrap();
     let plain = plain.read(&bed.subscribe, 0, at(1), 1).await.unwrap();
     let compressed = Served { compression: Compression::Lz4, ..served(&item(), 1) };
-    let feed = Feed::new(&compressed, 1, Arc::new(Cache::new(1 << 20, Arc::default())));
+    let feed =
+        Feed::new(&compressed, Arc::default(), Arc::new(Cache::new(1 << 20, Arc::default())));
     feed.learn(&bed.subscribe).await.unwrap();
     let mut read = Vec::new();
     for _ in 0..2 {
@@ -147,7 +151,8 @@ async fn a_batch_is_compressed_once_for_all_of_its_readers() {
 async fn what_a_reader_got_is_within_the_bounds() {
     let mut bed = Bed::new().await;
     append(&mut bed, &keys(10)).await;
-    let feed = Feed::new(&served(&item(), 1), 1, Arc::new(Cache::new(1, Arc::default())));
+    let feed =
+        Feed::new(&served(&item(), 1), Arc::default(), Arc::new(Cache::new(1, Arc::default())));
     feed.learn(&bed.subscribe).await.unwrap();
     append(&mut bed, &keys(5)).await;
     let grown = feed.grown();
@@ -155,4 +160,26 @@ async fn what_a_reader_got_is_within_the_bounds() {
     assert_eq!(feed.bounds(0), Bounds { start: 0, end: 16, most: 16 });
     assert!(grown.has_changed().unwrap(), "whoever waits at the end is woken");
     assert_eq!(read_all(&bed, &feed, 0, 1).await.len(), 15);
+}
+
+#[tokio::test]
+async fn events_from_before_a_restore_have_the_id_that_they_were_published_under() {
+    let mut bed = Bed::new().await;
+    append(&mut bed, &keys(4)).await;
+    let present = bed.store.incarnations(&diku()).await.unwrap().newest().unwrap();
+    let former = LogId::new(Uuid::from_u128(7));
+    let one = |log_id, from| Incarnation { log_id, from: at(from) };
+    let all = Incarnations::new(vec![one(former, 1), one(present, 3)]);
+    let cache = Arc::new(Cache::new(1 << 20, Arc::default()));
+    let feed = Feed::new(&served(&item(), 1), Arc::new(all), cache);
+    feed.learn(&bed.subscribe).await.unwrap();
+    let records = feed.read(&bed.subscribe, 0, at(1), 1 << 20).await.unwrap();
+    let records = RecordBatchDecoder::decode(&mut records.batches[0].clone()).unwrap().records;
+    let id = |record: &Record| {
+        let id = record.headers.iter().find(|(name, _)| name.as_str() == "log_id").unwrap().1;
+        String::from_utf8(id.clone().unwrap().to_vec()).unwrap()
+    };
+    let ids: Vec<_> = records.iter().map(id).collect();
+    let [former, present] = [former, present].map(|id| id.to_string());
+    assert_eq!(ids, [&former, &former, &present, &present].map(Clone::clone));
 }

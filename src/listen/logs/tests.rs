@@ -13,8 +13,7 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::{OpenLog, epochs, lock};
-use crate::domain::incarnation::{Incarnation, Incarnations};
+use super::{OpenLog, lock};
 use crate::domain::position::{LogId, Position};
 use crate::domain::topic::Topic;
 use crate::listen::answer::text;
@@ -121,25 +120,6 @@ async fn a_log_with_another_id_is_opened_anew_though_nothing_was_appended_since(
     assert!(feed.epoch() > former.epoch());
     // Whoever is still told of the former one reads the present one, too.
     assert!(Arc::ptr_eq(&feed, &bed.logs.feed(&item, Some(old)).await.unwrap()));
-}
-
-#[test]
-fn leader_epochs_rise_with_each_id_of_a_log_and_go_on_after_a_purge() {
-    let of = |starts: &[u64]| {
-        let one = |(number, from): (u128, &u64)| Incarnation {
-            log_id: LogId::new(Uuid::from_u128(number)),
-            from: Position::new(*from).unwrap(),
-        };
-        let all = epochs(&Incarnations::new((1..).zip(starts).map(one).collect()));
-        all.into_iter().map(|(epoch, _)| epoch).collect::<Vec<_>>()
-    };
-    assert_eq!(of(&[1]), [1]);
-    // The second restore went further back than the first.
-    assert_eq!(of(&[1, 8, 5]), [1, 8, 9]);
-    // A purge at position 20, and a restore of the log that came after it.
-    assert_eq!(of(&[21]), [21]);
-    assert_eq!(of(&[21, 21]), [21, 22]);
-    assert_eq!(of(&[1, u64::from(u32::MAX)]), [1, i32::MAX]);
 }
 
 /// The opening takes as long as the log is long; a client that waits too long comes again.
