@@ -50,7 +50,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{Caller, Credentials, LEEWAY_MS, Tokens};
+use crate::access::{Caller, Credentials, Tokens};
 use crate::clock::Clock;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
@@ -322,8 +322,8 @@ impl Peer {
     /// Returns the session of a peer that is let in at a time.
     fn session(&mut self, now: Time) -> Result<&mut Session, Broken> {
         let session = self.session.as_mut().ok_or(Broken::Stranger)?;
-        match session.principal.expires() {
-            Some(end) if end.after(LEEWAY_MS) <= now => Err(Broken::Expired),
+        match session.principal.ends() {
+            Some(end) if end <= now => Err(Broken::Expired),
             _ => Ok(session),
         }
     }

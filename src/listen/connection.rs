@@ -14,11 +14,15 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::login::NotNow;
+use super::principal::Principal;
 use super::requests::{self, Broken};
 use super::seats::Stranger;
 use super::{Peer, Server};
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
 use crate::tls::Stream;
 
 /// The time after which a connection is closed on which nothing is asked, as Kafka has it.
@@ -29,7 +33,8 @@ const STEP_BYTES: usize = 64 << 10;
 const STRANGERS_BYTES_MAX: usize = 64 << 10;
 /// The longest time in which the rest of a frame must arrive, and an answer be read.
 const FRAME_WITHIN: Duration = Duration::from_secs(30);
-
+/// The time between two looks whether a client may still be there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The time that a request under way has when the gateway stops.
 const FINISH: Duration = Duration::from_secs(1);
 
@@ -87,7 +92,7 @@ pub(super) async fn serve(
         let closing = server.closing.cancelled();
         // Whoever does not say who it is keeps no place.
         let idle_max = if peer.session.is_some() { IDLE_MAX } else { FRAME_WITHIN };
-        let unwanted = unwanted(&peer);
+        let unwanted = unwanted(server, &peer);
         tokio::pin!(unwanted);
         let length = tokio::select! {
             length = timeout(idle_max, stream.read_i32()) => match length {
@@ -107,23 +112,52 @@ pub(super) async fn serve(
     }
 }
 
-/// Waits until a client has to go, whatever it asks: another one takes its seat, or its credential
-/// ends.
-fn unwanted(peer: &Peer) -> impl Future<Output = Ended> + use<> {
+/// Waits until a client has to go, whatever it asks: another one takes its seat, its credential or
+/// its token ends, or its tenant is disabled.
+fn unwanted<'a>(server: &'a Server, peer: &Peer) -> impl Future<Output = Ended> + use<'a> {
     let evicted = peer.stranger.as_ref().map(Stranger::evicted);
-    let credential = peer.session.as_ref().and_then(|session| session.principal.credential());
-    let ended = credential.map(|credential| credential.ended());
+    let principal = peer.session.as_ref().map(|session| &session.principal);
+    let credential = principal.and_then(Principal::credential).map(|it| it.ended());
+    let ends = principal.and_then(Principal::ends);
+    let tenant = principal.and_then(|principal| principal.scope.tenant().cloned());
     async move {
-        match (evicted, ended) {
-            (Some(evicted), _) => {
-                evicted.cancelled_owned().await;
-                Ended::Evicted
+        tokio::select! {
+            () = cancelled(evicted) => Ended::Evicted,
+            () = cancelled(credential) => Ended::CredentialGone,
+            () = over(server, ends) => Broken::Expired.into(),
+            () = disabled(server, tenant) => Broken::NotEnabled.into(),
+        }
+    }
+}
+
+async fn cancelled(token: Option<CancellationToken>) {
+    match token {
+        Some(token) => token.cancelled_owned().await,
+        None => future::pending().await,
+    }
+}
+
+/// Waits until a time.
+async fn over(server: &Server, end: Option<Time>) {
+    let Some(end) = end else { return future::pending().await };
+    loop {
+        let left_ms = end.as_ms() - server.clock.now().as_ms();
+        match u64::try_from(left_ms) {
+            Ok(left_ms) if left_ms > 0 => {
+                sleep(Duration::from_millis(left_ms).min(LOOK_EVERY)).await;
             }
-            (None, Some(ended)) => {
-                ended.cancelled_owned().await;
-                Ended::CredentialGone
-            }
-            (None, None) => future::pending().await,
+            _ => return,
+        }
+    }
+}
+
+/// Waits until a tenant is not enabled any more.
+async fn disabled(server: &Server, tenant: Option<TenantId>) {
+    let Some(tenant) = tenant else { return future::pending().await };
+    loop {
+        sleep(LOOK_EVERY).await;
+        if !server.topics.has(&tenant).await {
+            return;
         }
     }
 }

@@ -17,7 +17,7 @@ use super::answer::text;
 use super::principal::{NotLetIn, Principal};
 use super::sasl::{Malformed, Mechanism, Said};
 use super::{Peer, Server};
-use crate::access::{CredentialName, Denied, LEEWAY_MS, WrongPassword};
+use crate::access::{CredentialName, Denied, WrongPassword};
 use crate::domain::time::Time;
 
 /// The pause before a client is told that it is not let in: whoever guesses, guesses slowly.
@@ -112,7 +112,7 @@ pub(super) async fn authenticate(
 
 /// Returns how long a client is let in, in ms; 0 means without end.
 fn lifetime_ms(principal: &Principal, now: Time) -> i64 {
-    let ends = principal.expires().map(|end| end.after(LEEWAY_MS).as_ms());
+    let ends = principal.ends().map(Time::as_ms);
     ends.map_or(0, |ends| ends.saturating_sub(now.as_ms()).max(1))
 }
 

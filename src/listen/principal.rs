@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kafka_protocol::ResponseError;
 
 use crate::access::permission::{Named, ReadSubscription};
-use crate::access::{Caller, Credential, Denied};
+use crate::access::{Caller, Credential, Denied, LEEWAY_MS};
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -53,6 +53,14 @@ impl Scope {
         match self {
             Self::All => ALL,
             Self::Tenant(tenant) => tenant.as_str(),
+        }
+    }
+
+    /// Returns the tenant, if it is one alone.
+    pub(super) fn tenant(&self) -> Option<&TenantId> {
+        match self {
+            Self::All => None,
+            Self::Tenant(tenant) => Some(tenant),
         }
     }
 
@@ -117,8 +125,9 @@ impl Principal {
         self.caller.as_ref().and_then(|caller| caller.credential.as_ref())
     }
 
-    /// Returns the end of the client's token, if it has one.
-    pub(super) fn expires(&self) -> Option<Time> {
-        self.caller.as_ref().and_then(|caller| caller.expires)
+    /// Returns the time until which the client's token is taken, if it has one.
+    pub(super) fn ends(&self) -> Option<Time> {
+        let expires = self.caller.as_ref().and_then(|caller| caller.expires);
+        expires.map(|end| end.after(LEEWAY_MS))
     }
 }

@@ -7,17 +7,19 @@ use std::sync::Arc;
 use crash::serve::{Serve, Setup};
 use crash::until;
 use event_gateway::clock::{Clock, System};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::{
-    ApiVersionsRequest, DeleteGroupsRequest, LeaveGroupRequest, ListGroupsRequest, MetadataRequest,
-    OffsetCommitRequest, SaslHandshakeRequest,
+    ApiVersionsRequest, DeleteGroupsRequest, FetchRequest, LeaveGroupRequest, ListGroupsRequest,
+    MetadataRequest, OffsetCommitRequest, SaslHandshakeRequest,
 };
 use kafka_protocol::protocol::StrBytes;
 use reqwest::Client;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use crate::support::kafka_clients::{Got, Member, post_with, setup};
 use crate::support::kafka_wire::Wire;
@@ -145,6 +147,16 @@ async fn whoever_is_not_let_in_is_told_why_and_sees_nothing() {
     assert!(serve.terminate().success(), "{}", setup.log());
 }
 
+/// A Fetch that waits at the end of the first partition for longer than a connection of a test
+/// waits for an answer.
+fn long_fetch() -> FetchRequest {
+    let part = FetchPartition::default().with_fetch_offset(2).with_partition_max_bytes(1 << 20);
+    let topic = StrBytes::from_static_str("folio.diku.inventory.item");
+    let topic = FetchTopic::default().with_topic(topic.into()).with_partitions(vec![part]);
+    let fetch = FetchRequest::default().with_max_wait_ms(120_000).with_min_bytes(1);
+    fetch.with_max_bytes(1 << 20).with_topics(vec![topic])
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_is_let_in_until_its_token_ends_unless_it_has_a_new_one() {
     let setup = checked(&["diku"]);
@@ -152,7 +164,10 @@ async fn a_client_is_let_in_until_its_token_ends_unless_it_has_a_new_one() {
     // A token is taken for a minute after its end.
     let short = || token("diku", json!({ "exp": now() - 57 }));
     let bearer = |token: &str| format!("n,,\u{1}auth=Bearer {token}\u{1}\u{1}");
-    let [mut one, mut two] = [(), ()].map(|()| Wire::connect(serve.broker()));
+    let [mut one, mut two, mut waits] = [(), (), ()].map(|()| Wire::connect(serve.broker()));
+    post(&serve, "diku", 0..1).await;
+    assert_eq!(waits.say("PLAIN", &plain("diku", &short())).unwrap().error_code, 0);
+    let waiting = spawn_blocking(move || waits.ask(4, &long_fetch()));
     let said = one.say("OAUTHBEARER", &bearer(&short())).unwrap();
     assert!((1..=3_000).contains(&said.session_lifetime_ms), "{said:?}");
     let said = two.say("PLAIN", &plain("diku", &short())).unwrap();
@@ -161,6 +176,7 @@ async fn a_client_is_let_in_until_its_token_ends_unless_it_has_a_new_one() {
     assert!(said.session_lifetime_ms > 600_000, "{said:?}");
     let is_closed = async || one.ask(5, &MetadataRequest::default()).is_none();
     until("the token has ended", is_closed).await;
+    assert_eq!(waiting.await.unwrap(), None, "a request that waits ends with the token, too");
     assert_eq!(tenants(&mut two), ["diku"]);
     assert!(serve.terminate().success(), "{}", setup.log());
 }
@@ -250,7 +266,8 @@ async fn who_says_nothing_makes_room_for_who_comes_and_a_tenant_leaves_room_for_
 async fn a_tenant_s_clients_are_let_go_when_it_is_disabled() {
     let setup = checked(&["diku", "college"]);
     let serve = setup.serve();
-    let [mut diku, mut college] = ["diku", "college"].map(|tenant| {
+    post(&serve, "diku", 0..1).await;
+    let [mut diku, mut waits, mut college] = ["diku", "diku", "college"].map(|tenant| {
         let mut wire = Wire::connect(serve.broker());
         assert_eq!(
             wire.say("PLAIN", &plain(tenant, &token(tenant, json!({})))).unwrap().error_code,
@@ -258,7 +275,9 @@ async fn a_tenant_s_clients_are_let_go_when_it_is_disabled() {
         );
         wire
     });
+    let waiting = spawn_blocking(move || waits.ask(4, &long_fetch()));
     assert!(setup.command(&["tenants", "disable", "diku"]).status().unwrap().success());
+    assert_eq!(waiting.await.unwrap(), None, "whoever waits is let go, too");
     let is_closed = async || diku.ask(5, &MetadataRequest::default()).is_none();
     until("its clients are let go", is_closed).await;
     assert_eq!(tenants(&mut college), ["college"]);

@@ -20,9 +20,9 @@ pub struct Wire {
     number: i32,
 }
 
-trait Stream: Read + Write {}
+trait Stream: Read + Write + Send {}
 
-impl<S: Read + Write> Stream for S {}
+impl<S: Read + Write + Send> Stream for S {}
 
 impl Wire {
     /// Connects to an address.
