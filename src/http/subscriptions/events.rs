@@ -81,7 +81,7 @@ impl Described for ReadSubscription {
             .header(
                 LAST_EVENT_ID,
                 "The position that the reader of a stream has received. Polls don't read it.",
-                text.clone(),
+                schema::printable(),
             )
             .with::<Polled>()
             .answer_of(

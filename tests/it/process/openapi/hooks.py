@@ -18,6 +18,8 @@ OWN, OTHER = "diku", "college"
 # The topics of `diku` begin with it.
 PREFIX = f"{os.environ['EVENT_GATEWAY_ENV']}.diku."
 KEY = "k"
+# The headers of requests that only prepare one of a run.
+HEADERS = {TENANT: OWN}
 
 
 @schemathesis.serializer("application/x-ndjson")
@@ -51,14 +53,13 @@ def before_call(_context, case, _arguments):
         return
     base = case.operation.base_url.rstrip("/")
     group = f"{base}/subscriptions/{case.path_parameters['group']}"
-    headers = {TENANT: OWN}
     if not case.operation.path.endswith("/events"):
         # Nobody else reads for the group, so that it can be read or moved.
-        requests.delete(group, headers=headers, timeout=30)
-    requests.put(group, headers=headers, timeout=30)
+        requests.delete(group, headers=HEADERS, timeout=30)
+    requests.put(group, headers=HEADERS, timeout=30)
     if case.operation.path.endswith(("/events", "/seek")):
         return
-    polled = requests.get(f"{group}/events?reader=r", headers=headers, timeout=30).json()
+    polled = requests.get(f"{group}/events?reader=r", headers=HEADERS, timeout=30).json()
     if case.operation.path.endswith("/commits") and isinstance(case.body, dict):
         case.body.update(position=polled["position"], generation=polled["generation"])
     elif case.operation.path.endswith("/reader"):
