@@ -42,6 +42,23 @@ enum Refused {
     Other,
 }
 
+impl Refused {
+    /// Returns the cause, for its metric.
+    fn cause(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Password(..) => "password",
+            Self::NoTokens => "no-tokens",
+            Self::NotLetIn(NotLetIn::Tenant(_) | NotLetIn::Denied(Denied::Tenant))
+            | Self::Other => "tenant",
+            Self::NotLetIn(NotLetIn::AllTenants | NotLetIn::Denied(Denied::Permission(_))) => {
+                "permission"
+            }
+            Self::NotLetIn(NotLetIn::Denied(_)) => "token",
+        }
+    }
+}
+
 /// The reason why a client can't be let in now. A client that is told so by an error gives up, and
 /// one whose connection ends comes again.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +122,7 @@ pub(super) async fn authenticate(
     };
     sleep(REFUSED_AFTER).await;
     tracing::warn!(address = %peer.address, "refused a Kafka client: {why}");
+    server.metrics.login_refused(why.cause());
     peer.is_refused = true;
     let error = ResponseError::SaslAuthenticationFailed.code();
     Ok(answer.with_error_code(error).with_error_message(Some(text(why.to_string()))))

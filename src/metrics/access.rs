@@ -48,7 +48,8 @@ const PASSWORDS_CHECKED: Declared<1> = Declared::replica(
 .note(
     "`remembered`: it was right before, so that its check costs nothing; `refused`: the name or \
      the password is wrong. Many of `refused` mean that somebody guesses",
-);
+)
+.alerts(&["EventGatewayGuessedPasswords"]);
 const ACTS: Declared<1> = Declared::replica(
     "event_gateway_acts",
     "acts",

@@ -34,6 +34,9 @@ const REASONS: [&str; 13] = [
     "unsupported",
 ];
 
+/// The causes for which a client is not let in.
+const CAUSES: [&str; 6] = ["malformed", "no-tokens", "password", "permission", "tenant", "token"];
+
 const CLIENTS: Declared<0> = Declared::replica(
     "event_gateway_listener_clients",
     "connections",
@@ -54,6 +57,19 @@ const CLIENTS_ENDED: Declared<1> = Declared::replica(
      token can't be checked now; `not-enabled`: its tenant is not enabled. Each is logged: \
      `full` and `refused` at `warn`, the others at `debug`",
 );
+const LOGINS_REFUSED: Declared<1> = Declared::replica(
+    "event_gateway_listener_logins_refused",
+    "logins",
+    "Logins of Kafka's clients that were refused, by cause",
+)
+.by([Label::listed("cause", &CAUSES)])
+.note(
+    "`password`: the name or the password of a credential is wrong; `token`: the token is refused; \
+     `tenant`: the client names another tenant than its token's; `permission`: it lacks the \
+     permission to read; `no-tokens`: its user name is none of a credential, and no token is taken \
+     here; `malformed`: its message is none of its mechanism's. Each is logged at `warn`",
+)
+.alerts(&["EventGatewayLoginsRefused"]);
 const REQUESTS: Declared<1> = Declared::replica(
     "event_gateway_listener_request_duration_seconds",
     "seconds",
@@ -96,6 +112,7 @@ const REBALANCES: Declared<0> = Declared::replica(
 pub(super) struct ListenerMetrics {
     clients: Gauge,
     clients_ended: Labelled<1, Counter>,
+    logins_refused: Labelled<1, Counter>,
     requests: Labelled<1, Histogram>,
     fetched_records: Counter,
     fetched: Counter,
@@ -112,6 +129,7 @@ impl ListenerMetrics {
         Self {
             clients: all.gauge(CLIENTS),
             clients_ended: all.counters(CLIENTS_ENDED),
+            logins_refused: all.counters(LOGINS_REFUSED),
             requests,
             fetched_records: all.counter(FETCHED_RECORDS),
             fetched: all.counter(FETCHED),
@@ -142,6 +160,11 @@ impl Metrics {
     /// Counts a connection that the gateway has ended, for one of the listed reasons.
     pub fn client_ended(&self, reason: &'static str) {
         self.listener.clients_ended.with([reason.into()]).inc();
+    }
+
+    /// Counts a login of a Kafka client that was refused, for one of the listed causes.
+    pub fn login_refused(&self, cause: &'static str) {
+        self.listener.logins_refused.with([cause.into()]).inc();
     }
 
     /// Counts a request of a Kafka client that took so long.

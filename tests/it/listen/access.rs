@@ -21,7 +21,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use crate::support::kafka_clients::{Got, Member, post_with, setup};
+use crate::support::kafka_clients::{Got, Member, logins_refused, post_with, setup};
 use crate::support::kafka_wire::Wire;
 use crate::support::tokens::{OKAPI_KEY, hs256, okapi_claims};
 
@@ -108,7 +108,7 @@ async fn a_tenant_s_members_read_its_topics_alone_and_share_a_group_with_nobody_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_not_let_in_is_told_why_and_sees_nothing() {
-    let setup = checked(&["diku", "college"]);
+    let setup = checked(&["diku", "college"]).with("AUTH_METRICS", "open");
     let serve = setup.serve();
     let good = token("diku", json!({}));
     let expired = token("diku", json!({ "exp": now() - 120 }));
@@ -133,6 +133,9 @@ async fn whoever_is_not_let_in_is_told_why_and_sees_nothing() {
         assert!(!told.contains(&good) && !setup.log().contains(&good));
         assert!(wire.ask(5, &MetadataRequest::default()).is_none(), "it is closed: {message}");
     }
+    let counts = [("malformed", 2), ("permission", 2), ("tenant", 1), ("token", 3)];
+    let counts = counts.map(|(cause, count)| (cause.to_owned(), count));
+    assert_eq!(logins_refused(&serve).await, counts.into());
     // Whoever says nothing is not answered.
     assert!(Wire::connect(serve.broker()).ask(5, &MetadataRequest::default()).is_none());
     for (version, mechanism, error) in

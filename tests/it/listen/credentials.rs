@@ -21,7 +21,7 @@ use kafka_protocol::protocol::StrBytes;
 use reqwest::Client;
 use serde_json::json;
 
-use crate::support::kafka_clients::{Got, Member, post, post_with, setup};
+use crate::support::kafka_clients::{Got, Member, logins_refused, post, post_with, setup};
 use crate::support::kafka_wire::Wire;
 use crate::support::tokens::{OKAPI_KEY, hs256, okapi_claims};
 
@@ -189,6 +189,8 @@ async fn who_has_not_the_password_of_a_credential_is_not_let_in_and_learns_no_na
             assert_eq!(topics(&mut let_in(&serve, name)), [ITEMS_OF_DIKU]);
         }
     }
+    let counts = [("no-tokens", 4), ("password", 6)].map(|(cause, n)| (cause.to_owned(), n));
+    assert_eq!(logins_refused(&serve).await, counts.into());
     // Whoever says nothing is not answered, in the mode `perimeter`, too.
     assert!(Wire::connect(serve.broker()).ask(5, &MetadataRequest::default()).is_none());
     let chosen = StrBytes::from_static_str("OAUTHBEARER");

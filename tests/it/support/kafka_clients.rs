@@ -132,6 +132,17 @@ pub async fn nobody_reads(serve: &Serve, group: &str) {
     until("nobody reads", async || get(&shown, "diku").await["reader"].is_null()).await;
 }
 
+/// Returns how many logins a gateway has refused, by those causes that there were.
+pub async fn logins_refused(serve: &Serve) -> BTreeMap<String, u64> {
+    let answer = reqwest::get(format!("{}/metrics", serve.url)).await.unwrap();
+    let text = answer.text().await.unwrap();
+    let name = "event_gateway_listener_logins_refused_total{cause=\"";
+    let lines = text.lines().filter_map(|line| line.strip_prefix(name));
+    let parts = lines.map(|line| line.split_once("\"} ").unwrap());
+    let counts = parts.map(|(cause, count)| (cause.to_owned(), count.parse().unwrap()));
+    counts.filter(|(_, count)| *count > 0).collect()
+}
+
 /// Commits offsets of a topic for a group without members.
 pub fn commit(address: &str, group: &str, topic: &str, offsets: &BTreeMap<i32, i64>) {
     let mut config = ClientConfig::new();
