@@ -202,6 +202,7 @@ fn problem(status: u16, kinds: &[Kind]) -> Value {
     });
     let header = match status {
         401 => Some(("WWW-Authenticate", "How the caller should authenticate.", "string")),
+        403 => Some(("WWW-Authenticate", "The permission that the caller lacks, if so.", "string")),
         429 | 503 => Some(("Retry-After", "The seconds after which to ask again.", "integer")),
         _ => None,
     };
