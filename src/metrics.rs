@@ -48,6 +48,7 @@ use subscriptions::SubscriptionMetrics;
 pub use subscriptions::{CountedReader, GroupLag};
 use tasks::TaskMetrics;
 use tenants::TenantMetrics;
+pub use tenants::TenantPositions;
 use traces::TraceMetrics;
 
 use crate::domain::follower::Follower;

@@ -63,6 +63,12 @@ impl Floors {
         self.0.get(topic).copied().unwrap_or_default()
     }
 
+    /// Returns the highest floor of all topics: from there on the log has everything that compaction
+    /// has left; [`Position::START`] if nothing was ever removed.
+    pub fn highest(&self) -> Position {
+        self.0.values().map(|topic| topic.floor).max().unwrap_or_default()
+    }
+
     /// Returns the gap that a follower with this filter meets after `after`: of the matching topics
     /// whose floor lies after the next position, the one with the highest.
     pub fn gap(&self, filter: &Filter, after: Position) -> Option<Gap> {
@@ -164,6 +170,7 @@ mod tests {
         let low = floors.gap(&only("a.low"), at(2)).map(|gap| gap.topic);
         assert_eq!(low, Some(topic("a.low")));
         assert_eq!(floors.gap(&only("b"), at(0)), None);
+        assert_eq!(floors.highest(), at(9), "from there on nothing is missing");
     }
 
     #[test]
@@ -203,6 +210,7 @@ mod tests {
         let compacted = Floor { compacted_to: at(7), ..Floor::default() };
         let floors = Floors::new([(topic("a"), compacted)]);
         assert_eq!(floors.gap(&Filter::default(), at(0)), None);
+        assert_eq!(floors.highest(), Position::START);
         let compacted = floors.of(&topic("a"));
         assert!(compacted.may_lack(at(7)) && !compacted.may_lack(at(8)));
     }

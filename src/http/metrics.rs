@@ -4,6 +4,7 @@
 //! It reads the store's counts and check, which concurrent scrapes share, and the counters of the
 //! process.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -15,7 +16,7 @@ use super::gateway::{Gateway, Shared};
 use super::health;
 use super::operation::{Described, Operation};
 use crate::access::permission::GetMetrics;
-use crate::metrics::{GroupLag, MEDIA_TYPE, Scrape, StoreCounts};
+use crate::metrics::{GroupLag, MEDIA_TYPE, Scrape, StoreCounts, TenantPositions};
 use crate::store::{Error, FoundSubscription, Lag};
 
 /// The longest time that the store's count may take.
@@ -60,9 +61,29 @@ async fn count(gateway: &Gateway) -> Result<StoreCounts, Error> {
     }
     let groups = store.list_subscriptions(None).await?.into_iter();
     let groups = groups.map(|(found, lag)| group_lag(found, lag)).collect();
+    let tenants = positions(gateway).await?;
     // A right that the user of the database lacks must not hide the rest.
     let disk_bytes = store.disk_bytes().await.ok();
-    Ok(StoreCounts { events, disk_bytes, lags, groups })
+    Ok(StoreCounts { events, disk_bytes, lags, groups, tenants })
+}
+
+/// Asks the store for the ends of the logs of the tenants that the metrics name.
+async fn positions(gateway: &Gateway) -> Result<Vec<TenantPositions>, Error> {
+    let (store, mut floors) = (&gateway.deps.store, BTreeMap::new());
+    // The heads are read last, so that no floor is above its head.
+    for tenant in gateway.deps.metrics.named_tenants() {
+        let floor = store.floors(&tenant).await?.highest();
+        floors.insert(tenant, floor);
+    }
+    if floors.is_empty() {
+        return Ok(Vec::new());
+    }
+    let logs = store.list().await?.into_iter();
+    let named = logs.filter_map(|log| {
+        let floor = floors.remove(&log.tenant)?;
+        Some(TenantPositions { tenant: log.tenant, head: log.head, floor })
+    });
+    Ok(named.collect())
 }
 
 fn group_lag(found: FoundSubscription, lag: Lag) -> GroupLag {

@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use super::Metrics;
 use super::catalogue::{Catalogue, Declared, Known, Label, Labelled};
 use super::subscriptions::GroupLag;
+use super::tenants::TenantPositions;
 use crate::domain::follower::Follower;
 use crate::store::{EventCounts, Lag};
 
@@ -52,6 +53,8 @@ pub struct StoreCounts {
     pub lags: Vec<(Follower, Lag)>,
     /// The lag of each group, of every tenant.
     pub groups: Vec<GroupLag>,
+    /// The ends of the logs of the tenants that have a label.
+    pub tenants: Vec<TenantPositions>,
 }
 
 /// The answers that a scrape got.

@@ -16,6 +16,7 @@ impl Metrics {
         self.stored(scrape);
         self.lagging(counts.map_or(&[], |counts| &counts.lags));
         self.groups_lagging(counts.map_or(&[], |counts| &counts.groups));
+        self.tenants.positions(counts.map_or(&[], |counts| &counts.tenants));
         self.troubled(scrape.troubles);
         if counts.is_none() {
             self.purges(None);
@@ -43,9 +44,10 @@ mod tests {
     use std::time::Duration;
 
     use crate::domain::follower::Follower;
+    use crate::domain::position::Position;
     use crate::domain::subscription::Group;
     use crate::domain::tenant::TenantId;
-    use crate::metrics::{GroupLag, Metrics, Scrape, StoreCounts};
+    use crate::metrics::{GroupLag, Metrics, Scrape, StoreCounts, TenantPositions};
     use crate::store::{EventCounts, Lag};
 
     fn counts() -> StoreCounts {
@@ -55,7 +57,13 @@ mod tests {
             disk_bytes: Some(8_192),
             lags: vec![(Follower::relay(), lag)],
             groups: ["cg.a", "cg.b", "console-consumer-47132"].map(|name| group(name, lag)).into(),
+            tenants: ["diku", "other"].map(ends).into(),
         }
+    }
+
+    fn ends(tenant: &str) -> TenantPositions {
+        let [head, floor] = [9, 4].map(Position::from_column);
+        TenantPositions { tenant: TenantId::parse(tenant).unwrap(), head, floor }
     }
 
     fn group(name: &str, lag: Lag) -> GroupLag {
@@ -97,6 +105,7 @@ mod tests {
                         let text = metrics.scraped(&scrape);
                         assert_eq!(series(&text), wanted);
                         assert!(text.contains("{tenant=\"diku\"} 5\n"), "{text}");
+                        assert!(text.contains("floor_position{tenant=\"other\"} 4\n"), "{text}");
                         assert!(text.contains("\nevent_gateway_parked_scopes 1\n"), "{text}");
                     }
                 });
@@ -120,6 +129,7 @@ mod tests {
         let away = metrics.scraped(&scrape(None));
         assert_eq!(shown(&away), Vec::<&str>::new(), "{away}");
         assert!(!away.contains("\nevent_gateway_events{") && !away.contains("lag_seconds{"));
+        assert!(!away.contains("{tenant="), "{away}");
         assert!(away.contains("\nevent_gateway_store_up 0\n"), "{away}");
         // Counts that are late are no reason to say so.
         let late = metrics.scraped(&Scrape { takes_changes: true, ..scrape(None) });

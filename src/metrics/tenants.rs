@@ -1,7 +1,7 @@
-//! The metric of single tenants, of which an operator says how many have a label: by default none.
+//! The metrics of single tenants, of which an operator says how many have a label: by default none.
 //!
-//! `intake` counts here. A tenant costs a few bytes of memory, and a label only if it is among
-//! those that have posted most.
+//! `intake` counts here, and each scrape sets the ends of the tenants' logs. A tenant costs a few
+//! bytes of memory, and a label only if it is among those that have posted most.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -9,33 +9,77 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 
 use super::Metrics;
 use super::catalogue::{Catalogue, Declared, Label, Labelled};
+use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+
+const TENANT: Label = Label::described("tenant", "a tenant, of `METRICS_TENANTS_MAX` at most");
 
 const EVENTS: Declared<1> = Declared::replica(
     "event_gateway_tenant_events",
     "events",
     "Events of accepted batches by tenant",
 )
-.by([Label::described("tenant", "a tenant, of `METRICS_TENANTS_MAX` at most")])
+.by([TENANT])
 .note(
     "Only the `METRICS_TENANTS_MAX` tenants with the most events since this replica's start have a \
      series; a tenant that is purged has none. Absent while `METRICS_TENANTS_MAX` is 0, as it is \
      by default",
 );
+const HEAD: Declared<1> = Declared::store(
+    "event_gateway_tenant_head_position",
+    "position",
+    "Last position of a tenant's log",
+)
+.by([TENANT])
+.note(
+    "The tenants are those that `event_gateway_tenant_events_total` names on the same replica. \
+     Absent while the store is away",
+);
+const FLOOR: Declared<1> = Declared::store(
+    "event_gateway_tenant_floor_position",
+    "position",
+    "Highest floor of the topics in a tenant's log",
+)
+.by([TENANT])
+.note(
+    "From there on [nothing is missing](retention.md#readers-the-floor) but what compaction \
+     replaced; 0 if nothing was ever removed. The tenants are those of the head",
+);
 
-/// The metric of single tenants.
+/// The ends of a tenant's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantPositions {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The last position.
+    pub head: Position,
+    /// The highest floor of the topics.
+    pub floor: Position,
+}
+
+/// The metrics of single tenants.
 pub(super) struct TenantMetrics {
     max: AtomicUsize,
     accepted: RwLock<HashMap<TenantId, AtomicU64>>,
     events: Labelled<1, Counter>,
+    heads: Labelled<1, Gauge>,
+    floors: Labelled<1, Gauge>,
 }
 
 impl TenantMetrics {
     pub(super) fn new(all: &mut Catalogue) -> Self {
-        Self { max: AtomicUsize::new(0), accepted: RwLock::default(), events: all.counters(EVENTS) }
+        all.section("Tenants");
+        Self {
+            max: AtomicUsize::new(0),
+            accepted: RwLock::default(),
+            events: all.counters(EVENTS),
+            heads: all.gauges(HEAD),
+            floors: all.gauges(FLOOR),
+        }
     }
 
     /// Counts events of a tenant, if any tenant has a label.
@@ -61,15 +105,31 @@ impl TenantMetrics {
 
     /// Gives labels to the tenants that have posted most.
     pub(super) fn show(&self) {
+        self.events.clear();
+        for (tenant, count) in self.most() {
+            self.events.with([tenant.to_string().into()]).inc_by(count);
+        }
+    }
+
+    /// Sets the ends of these tenants' logs, and forgets all others.
+    pub(super) fn positions(&self, all: &[TenantPositions]) {
+        self.heads.clear();
+        self.floors.clear();
+        for TenantPositions { tenant, head, floor } in all {
+            self.heads.with([tenant.to_string().into()]).set(head.number().cast_signed());
+            self.floors.with([tenant.to_string().into()]).set(floor.number().cast_signed());
+        }
+    }
+
+    /// Returns the tenants that have posted most, as many as may have a label, with their events.
+    fn most(&self) -> Vec<(TenantId, u64)> {
         let max = self.max.load(Ordering::Relaxed);
         let known = self.accepted.read().unwrap_or_else(|lock| lock.into_inner());
         let mut counts: Vec<_> =
             known.iter().map(|(tenant, count)| (count.load(Ordering::Relaxed), tenant)).collect();
         counts.sort_unstable_by_key(|(count, tenant)| (Reverse(*count), tenant.as_str()));
-        self.events.clear();
-        for (count, tenant) in counts.into_iter().take(max) {
-            self.events.with([tenant.to_string().into()]).inc_by(count);
-        }
+        let most = counts.into_iter().take(max);
+        most.map(|(count, tenant)| (tenant.clone(), count)).collect()
     }
 }
 
@@ -77,6 +137,11 @@ impl Metrics {
     /// Sets how many tenants may have a label.
     pub fn limit_tenants(&self, max: usize) {
         self.tenants.max.store(max, Ordering::Relaxed);
+    }
+
+    /// Returns the tenants that have a label.
+    pub fn named_tenants(&self) -> Vec<TenantId> {
+        self.tenants.most().into_iter().map(|(tenant, _)| tenant).collect()
     }
 
     /// Forgets a tenant that is being purged, so that its label goes to the next one.

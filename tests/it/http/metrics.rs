@@ -5,17 +5,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use event_gateway::clock::System;
-use event_gateway::domain::position::LogId;
+use event_gateway::domain::position::{LogId, Position};
+use event_gateway::domain::time::Time;
 use event_gateway::metrics::Metrics;
-use event_gateway::store::{self, Access, Error};
+use event_gateway::store::{self, Access, Error, RemovalStep};
 use uuid::Uuid;
 
 use crate::support::fake_sink::Fault;
 use crate::support::faulty_store::{FaultyStore, Mode};
 use crate::support::gateway::{Gateway, Setup, tenant_id};
+use crate::support::ids::{diku, position, topic};
 use crate::support::raw_http::request;
 
 const INSTANCE: &str = "/domain-events/inventory/instance";
+const LOAN: &str = "/domain-events/circulation/loan";
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const ID: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a31";
 
@@ -139,12 +142,54 @@ async fn as_many_tenants_have_a_label_as_an_operator_wants() {
     post_as(&gateway, "tenant4").await;
     let text = metrics(&gateway).await;
     let named: Vec<_> = text.lines().filter(|line| line.contains("tenant=\"")).collect();
-    assert_eq!(named.len(), 2, "{named:?}");
+    assert_eq!(named.len(), 6, "{named:?}");
     assert_has(
         &text,
         &[
             r#"tenant_events_total{tenant="tenant4"} 2"#,
             r#"tenant_events_total{tenant="tenant7"} 2"#,
+            r#"tenant_head_position{tenant="tenant4"} 2"#,
+            r#"tenant_head_position{tenant="tenant7"} 2"#,
+            r#"tenant_floor_position{tenant="tenant4"} 0"#,
+            r#"tenant_floor_position{tenant="tenant7"} 0"#,
+        ],
+    );
+}
+
+/// Whoever reads all topics misses events below the highest floor, though not of each topic.
+#[tokio::test]
+async fn the_head_and_the_highest_floor_of_a_named_tenant_s_log_are_told() {
+    let mut setup = Setup::new();
+    setup.metrics_tenants_max = 1;
+    let gateway = setup.start().await;
+    for path in [LOAN, INSTANCE, LOAN, INSTANCE, INSTANCE] {
+        assert_eq!(gateway.post_json(path, r#"{"new":{"id":"1"}}"#).await.status, 201);
+    }
+    let log_id = gateway.store.find_tenant(&diku()).await.unwrap().unwrap().log_id;
+    let log = gateway.log().await;
+    for (name, positions) in
+        [("folio.diku.inventory.instance", &[2, 4][..]), ("folio.diku.circulation.loan", &[1])]
+    {
+        let last = *positions.last().unwrap() as usize;
+        let step = RemovalStep {
+            tenant: diku(),
+            log_id,
+            stands: Vec::new(),
+            topic: topic(name),
+            positions: positions.iter().copied().map(position).collect(),
+            last_time: log[last - 1].time,
+            raises_floor: true,
+            compacted_to: Position::START,
+            forget_before: Time::ZERO,
+        };
+        assert_eq!(gateway.store.remove(&step).await.unwrap(), Some(positions.len() as u64));
+    }
+    assert_has(
+        &metrics(&gateway).await,
+        &[
+            r#"tenant_events_total{tenant="diku"} 5"#,
+            r#"tenant_head_position{tenant="diku"} 5"#,
+            r#"tenant_floor_position{tenant="diku"} 5"#,
         ],
     );
 }

@@ -92,6 +92,8 @@ async fn what_a_gateway_has_done_is_in_its_metrics() {
         ("event_gateway_intake_batches_total{outcome=\"accepted\"}".to_owned(), 1.0),
         ("event_gateway_intake_events_total".to_owned(), 2.0),
         ("event_gateway_tenant_events_total{tenant=\"diku\"}".to_owned(), 2.0),
+        ("event_gateway_tenant_head_position{tenant=\"diku\"}".to_owned(), 2.0),
+        ("event_gateway_tenant_floor_position{tenant=\"diku\"}".to_owned(), 0.0),
         ("event_gateway_lanes".to_owned(), 8.0),
         ("event_gateway_lanes_held".to_owned(), 8.0),
         (relay("event_gateway_page_events_sum"), 2.0),
