@@ -1,9 +1,10 @@
 //! The crash loop with the listener in Kafka's place: groups of Kafka's clients read from a gateway
 //! that is killed again and again, while the load goes on.
 //!
-//! One replica listens; with a store that has a server, another one takes changes too. DELETE_ALLs
-//! and erasures go on beside the writers, and the events of one entity leave the log once the groups
-//! have read them. The checker holds the members' histories to the log.
+//! With a store that has a server, two replicas listen and take changes: a group's coordinator may
+//! die, stand still or stop while the other one goes on. DELETE_ALLs and erasures go on beside the
+//! writers, and the events of one entity leave the log once the groups have read them. The checker
+//! holds the members' histories to the log.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -117,23 +118,22 @@ impl Harness {
     async fn start(options: &Options, folder: &Path) -> Self {
         let part = |name: &str| Folder::given(folder.join(name));
         let store = store::Server::start(options.store, part("store")).await;
-        let [port] = ports::free();
         let names = if let store::Server::Sqlite(_) = &store { &NAMES[..1] } else { &NAMES };
-        let mut replicas = Vec::new();
-        for &name in names {
+        let (mut replicas, mut addresses) = (Vec::new(), Vec::new());
+        for (&name, port) in names.iter().zip(ports::free::<{ NAMES.len() }>()) {
             let setup = Setup::new_in(part(name), &options.gateway, &TENANTS).with("ENV", ENV);
             let setup = setup.with("REPLICA", name).with("STORE_URL", store.url());
             let setup = setup.with("BROKER", "none").with("LANES", TENANTS.len());
             let setup = setup.for_each_tenant(&tenants::listened_settings());
-            let is_listening = replicas.is_empty();
-            let setup = if is_listening { setup.with("KAFKA_LISTEN_PORT", port) } else { setup };
+            let setup = setup.with("KAFKA_LISTEN_PORT", port);
+            addresses.push(format!("127.0.0.1:{port}"));
             // No replica has a Kafka, so its proxy has nobody behind it.
             let mut replica = Replica::new(name, Proxy::start("127.0.0.1:1").await, setup);
             replica.start();
             replicas.push(replica);
         }
         let urls: Vec<_> = replicas.iter().map(|replica| replica.setup.url()).collect();
-        let (broker, seed) = (format!("127.0.0.1:{port}"), options.seed);
+        let (broker, seed) = (addresses.join(","), options.seed);
         let mut groups = Vec::new();
         for (at, strategy) in ["range,roundrobin", "cooperative-sticky"].into_iter().enumerate() {
             let group = format!("cg.crash-{at}");

@@ -22,6 +22,10 @@ use crate::kafka;
 
 /// The time after which a member that is not heard of is out of its group.
 const SESSION_MS: &str = "6000";
+/// The time after which an answer is given up: a replica that stands still closes no connection.
+/// It is less than the replica is away by then, so that nothing which was given up is done after
+/// what came next.
+const ANSWERED_WITHIN_MS: &str = "3000";
 /// The shortest and the longest life of a member.
 const LIFE_MS: std::ops::Range<u64> = 2_000..12_000;
 /// One in so many records is followed by a commit.
@@ -141,6 +145,9 @@ fn settings(broker: &str, plan: &Plan) -> ClientConfig {
         ("partition.assignment.strategy", plan.strategy),
     ] {
         config.set(name, value);
+    }
+    if broker.contains(',') {
+        config.set("socket.timeout.ms", ANSWERED_WITHIN_MS);
     }
     config
 }
