@@ -55,7 +55,16 @@ pub fn check_listened(story: &Story) -> Vec<Finding> {
     let mut findings = log::check(story, &index);
     findings.extend(delete_alls::check(story, &index));
     findings.extend(groups::check(story, &index));
+    findings.extend(listed(story));
     findings
+}
+
+/// Checks that the listener tells of no topic whose events are not kept for its groups.
+fn listed(story: &Story) -> Vec<Finding> {
+    let Some(entity) = story.rules.unstored else { return Vec::new() };
+    let is_unstored = |topic: &&String| topic.ends_with(&format!(".{entity}"));
+    let unstored = story.observed.listed.iter().filter(is_unstored);
+    unstored.map(|topic| Kind::Phantom.of(format!("a topic that is not stored: {topic}"))).collect()
 }
 
 /// Checks that each event that was shown as published has a committed record before the topic's end

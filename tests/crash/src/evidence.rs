@@ -7,7 +7,7 @@ mod erasures;
 mod groups;
 mod purges;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -39,6 +39,10 @@ pub struct Observed {
     pub subscribed: Vec<Subscribed>,
     /// The groups of Kafka's clients that have read from the listener.
     pub groups: Vec<KafkaGroup>,
+    /// The tenants whose logs were purged, and began anew.
+    pub begun_anew: BTreeSet<String>,
+    /// The topics that the listener has told of in the end.
+    pub listed: BTreeSet<String>,
     /// The documents of hexkit's collection in the end, if there is one.
     pub documents: Option<Vec<Persisted>>,
     /// The times at which the store was put back to a backup.

@@ -43,6 +43,8 @@ pub mod replayer;
 pub mod replicas_client;
 pub mod rest;
 pub mod subscribers;
+pub mod turns;
+pub mod visitor;
 
 pub mod checker;
 pub mod story;

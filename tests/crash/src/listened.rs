@@ -3,44 +3,48 @@
 //!
 //! With a store that has a server, two replicas listen and take changes: a group's coordinator may
 //! die, stand still or stop while the other one goes on. DELETE_ALLs and erasures go on beside the
-//! writers, and the events of one entity leave the log once the groups have read them. The checker
-//! holds the members' histories to the log.
+//! writers; the events of one entity leave the log after a while, those of another one are compacted,
+//! and those of a third are not kept at all. A tenant comes and goes. The checker holds the members'
+//! histories to the log.
 
-use std::collections::BTreeMap;
+mod groups;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
+use groups::TENANTS;
+
 use crate::checker::{self, Finding};
 use crate::delete_alls::DeleteAlls;
 use crate::eraser::Eraser;
-use crate::evidence::{GroupAct, Logged, Observed};
+use crate::evidence::{GroupAct, Observed};
 use crate::folder::Folder;
-use crate::kafka::Record;
 use crate::load::{Load, Plan};
-use crate::members::{self, Members};
+use crate::members::Members;
 use crate::proxy::Proxy;
 use crate::replica::Replica;
 use crate::run::{Options, SHOWN_MAX, new_folder};
 use crate::schedule::{Before, Fault, Kind, Schedule};
 use crate::serve::Setup;
-use crate::story::{self, Story, Sums};
-use crate::tenants::{self, DELETED, ENV, LISTENED, PARTITIONS};
-use crate::{PATIENCE, load, ports, store};
+use crate::story::{Story, Sums};
+use crate::tenants::{self, DELETED, ENV, RULES, VISITOR};
+use crate::turns::Turns;
+use crate::visitor::Visitor;
+use crate::{PATIENCE, kafka, ports, store};
 
-/// The tenants.
-const TENANTS: [&str; 2] = [tenants::TENANTS[0], tenants::TENANTS[1]];
 /// The faults that strike a gateway or its store.
 const KINDS: [Kind; 4] = [Kind::Killed, Kind::Stopped, Kind::Frozen, Kind::StoreKilled];
-/// The time for which the log keeps events that a group has not committed.
-const HOLD_SECS: u64 = 3_600;
+/// So many records of each writer that each partition has some: a group that holds the log, and has
+/// read nothing of a partition, holds all of it.
+const KEYS: usize = 16;
 const NAMES: [&str; 2] = ["one", "two"];
 
 /// Runs the loop, prints what happens, and returns what the checker has found. A run that can't go
@@ -64,9 +68,7 @@ pub async fn run(options: &Options) -> Vec<Finding> {
         let name = harness.replicas[fault.replica].name;
         println!("{:7.1} s  {count:>3}  {}: {name}", started.elapsed().as_secs_f64(), fault.kind);
         harness.suffer(&fault).await;
-        for group in &harness.groups {
-            group.look().await;
-        }
+        harness.look().await;
     }
     harness.load.more(100).await;
     let kills = harness.kills;
@@ -92,13 +94,16 @@ fn print_counts(story: &Story) {
     for group in groups {
         let count = |is: &dyn Fn(&GroupAct) -> bool| group.acts.iter().filter(|it| is(it)).count();
         println!(
-            "{}: {} records, {} assignments, {} commits taken and {} not, {} looks",
+            "{}: {} records, {} turns over HTTP, {} assignments, {} commits taken and {} not, {} looks, \
+             {} purges",
             group.group,
             count(&|it| matches!(it, GroupAct::Got { .. })),
+            count(&|it| matches!(it, GroupAct::Begins { .. })),
             count(&|it| matches!(it, GroupAct::Assigned { .. })),
             count(&|it| matches!(it, GroupAct::Committed { is_done: true, .. })),
             count(&|it| matches!(it, GroupAct::Committed { is_done: false, .. })),
             count(&|it| matches!(it, GroupAct::Stands { .. })),
+            count(&|it| matches!(it, GroupAct::Purged { .. })),
         );
     }
 }
@@ -107,42 +112,32 @@ fn print_counts(story: &Story) {
 struct Harness {
     store: store::Server,
     replicas: Vec<Replica>,
+    /// The addresses for Kafka's clients.
+    broker: String,
     load: Load,
     delete_alls: DeleteAlls,
     eraser: Eraser,
     groups: Vec<Members>,
+    turns: Turns,
+    visitor: Visitor,
     kills: usize,
 }
 
 impl Harness {
     async fn start(options: &Options, folder: &Path) -> Self {
-        let part = |name: &str| Folder::given(folder.join(name));
-        let store = store::Server::start(options.store, part("store")).await;
-        let names = if let store::Server::Sqlite(_) = &store { &NAMES[..1] } else { &NAMES };
-        let (mut replicas, mut addresses) = (Vec::new(), Vec::new());
-        for (&name, port) in names.iter().zip(ports::free::<{ NAMES.len() }>()) {
-            let setup = Setup::new_in(part(name), &options.gateway, &TENANTS).with("ENV", ENV);
-            let setup = setup.with("REPLICA", name).with("STORE_URL", store.url());
-            let setup = setup.with("BROKER", "none").with("LANES", TENANTS.len());
-            let setup = setup.for_each_tenant(&tenants::listened_settings());
-            let setup = setup.with("KAFKA_LISTEN_PORT", port);
-            addresses.push(format!("127.0.0.1:{port}"));
-            // No replica has a Kafka, so its proxy has nobody behind it.
-            let mut replica = Replica::new(name, Proxy::start("127.0.0.1:1").await, setup);
-            replica.start();
-            replicas.push(replica);
-        }
+        let seed = options.seed;
+        let store = store::Server::start(options.store, Folder::given(folder.join("store"))).await;
+        let (replicas, broker) = replicas(&store, &options.gateway, folder).await;
         let urls: Vec<_> = replicas.iter().map(|replica| replica.setup.url()).collect();
-        let (broker, seed) = (addresses.join(","), options.seed);
         let mut groups = Vec::new();
-        for (at, strategy) in ["range,roundrobin", "cooperative-sticky"].into_iter().enumerate() {
-            let group = format!("cg.crash-{at}");
-            make(&urls[0], &group).await;
-            let (topics, partitions) = (TENANTS.iter().flat_map(|it| topics(it)), PARTITIONS);
-            let topics = topics.collect();
-            let plan = members::Plan { group, topics, partitions, strategy, seats: 2 + at };
-            groups.push(Members::start(&broker, plan, seed.wrapping_add(at as u64)));
+        for (plan, at) in groups::plans().into_iter().zip(0..) {
+            if plan.is_held {
+                groups::make(&urls[0], &plan).await;
+            }
+            groups.push(Members::start(&broker, plan, seed.wrapping_add(at)));
         }
+        let turns = Turns::start(&urls, &groups[groups::TURNS], &TENANTS, seed);
+        let visitor = Visitor::start(&urls, &groups[groups::VISITED], seed);
         let era = Arc::<AtomicU32>::default();
         // Nothing is published, so nobody waits to hear of it.
         let (sender, _) = mpsc::unbounded_channel();
@@ -153,16 +148,26 @@ impl Harness {
         let load = Load::of(&Plan {
             urls,
             tenants: TENANTS.map(str::to_owned).into(),
-            keys: 4,
+            keys: KEYS,
             pause: Duration::from_millis(80),
             hot: 1,
             resting: 8,
-            unstored: None,
+            unstored: RULES.unstored,
             journal: Some(Arc::new(Mutex::new(journal))),
             sender: None,
             era,
         });
-        Self { store, replicas, load, delete_alls, eraser, groups, kills: 0 }
+        let kills = 0;
+        Self { store, replicas, broker, load, delete_alls, eraser, groups, turns, visitor, kills }
+    }
+
+    /// Looks where the groups stand, and from where on the logs have everything.
+    async fn look(&self) {
+        let url = self.replicas[0].setup.url();
+        for group in &self.groups {
+            group.look().await;
+            group.look_down(groups::floors(&url)).await;
+        }
     }
 
     /// Lets a fault strike.
@@ -202,75 +207,60 @@ impl Harness {
     /// Ends the load, lets the groups read to its end, and tells the story.
     async fn settle(self) -> Story {
         let url = self.replicas[0].setup.url();
-        let acknowledged = self.load.finish().await;
+        let mut acknowledged = self.load.finish().await;
         let delete_alls = self.delete_alls.finish().await;
         let (asked_erasures, erasures) = self.eraser.finish(&url, &TENANTS).await;
-        let mut logs = BTreeMap::new();
-        for tenant in TENANTS {
-            let mut log = story::log(&url, tenant).await;
-            // There is no Kafka, so the log knows nothing of what is published.
-            log.iter_mut().for_each(|event| event.published = Some(true));
-            logs.insert(tenant.to_owned(), log);
-        }
+        self.turns.finish().await;
+        let visits = self.visitor.finish().await;
         self.groups.iter().for_each(Members::calm);
+        let until = tokio::time::Instant::now() + PATIENCE;
         for group in &self.groups {
-            until_all_came(group, &logs).await;
+            groups::until_all_came(group, &url, until).await;
             group.look().await;
+            group.look_down(groups::floors(&url)).await;
         }
+        let listed = block_in_place(|| kafka::topics(&self.broker)).into_keys().collect();
         let finish = || self.groups.into_iter().map(Members::finish).collect::<Vec<_>>();
-        let groups = block_in_place(finish);
-        let committed = first_records(groups.iter().flat_map(|group| &group.acts));
+        let mut groups = block_in_place(finish);
+        groups[groups::VISITED].may_miss = visits.may_miss;
+        let committed = groups::first_records(groups.iter().flat_map(|group| &group.acts));
+        // What has left the logs by now had left them, or was there, when the floors were asked for.
+        let mut logs = groups::logs(&url).await;
+        logs.insert(VISITOR.to_owned(), visits.logged);
+        // There is no Kafka, so the logs know nothing of what is published.
+        logs.values_mut().flatten().for_each(|event| event.published = Some(true));
+        acknowledged.extend(visits.acknowledged);
         let observed = Observed {
             acknowledged,
             delete_alls,
             asked_erasures,
             erasures,
             groups,
+            begun_anew: BTreeSet::from([VISITOR.to_owned()]),
+            listed,
             ..Observed::default()
         };
-        let (env, rules, uncommitted) = (ENV.to_owned(), LISTENED, Vec::new());
+        let (env, rules, uncommitted) = (ENV.to_owned(), RULES, Vec::new());
         Story { env, observed, logs, committed, uncommitted, rules, sums: Sums::default() }
     }
 }
 
-/// Returns a tenant's topics.
-fn topics(tenant: &str) -> Vec<String> {
-    load::entities().map(|entity| format!("{ENV}.{tenant}.inventory.{entity}")).into()
-}
-
-/// Makes a group's subscriptions, so that no event leaves the log before the group has read it.
-async fn make(url: &str, group: &str) {
-    for tenant in TENANTS {
-        let form =
-            json!({ "topics": topics(tenant), "start": "earliest", "holdSeconds": HOLD_SECS });
-        let put = reqwest::Client::new().put(format!("{url}/subscriptions/{group}")).json(&form);
-        let put = put.header("X-Okapi-Tenant", tenant).send().await.unwrap();
-        assert_eq!(put.status(), 201, "{group} of {tenant}");
+/// Starts the replicas; returns them, and the addresses for Kafka's clients.
+async fn replicas(store: &store::Server, gateway: &Path, folder: &Path) -> (Vec<Replica>, String) {
+    let names = if let store::Server::Sqlite(_) = store { &NAMES[..1] } else { &NAMES };
+    let all = [&TENANTS[..], &[VISITOR]].concat();
+    let (mut replicas, mut addresses) = (Vec::new(), Vec::new());
+    for (&name, port) in names.iter().zip(ports::free::<{ NAMES.len() }>()) {
+        let setup = Setup::new_in(Folder::given(folder.join(name)), gateway, &all);
+        let setup = setup.with("ENV", ENV).with("REPLICA", name).with("STORE_URL", store.url());
+        let setup = setup.with("BROKER", "none").with("LANES", TENANTS.len());
+        let setup = setup.with("KAFKA_LISTEN_PORT", port);
+        let setup = setup.for_each_tenant(&tenants::listened_settings());
+        addresses.push(format!("127.0.0.1:{port}"));
+        // No replica has a Kafka, so its proxy has nobody behind it.
+        let mut replica = Replica::new(name, Proxy::start("127.0.0.1:1").await, setup);
+        replica.start();
+        replicas.push(replica);
     }
-}
-
-/// Waits until a group has got every event of the logs, or patience ends.
-async fn until_all_came(group: &Members, logs: &BTreeMap<String, Vec<Logged>>) {
-    let until = Instant::now() + PATIENCE;
-    let events = logs.values().flatten().filter(|it| it.is_sent() && it.erased.is_none());
-    let wanted: Vec<_> = events.map(|it| it.event_id.as_str()).collect();
-    loop {
-        let came = group.came();
-        if wanted.iter().all(|id| came.contains(*id)) || Instant::now() > until {
-            return;
-        }
-        sleep(Duration::from_millis(200)).await;
-    }
-}
-
-/// Returns the first record of each event that came, by topic, partition and offset.
-fn first_records<'a>(acts: impl Iterator<Item = &'a GroupAct>) -> Vec<Record> {
-    let mut first: BTreeMap<(String, i32, i64), Record> = BTreeMap::new();
-    for act in acts {
-        if let GroupAct::Got { record, .. } = act {
-            let place = (record.topic.clone(), record.partition, record.offset);
-            first.entry(place).or_insert_with(|| record.clone());
-        }
-    }
-    first.into_values().collect()
+    (replicas, addresses.join(","))
 }

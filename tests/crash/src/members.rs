@@ -3,9 +3,10 @@
 //!
 //! A member with a name of its own (a static one) does not say that it goes: the group waits for
 //! it until its session ends. Some come back under their name, and others do not. Each member notes
-//! what it is given and what it commits, for the checker.
+//! what it is given and what it commits, for the checker. The members of a group may be away for a
+//! while, so that somebody else reads for it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -19,6 +20,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::evidence::{GroupAct, KafkaGroup, Offsets};
 use crate::kafka;
+use crate::tenants::ENV;
 
 /// The time after which a member that is not heard of is out of its group.
 const SESSION_MS: &str = "6000";
@@ -30,6 +32,8 @@ const ANSWERED_WITHIN_MS: &str = "3000";
 const LIFE_MS: std::ops::Range<u64> = 2_000..12_000;
 /// One in so many records is followed by a commit.
 const COMMITS_EACH: u8 = 16;
+/// The pause in which a seat looks whether its next member may come.
+const SEAT_AGAIN: Duration = Duration::from_millis(50);
 /// The longest time that a poll waits.
 const POLL: Duration = Duration::from_millis(50);
 /// The longest time that the answer to where a group stands is waited for.
@@ -49,6 +53,30 @@ pub struct Plan {
     pub strategy: &'static str,
     /// The number of members.
     pub seats: usize,
+    /// Whether the logs keep events until the group has committed them.
+    pub is_held: bool,
+    /// The longest time, in milliseconds, for which a seat is empty between two members.
+    pub rests_ms: u64,
+}
+
+impl Plan {
+    /// Returns the topics of a tenant.
+    pub(crate) fn topics_of<'a>(
+        &'a self,
+        tenant: &str,
+    ) -> impl Iterator<Item = &'a String> + use<'a> {
+        let prefix = format!("{ENV}.{tenant}.");
+        self.topics.iter().filter(move |topic| topic.starts_with(&prefix))
+    }
+
+    /// Returns all partitions of the topics of a tenant.
+    pub(crate) fn places_of(&self, tenant: &str) -> Vec<(String, i32)> {
+        let places = |topic: &String| {
+            let topic = topic.clone();
+            (0..).take(self.partitions).map(move |partition| (topic.clone(), partition))
+        };
+        self.topics_of(tenant).flat_map(places).collect()
+    }
 }
 
 /// The members of one group, at work.
@@ -61,17 +89,66 @@ pub struct Members {
 
 /// The acts of all members, and what they are to do.
 #[derive(Default)]
-struct Notes {
+pub(crate) struct Notes {
     acts: Mutex<Vec<GroupAct>>,
     members: AtomicUsize,
+    /// The number of members that are there.
+    present: AtomicUsize,
+    /// Members are to be away.
+    is_away: AtomicBool,
     /// Members stay.
     is_calm: AtomicBool,
     is_over: AtomicBool,
 }
 
 impl Notes {
-    fn note(&self, act: GroupAct) {
+    /// Notes an act.
+    pub(crate) fn note(&self, act: GroupAct) {
         self.acts.lock().unwrap().push(act);
+    }
+
+    /// Returns the number of acts so far.
+    fn count(&self) -> usize {
+        self.acts.lock().unwrap().len()
+    }
+
+    /// Returns the number of a new member.
+    pub(crate) fn new_member(&self) -> usize {
+        self.members.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Sends the members away, or lets them come back.
+    pub(crate) fn send_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::SeqCst);
+    }
+
+    /// Returns whether no member is there.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.present.load(Ordering::SeqCst) == 0
+    }
+
+    /// Lets a member come, unless members are to be away.
+    fn may_come(&self) -> bool {
+        self.present.fetch_add(1, Ordering::SeqCst);
+        let may_come = !self.is_away.load(Ordering::SeqCst);
+        if !may_come {
+            self.goes();
+        }
+        may_come
+    }
+
+    fn goes(&self) {
+        self.present.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Returns the ids of the events that have come.
+    pub(crate) fn came(&self) -> HashSet<String> {
+        let acts = self.acts.lock().unwrap();
+        let id = |act: &GroupAct| match act {
+            GroupAct::Got { record, .. } => record.header("event_id").map(str::to_owned),
+            _ => None,
+        };
+        acts.iter().filter_map(id).collect()
     }
 }
 
@@ -94,9 +171,27 @@ impl Members {
         Self { plan, notes, asks, seats }
     }
 
+    /// Returns the group as it was planned.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Returns what the members note.
+    pub(crate) fn notes(&self) -> Arc<Notes> {
+        self.notes.clone()
+    }
+
+    /// Notes from where on the logs have everything of some topics, if that is told.
+    pub async fn look_down(&self, floors: impl Future<Output = Option<BTreeMap<String, i64>>>) {
+        let since = self.notes.count();
+        if let Some(floors) = floors.await {
+            self.notes.note(GroupAct::Floors { since, floors });
+        }
+    }
+
     /// Notes where the group stands, if that is told.
     pub async fn look(&self) {
-        let since = self.notes.acts.lock().unwrap().len();
+        let since = self.notes.count();
         let (client, plan) = (self.asks.clone(), self.plan.clone());
         let found = tokio::task::spawn_blocking(move || stands(&client, &plan)).await.unwrap();
         if let Some(offsets) = found {
@@ -111,21 +206,16 @@ impl Members {
 
     /// Returns the ids of the events that have come.
     pub fn came(&self) -> HashSet<String> {
-        let acts = self.notes.acts.lock().unwrap();
-        let id = |act: &GroupAct| match act {
-            GroupAct::Got { record, .. } => record.header("event_id").map(str::to_owned),
-            _ => None,
-        };
-        acts.iter().filter_map(id).collect()
+        self.notes.came()
     }
 
     /// Lets all members leave, and returns what they did.
     pub fn finish(self) -> KafkaGroup {
         self.notes.is_over.store(true, Ordering::SeqCst);
         self.seats.into_iter().for_each(|seat| seat.join().unwrap());
-        let Plan { group, topics, partitions, .. } = self.plan;
+        let Plan { group, topics, partitions, is_held, .. } = self.plan;
         let acts = std::mem::take(&mut *self.notes.acts.lock().unwrap());
-        KafkaGroup { group, topics, partitions, acts }
+        KafkaGroup { group, topics, partitions, is_held, may_miss: BTreeSet::new(), acts }
     }
 }
 
@@ -184,7 +274,11 @@ impl Seat {
     fn sit(mut self) {
         let mut own_name = None;
         while !self.notes.is_over.load(Ordering::SeqCst) {
-            let member = self.notes.members.fetch_add(1, Ordering::SeqCst);
+            if !self.notes.may_come() {
+                thread::sleep(SEAT_AGAIN);
+                continue;
+            }
+            let member = self.notes.new_member();
             if own_name.is_none() || self.rng.bool() {
                 own_name = Some(format!("seat-{}-{member}", self.number));
             }
@@ -194,12 +288,27 @@ impl Seat {
             while !self.is_over(ends) {
                 self.read(member, &consumer);
             }
+            drop(consumer);
+            self.notes.goes();
+            let ends = Instant::now() + Duration::from_millis(self.rng.u64(0..=self.plan.rests_ms));
+            while !self.may_begin(ends) {
+                thread::sleep(SEAT_AGAIN);
+            }
         }
     }
 
+    /// Returns whether a member goes.
     fn is_over(&self, ends: Instant) -> bool {
         let is_calm = self.notes.is_calm.load(Ordering::SeqCst);
-        self.notes.is_over.load(Ordering::SeqCst) || !is_calm && Instant::now() > ends
+        self.notes.is_over.load(Ordering::SeqCst)
+            || self.notes.is_away.load(Ordering::SeqCst)
+            || !is_calm && Instant::now() > ends
+    }
+
+    /// Returns whether a seat is empty no longer.
+    fn may_begin(&self, ends: Instant) -> bool {
+        let is_calm = self.notes.is_calm.load(Ordering::SeqCst);
+        self.notes.is_over.load(Ordering::SeqCst) || is_calm || Instant::now() >= ends
     }
 
     fn join(&self, member: usize, own_name: Option<&str>) -> BaseConsumer<Watch> {

@@ -17,9 +17,6 @@ pub const RULES: Rules = Rules {
     unstored: Some("note"),
     expanded: Some("item"),
 };
-/// The rules of a run with the listener, whose groups must be given each event.
-pub const LISTENED: Rules =
-    Rules { compacted: None, expiring: RULES.expiring, unstored: None, expanded: None };
 /// The entities that get a DELETE_ALL now and then.
 pub const DELETED: [&str; 2] = ["instance", "item"];
 /// The time for which the log keeps the events of the one that expires.
@@ -33,21 +30,21 @@ pub fn settings() -> String {
 
 /// The same, with so many partitions of each topic.
 pub fn settings_of(partitions: usize) -> String {
-    format!("[hexkit]\nservice_name = \"{}\"\n\n{}", documents::SERVICE, by(partitions, RULES))
+    format!("[hexkit]\nservice_name = \"{}\"\n\n{}", documents::SERVICE, rules(partitions))
 }
 
-/// Several partitions of each topic, and the rules of a run with the listener.
+/// Several partitions of each topic, and the rules of some entities.
 pub fn listened_settings() -> String {
-    by(PARTITIONS, LISTENED)
+    rules(PARTITIONS)
 }
 
-fn by(partitions: usize, all: Rules) -> String {
+fn rules(partitions: usize) -> String {
     let of = |entity: &'static str| {
         let rules = [
-            (all.compacted, "compacted = true\n".to_owned()),
-            (all.expanded, "delete_all = \"expand\"\n".to_owned()),
-            (all.expiring, format!("log_retention_ms = {EXPIRES_MS}\n")),
-            (all.unstored, "stored = false\n".to_owned()),
+            (RULES.compacted, "compacted = true\n".to_owned()),
+            (RULES.expanded, "delete_all = \"expand\"\n".to_owned()),
+            (RULES.expiring, format!("log_retention_ms = {EXPIRES_MS}\n")),
+            (RULES.unstored, "stored = false\n".to_owned()),
         ];
         let its = rules.into_iter().filter(|(of, _)| *of == Some(entity)).map(|(_, text)| text);
         let its: String = its.collect();

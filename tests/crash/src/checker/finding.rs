@@ -35,6 +35,8 @@ pub enum Kind {
     Fence,
     /// A group of Kafka's clients stands where it has not come to, or has fallen back.
     Place,
+    /// The floor of a topic lies above an event that the log has, or has fallen.
+    Floor,
     /// A record that was erased still has content, is sent or shown, or another one has lost its own.
     Erasure,
     /// Something of a purged tenant is left, shown or given again.
@@ -43,7 +45,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Lost,
         Self::Phantom,
         Self::Duplicate,
@@ -59,6 +61,7 @@ impl Kind {
         Self::Admission,
         Self::Fence,
         Self::Place,
+        Self::Floor,
         Self::Erasure,
         Self::Purge,
     ];
@@ -87,6 +90,7 @@ impl fmt::Display for Kind {
             Self::Admission => "wrong admission of a replay",
             Self::Fence => "moved by an earlier reader",
             Self::Place => "wrong place of a group",
+            Self::Floor => "wrong floor",
             Self::Erasure => "wrong erasure",
             Self::Purge => "wrong purge",
         })

@@ -3,11 +3,15 @@
 //!
 //! A run is the time for which a member has a partition. It begins where the group stood, so it
 //! leaves nothing out and gets nothing again that was committed before; within it, offsets rise and
-//! none is left out. Where the group stands never falls, and is never beyond what was delivered.
+//! none is left out, but for what the log did not have any more. Where the group stands never falls,
+//! and is never beyond what was delivered, unless it changes to HTTP: then it goes on after the least
+//! of its places.
+
+mod part;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use event_gateway::domain::partition;
+use part::{Part, Place, Run, Wanted, partition_of};
 
 use super::topics::{Event, differences};
 use super::{Finding, Index, Kind};
@@ -19,41 +23,6 @@ use crate::story::Story;
 pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let groups = story.observed.groups.iter();
     groups.flat_map(|group| Reading::new(story, index, group).check()).collect()
-}
-
-/// A topic and the number of a partition.
-type Place = (String, i32);
-
-/// A partition, as far as a group has come.
-#[derive(Debug, Default)]
-struct Part {
-    /// The member that was given it last.
-    owner: Option<usize>,
-    /// How often it was given to a member.
-    owners: usize,
-    /// The offset after the last one that was delivered.
-    delivered: i64,
-    /// All offsets whose commit has begun.
-    begun: BTreeSet<i64>,
-    /// The offsets that were committed for certain, each with the number of acts before.
-    sure: Vec<(usize, i64)>,
-}
-
-impl Part {
-    /// Returns the offset that was committed for certain before so many acts.
-    fn sure_before(&self, acts: usize) -> i64 {
-        let known = self.sure.iter().rev().find(|(at, _)| *at < acts);
-        known.map_or(0, |(_, offset)| *offset)
-    }
-}
-
-/// The run of a member in a partition.
-#[derive(Debug)]
-struct Run {
-    /// The offset at which the group stood at least when it began.
-    from: i64,
-    /// The offset of the last record.
-    last: Option<i64>,
 }
 
 /// A commit that was not answered yet: its offset, whether the member had the partition, and how
@@ -69,8 +38,14 @@ struct Pending {
 struct Reading<'a> {
     index: &'a Index<'a>,
     group: &'a KafkaGroup,
+    /// The number of acts so far.
+    at: usize,
     /// The events that must be delivered, by partition and position.
-    wanted: BTreeMap<Place, BTreeMap<i64, &'a str>>,
+    wanted: BTreeMap<Place, BTreeMap<i64, Wanted<'a>>>,
+    /// The events that were left out since the log may not have had them, with the acts before.
+    left: Vec<(usize, Place, i64)>,
+    /// The floors of topics.
+    floors: HashMap<String, i64>,
     parts: HashMap<Place, Part>,
     runs: HashMap<(usize, Place), Run>,
     pending: HashMap<usize, Vec<Pending>>,
@@ -80,24 +55,13 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn new(story: &'a Story, index: &'a Index<'a>, group: &'a KafkaGroup) -> Self {
-        let is_of = |topic: &str| group.topics.iter().any(|it| it == topic);
-        let logged = story.logs.values().flatten();
-        let logged = logged.filter(|it| it.is_sent() && it.erased.is_none() && is_of(&it.topic));
-        let logged =
-            logged.map(|it| (it.topic.as_str(), it.key.as_str(), it.position, &*it.event_id));
-        let removed = index.removed.iter().filter(|(_, it)| {
-            it.is_sent && is_of(&it.topic) && !index.is_erased(&it.topic, it.key, it.position)
-        });
-        let removed = removed.map(|(id, it)| (it.topic.as_str(), it.key, it.position, *id));
-        let mut wanted: BTreeMap<Place, BTreeMap<i64, &'a str>> = BTreeMap::new();
-        for (topic, key, position, id) in logged.chain(removed) {
-            let place = (topic.to_owned(), partition_of(key.as_bytes(), group.partitions));
-            wanted.entry(place).or_default().insert(position as i64, id);
-        }
         Self {
             index,
             group,
-            wanted,
+            at: 0,
+            wanted: part::wanted(story, index, group),
+            left: Vec::new(),
+            floors: HashMap::new(),
             parts: HashMap::new(),
             runs: HashMap::new(),
             pending: HashMap::new(),
@@ -108,35 +72,82 @@ impl<'a> Reading<'a> {
 
     fn check(mut self) -> Vec<Finding> {
         for (at, act) in self.group.acts.iter().enumerate() {
-            match act {
-                GroupAct::Assigned { member, partitions } => {
-                    partitions.iter().for_each(|place| self.assigned(*member, place));
-                }
-                GroupAct::Revoked { member, partitions } => {
-                    for place in partitions {
-                        self.runs.remove(&(*member, place.clone()));
-                    }
-                }
-                GroupAct::Got { member, record } => self.got(*member, record),
-                GroupAct::Commits { member, offsets } => self.commits(*member, offsets),
-                GroupAct::Committed { member, is_done } => self.committed(at, *member, *is_done),
-                GroupAct::Stands { since, offsets } => self.stands(*since, offsets),
-            }
+            self.at = at;
+            self.take(act);
         }
         let all = self.wanted.iter().flat_map(|(place, its)| its.iter().map(move |it| (place, it)));
-        let missing = all.filter(|(_, (_, id))| !self.got.contains(**id));
+        let may_lack = |it: &Wanted<'_>| it.is_gone && !self.group.is_held;
+        let missing = all.filter(|(_, (_, it))| !self.got.contains(it.id) && !may_lack(it));
         let missing: Vec<_> =
             missing.map(|(place, (at, _))| format!("{at} of {place:?} never came")).collect();
         missing.into_iter().for_each(|what| self.find(Kind::Lost, what));
         self.findings
     }
 
-    fn assigned(&mut self, member: usize, place: &Place) {
+    fn take(&mut self, act: &'a GroupAct) {
+        match act {
+            GroupAct::Assigned { member, partitions } => {
+                for place in partitions {
+                    let run = self.parts.entry(place.clone()).or_default().give(*member);
+                    self.runs.insert((*member, place.clone()), run);
+                }
+            }
+            GroupAct::Revoked { member, partitions } => {
+                for place in partitions {
+                    self.runs.remove(&(*member, place.clone()));
+                }
+            }
+            GroupAct::Got { member, record } => self.got(*member, record),
+            GroupAct::Commits { member, offsets } => self.commits(*member, offsets),
+            GroupAct::Committed { member, is_done } => self.committed(*member, *is_done),
+            GroupAct::Stands { since, offsets } => self.stands(*since, offsets),
+            GroupAct::Begins { member, partitions } => self.begins(*member, partitions),
+            GroupAct::Passed { member, partitions, offset } => {
+                partitions.iter().for_each(|place| self.passed(*member, place, *offset));
+            }
+            GroupAct::Floors { since, floors } => {
+                floors.iter().for_each(|(topic, floor)| self.floor(*since, topic, *floor));
+            }
+            GroupAct::Ends { partitions } => self.each(partitions, Part::end),
+            GroupAct::Purged { partitions, base } => {
+                self.each(partitions, |part| part.begin_anew(*base));
+            }
+        }
+    }
+
+    fn each(&mut self, partitions: &[Place], change: impl Fn(&mut Part)) {
+        for place in partitions {
+            change(self.parts.entry(place.clone()).or_default());
+        }
+    }
+
+    /// A reader over HTTP begins, at the least of the group's places. It is one of those at which the
+    /// group may have stood.
+    fn begins(&mut self, member: usize, partitions: &[Place]) {
+        let at = self.at;
+        let its = || partitions.iter().map(|place| self.parts.get(place));
+        let least = its().map(|part| part.map_or(0, Part::sure)).min().unwrap_or_default();
+        let last = |part: &Part| part.begun.last().copied().unwrap_or_default().max(part.sure());
+        let most = its().map(|part| part.map_or(0, last)).min().unwrap_or_default();
+        let begun = its().flatten().flat_map(|part| part.begun.range(least..=most.max(least)));
+        let begun: BTreeSet<i64> = begun.copied().chain([least]).collect();
+        for place in partitions {
+            let part = self.parts.entry(place.clone()).or_default();
+            part.stands_at(at, least);
+            (part.begun, part.whole_since) = (begun.clone(), Some(at));
+            let run = part.give(member);
+            self.runs.insert((member, place.clone()), run);
+        }
+    }
+
+    /// A reader over HTTP has everything before an offset.
+    fn passed(&mut self, member: usize, place: &Place, offset: i64) {
         let part = self.parts.entry(place.clone()).or_default();
-        part.owner = Some(member);
-        part.owners += 1;
-        let from = part.sure_before(usize::MAX);
-        self.runs.insert((member, place.clone()), Run { from, last: None });
+        part.delivered = part.delivered.max(offset);
+        let Some(run) = self.runs.get_mut(&(member, place.clone())) else { return };
+        let from = part.goes_on(run, offset);
+        run.last = run.last.max(Some(offset - 1));
+        self.between(place, from, offset);
     }
 
     fn got(&mut self, member: usize, record: &'a Record) {
@@ -145,33 +156,64 @@ impl<'a> Reading<'a> {
         self.compare(record);
         let part = self.parts.entry(place.clone()).or_default();
         part.delivered = part.delivered.max(offset + 1);
-        // The group stood at one of the offsets whose commit has begun.
-        let begun = part.begun.range(..=offset).next_back().copied().unwrap_or_default();
         let Some(run) = self.runs.get_mut(&(member, place.clone())) else {
             let what = format!("{offset} of {place:?} was given to {member}, which has it not");
             return self.find(Kind::Fence, what);
         };
-        let (from, before) = (run.from, run.last);
+        let (from, goes_on) = (run.from, part.goes_on(run, offset));
+        let (base, before) = (run.base, run.last);
         run.last = run.last.max(Some(offset));
         match before {
+            _ if offset < base => {
+                let what =
+                    format!("{offset} of {place:?} came after the purge of all before {base}");
+                self.find(Kind::Purge, what);
+            }
             Some(before) if offset <= before => {
                 self.find(Kind::Reordered, format!("{before} of {place:?}, then {offset}"));
             }
-            Some(before) => self.between(&place, before + 1, offset),
             None if offset < from => {
                 let what = format!("{offset} of {place:?} came after a commit of {from}");
                 self.find(Kind::Duplicate, what);
             }
-            None => self.between(&place, begun.max(from), offset),
+            _ => self.between(&place, goes_on, offset),
         }
     }
 
-    /// Finds the events from one offset to before another one, which were left out.
+    /// Finds the events from one offset to before another one, which were left out. Some of them may
+    /// have left the log before, unless it keeps them for the group: the next floor tells.
     fn between(&mut self, place: &Place, from: i64, to: i64) {
         let Some(wanted) = self.wanted.get(place).filter(|_| from < to) else { return };
-        let left: Vec<_> = wanted.range(from..to).map(|(at, _)| *at).collect();
-        for at in left {
-            self.find(Kind::Lost, format!("{at} of {place:?} was left out before {to}"));
+        let left: Vec<_> = wanted.range(from..to).map(|(at, it)| (*at, it.is_gone)).collect();
+        for (at, is_gone) in left {
+            if is_gone && !self.group.is_held {
+                self.left.push((self.at, place.clone(), at));
+            } else {
+                self.find(Kind::Lost, format!("{at} of {place:?} was left out before {to}"));
+            }
+        }
+    }
+
+    /// Compares a topic's floor with what was left out before it was asked for, and with what the log
+    /// has in the end.
+    fn floor(&mut self, since: usize, topic: &str, floor: i64) {
+        let before = self.floors.insert(topic.to_owned(), floor).unwrap_or_default();
+        if floor < before {
+            self.find(Kind::Floor, format!("that of {topic} fell from {before} to {floor}"));
+        }
+        let of_topic = self.wanted.iter().filter(|((its, _), _)| its == topic);
+        let below = of_topic.flat_map(|(_, its)| its.range(before.min(floor)..floor));
+        let there: Vec<_> = below.filter(|(_, it)| !it.is_gone).map(|(at, _)| *at).collect();
+        for at in there {
+            self.find(Kind::Floor, format!("{topic} has {at}, and its floor is {floor}"));
+        }
+        let is_its = |(at, place, _): &(usize, Place, i64)| place.0 == topic && *at < since;
+        let (its, others): (Vec<_>, _) =
+            std::mem::take(&mut self.left).into_iter().partition(is_its);
+        self.left = others;
+        for (_, place, at) in its.into_iter().filter(|(_, _, at)| *at >= floor) {
+            let what = format!("{at} of {place:?} was left out, and the floor is {floor}");
+            self.find(Kind::Lost, what);
         }
     }
 
@@ -211,7 +253,8 @@ impl<'a> Reading<'a> {
         self.pending.insert(member, pending);
     }
 
-    fn committed(&mut self, at: usize, member: usize, is_done: bool) {
+    fn committed(&mut self, member: usize, is_done: bool) {
+        let at = self.at;
         for it in self.pending.remove(&member).into_iter().flatten().filter(|_| is_done) {
             let Pending { place, offset, is_owner, owners } = it;
             let part = self.parts.entry(place.clone()).or_default();
@@ -225,8 +268,8 @@ impl<'a> Reading<'a> {
             if part.owners != owners {
                 continue;
             }
-            let sure = part.sure_before(usize::MAX);
-            part.sure.push((at, offset));
+            let sure = part.sure();
+            part.stands_at(at, offset);
             if offset < sure {
                 self.find(Kind::Place, format!("{place:?} fell from {sure} to {offset}"));
             }
@@ -236,14 +279,20 @@ impl<'a> Reading<'a> {
     fn stands(&mut self, since: usize, offsets: &Offsets) {
         let mut wrong = Vec::new();
         for (place, part) in &self.parts {
-            let (sure, delivered) = (part.sure_before(since), part.delivered);
+            // A reader over HTTP has moved it back since.
+            let is_back = part.whole_since.is_some_and(|at| at >= since);
+            let sure = if is_back { 0 } else { part.sure_before(since) };
             let offset = offsets.get(place).copied().unwrap_or_default();
             if offset < sure {
                 wrong.push(format!("{place:?} stands at {offset}, after a commit of {sure}"));
             }
             // Before the first commit, it stands before the first position.
-            if offset > delivered.max(1) {
-                wrong.push(format!("{place:?} stands at {offset}, and {delivered} came"));
+            let most = part.delivered.max(1);
+            let passes =
+                |it: &BTreeMap<i64, Wanted<'_>>| it.range(most..offset.max(most)).next().is_none();
+            let may_pass = part.whole_since.is_some() && self.wanted.get(place).is_none_or(passes);
+            if offset > most && !may_pass {
+                wrong.push(format!("{place:?} stands at {offset}, and {most} came"));
             }
         }
         wrong.into_iter().for_each(|what| self.find(Kind::Place, what));
@@ -252,8 +301,4 @@ impl<'a> Reading<'a> {
     fn find(&mut self, kind: Kind, what: String) {
         self.findings.push(kind.of(format!("{}: {what}", self.group.group)));
     }
-}
-
-fn partition_of(key: &[u8], partitions: usize) -> i32 {
-    partition::of_key(key, partitions) as i32
 }

@@ -6,7 +6,7 @@ use super::deletes::Deletes;
 use super::erased::Erasures;
 use super::former::Former;
 use crate::evidence::Logged;
-use crate::story::Story;
+use crate::story::{Rules, Story};
 
 /// The indexes.
 pub(super) struct Index<'a> {
@@ -19,7 +19,7 @@ pub(super) struct Index<'a> {
     /// The ERASED events, and what they have taken.
     pub(super) erasures: Erasures<'a>,
     /// The positions that may be those of DELETEs which were erased before they were sent, and have
-    /// left the log: nothing tells of them.
+    /// left the log: nothing tells of them. So are those of ERASED events that nobody was given.
     pub(super) hidden: HashSet<(&'a str, u64)>,
     /// The events that the logs have lost.
     pub(super) former: Former<'a>,
@@ -78,6 +78,7 @@ impl<'a> Index<'a> {
         let hidden = HashSet::new();
         let mut index = Self { by_id, removed, deletes, erasures, hidden, former, prefixes };
         index.hidden = hidden_deletes(story, &index);
+        index.hidden.extend(hidden_erased(story, &index));
         index
     }
 
@@ -156,4 +157,22 @@ fn hidden_deletes<'a>(story: &'a Story, index: &Index<'a>) -> HashSet<(&'a str, 
         hidden.extend((first..last).filter(is_hidden).map(|it| (tenant.as_str(), it)));
     }
     hidden
+}
+
+/// Returns the positions of ERASED events that have left the log, as they may, before anybody was
+/// given them: those of an entity that is not stored, and, where groups read from the listener, those
+/// that were erased themselves before a group came.
+fn hidden_erased<'a>(story: &'a Story, index: &Index<'a>) -> HashSet<(&'a str, u64)> {
+    let there = index.by_id.values().map(|(tenant, event)| (*tenant, event.position));
+    let removed = index.removed.values().map(|event| (event.tenant, event.position));
+    let known: HashSet<_> = there.chain(removed).collect();
+    let is_listened = !story.observed.groups.is_empty();
+    let may_go = |name: &str| {
+        let of = |entity: Option<&str>| entity == Some(name);
+        let Rules { compacted, expiring, unstored, .. } = story.rules;
+        of(unstored) || is_listened && (of(compacted) || of(expiring))
+    };
+    let its = story.observed.erasures.iter().filter(|it| may_go(&it.name));
+    let places = its.filter_map(|it| Some((it.tenant.as_str(), it.position?)));
+    places.filter(|place| !known.contains(place)).collect()
 }

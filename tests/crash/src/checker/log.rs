@@ -14,8 +14,14 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     for (tenant, log) in &story.logs {
         let removed = index.removed.values().filter(|event| event.tenant == tenant);
         let removed: HashSet<_> = removed.map(|event| event.position).collect();
-        let (mut seen, mut place) = (HashSet::new(), 0);
+        let (mut seen, mut place, mut log_id) = (HashSet::new(), 0, None);
+        let begins_anew = story.observed.begun_anew.contains(tenant);
         for event in log {
+            let its = event.headers.get("log_id");
+            if begins_anew && log_id.replace(its) != Some(its) && event.position > place {
+                // A log that begins anew goes on above the positions that were given before.
+                place = event.position - 1;
+            }
             let may_lack = |place: &u64| {
                 removed.contains(place)
                     || index.former.may_lack(tenant, *place)

@@ -1,5 +1,7 @@
 //! Groups of Kafka's clients: what their members got from the listener, and where the groups stand.
 
+use std::collections::BTreeSet;
+
 use crash::checker::{Kind, check, check_listened};
 use crash::evidence::{GroupAct, KafkaGroup, Offsets};
 use crash::kafka::Record;
@@ -55,6 +57,8 @@ fn story_with_members() -> Story {
         group: "cg.search".to_owned(),
         topics: vec![TOPIC.to_owned()],
         partitions: 1,
+        is_held: true,
+        may_miss: BTreeSet::new(),
         acts,
     });
     story

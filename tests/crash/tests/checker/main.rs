@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod admissions;
+mod changed_groups;
 mod delete_alls;
 mod documents;
 mod erasures;
@@ -157,6 +158,8 @@ fn every_kind_of_finding_is_tried() {
     let all = CORRUPTIONS.iter().chain(&delete_alls::OF_RECORDS).chain(&admissions::CORRUPTIONS);
     let all = all.chain(&subscriptions::CORRUPTIONS).chain(&erasures::CORRUPTIONS);
     let all = all.chain(&purges::CORRUPTIONS).chain(&groups::CORRUPTIONS);
+    let all = all.chain(&changed_groups::OF_TURNS).chain(&changed_groups::OF_LATE);
+    let all = all.chain(&changed_groups::OF_VISITS);
     let tried: BTreeSet<_> = all.map(|(kind, _, _)| *kind).collect();
     assert_eq!(tried, Kind::ALL.into());
 }
