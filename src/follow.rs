@@ -9,6 +9,7 @@ mod audit_task;
 pub mod erasure;
 mod expansion;
 pub mod export;
+pub mod gaps;
 mod held;
 mod interruptible;
 mod lane;

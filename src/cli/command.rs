@@ -94,7 +94,7 @@ enum Command {
     ///
     /// The exit status is 1 if that took longer than `--wait`.
     PublishPending(Box<publish_pending::Options>),
-    /// Shows how far each sink has come, and forgets one that is gone.
+    /// Shows how far each sink has come, lets one begin, and forgets one that is gone.
     #[command(subcommand)]
     Sinks(sinks::Command),
     /// Shows the trail: who did what to what, when and why.

@@ -15,7 +15,7 @@ const PARKED: &str = "the scope, as the HTTP API shows it, with `tenant`";
 const GROUP: &str = "the subscription, as the HTTP API shows it, with `tenant`, `group`, `position`, \
                      `gapsTo`, `generation`, `reader`, `readerUntil`, `wentBackFrom`";
 
-const EXAMPLES: [Example; 48] = [
+const EXAMPLES: [Example; 49] = [
     ("serve", ["event-gateway serve", "event-gateway serve --http-port 0 --broker none"], ""),
     (
         "check",
@@ -212,6 +212,12 @@ const EXAMPLES: [Example; 48] = [
         "sinks list",
         ["event-gateway sinks list", "event-gateway sinks list --output json"],
         "`sink`, `logs`, `notPassed`",
+    ),
+    (
+        "sinks begin",
+        ["event-gateway sinks begin", "event-gateway sinks begin diku --accept"],
+        "for each tenant and sink `tenant`, `sink`, `logId`, `head`, `missing` (of `topic`, `from`, \
+         `to`); where the sink waits, also `cursor`, `isInLog`; then `accepted`",
     ),
     ("sinks forget", ["event-gateway sinks forget hexkit", ""], "`sink`, `logs`"),
     (

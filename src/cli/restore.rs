@@ -196,7 +196,8 @@ async fn note(deps: &Deps<'_>, tenant: &TenantId, sink: &Follower) -> anyhow::Re
     Ok(deps.store.add_trail(&super::act(Act::Restore, tenant).on(sink)).await?)
 }
 
-fn place(cursor: &Option<Cursor>) -> String {
+/// Returns the place of a cursor, for people.
+pub(super) fn place(cursor: &Option<Cursor>) -> String {
     match cursor {
         Some(Cursor { position, event_id, time, .. }) => {
             format!("position {position}, event {event_id} of {time}")
@@ -205,7 +206,8 @@ fn place(cursor: &Option<Cursor>) -> String {
     }
 }
 
-fn place_as_json(cursor: &Option<Cursor>) -> Value {
+/// Returns the same as JSON.
+pub(super) fn place_as_json(cursor: &Option<Cursor>) -> Value {
     let object = |Cursor { position, event_id, time, .. }: &Cursor| {
         let (event_id, time) = (event_id.to_string(), time.to_string());
         json!({ "position": position.number(), "eventId": event_id, "time": time })

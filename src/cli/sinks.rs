@@ -1,5 +1,8 @@
-//! `sinks list` shows how far each sink has come; `sinks forget` forgets one that is gone, which
-//! would keep events from being removed for ever.
+//! `sinks list` shows how far each sink has come; `sinks begin` lets one begin logs that lack
+//! events; `sinks forget` forgets one that is gone, which would keep events from being removed for
+//! ever.
+
+mod begin;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,12 +28,19 @@ const COLUMNS: [Column; 3] =
 pub enum Command {
     /// Prints a line for each sink that the store knows, with the events that it has not passed.
     List(Box<StoreListOptions>),
+    /// Shows which events a sink can't get, since they were removed before it was configured.
+    ///
+    /// The sink gets nothing of such a tenant until `--accept` lets it begin with what the log has.
+    /// The exit status is 1 if a tenant waits, and that was not accepted. It may run while replicas
+    /// run.
+    Begin(Box<begin::Options>),
     /// Forgets a sink that is no longer configured anywhere, so that it no longer keeps events from
     /// being removed from the logs.
     ///
     /// The sink's checkpoints and parked scopes are removed. A sink that is configured again goes
-    /// on from its own cursor if it has one, or else from the beginning; if it had parked anything,
-    /// `restore` lets it get the whole log again.
+    /// on from its own cursor if it has one, or else from the beginning; if events were removed
+    /// meanwhile, it waits for `sinks begin`. If it had parked anything, `restore` lets it get the
+    /// whole log again.
     Forget(Box<ForgetOptions>),
 }
 
@@ -56,6 +66,7 @@ impl Command {
                 let store = deps::attached(&options.store, clock).await?;
                 list(&*store, options.output.form).await
             }
+            Self::Begin(options) => begin::run(&options, clock).await,
             Self::Forget(options) => forget(&options, clock).await,
         }
     }

@@ -89,6 +89,12 @@ impl Floors {
         Some(Gap { topic: topic.clone(), from, to })
     }
 
+    /// Returns the gaps of all matching topics that a follower meets after `after`, by topic.
+    pub fn all_gaps(&self, filter: &Filter, after: Position) -> Vec<Gap> {
+        let gaps = self.gaps(filter, after);
+        gaps.map(|(topic, to)| Gap { topic: topic.clone(), from: after.next(), to }).collect()
+    }
+
     /// Accepts all gaps that a follower with this filter meets after `after`, and returns them.
     pub fn accept(&self, filter: &Filter, after: Position) -> AcceptedGaps {
         AcceptedGaps(self.gaps(filter, after).map(|(topic, to)| (topic.clone(), to)).collect())
@@ -171,6 +177,16 @@ mod tests {
         assert_eq!(low, Some(topic("a.low")));
         assert_eq!(floors.gap(&only("b"), at(0)), None);
         assert_eq!(floors.highest(), at(9), "from there on nothing is missing");
+    }
+
+    #[test]
+    fn who_asks_for_all_gaps_is_told_those_of_each_topic() {
+        let floors = floors([("a.low", 4), ("a.high", 9)]);
+        let gap = |name, from, to| Gap { topic: topic(name), from: at(from), to: at(to) };
+        let both = [gap("a.high", 2, 8), gap("a.low", 2, 3)];
+        assert_eq!(floors.all_gaps(&Filter::default(), at(1)), both);
+        assert_eq!(floors.all_gaps(&Filter::default(), at(3)), [gap("a.high", 4, 8)]);
+        assert!(floors.all_gaps(&only("a.low"), at(3)).is_empty());
     }
 
     #[test]

@@ -54,6 +54,7 @@ acts! {
     EndReader "reader-end" "The reading of a subscription is ended.";
     Restore "restore" "A log or a sink goes on from where the histories diverge.";
     RestoreBackup "restore-backup" "A copy of the database is put in its place.";
+    BeginSink "sink-begin" "A sink begins a log that lacks events which it never had.";
     ForgetSink "sink-forget" "A sink is forgotten.";
     ResizeLanes "lanes-resize" "The number of lanes is changed.";
     ChangeTopics "topics-change" "Topics are created, changed or removed.";

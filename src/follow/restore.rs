@@ -49,7 +49,7 @@ pub enum Error {
     #[error(transparent)]
     Sink(#[from] sink::Error),
     /// The tenant's log changed since the comparison.
-    #[error("tenant {0} changed meanwhile: run `event-gateway restore` again")]
+    #[error("tenant {0} changed meanwhile: run the command again")]
     Changed(TenantId),
 }
 

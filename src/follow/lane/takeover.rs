@@ -3,7 +3,8 @@
 //! It makes the lane's state from the cursors and the store. If the store's checkpoint is further
 //! than a cursor, the sink's cursors were lost or went back, and the lane stops. If a cursor names
 //! another event than the log does, or proves parking that the store lacks, the store went back in
-//! time, and that tenant stops.
+//! time, and that tenant stops. So does a tenant of whose log the sink would never get events that
+//! were removed.
 
 use std::collections::HashMap;
 
@@ -41,8 +42,11 @@ pub(super) async fn resume(
     changed.heads.iter().for_each(|head| {
         logs.insert(head);
     });
-    let cursors = logs.cursors();
     let mut state = LaneState { lease: *lease, logs, parking: Parking::default(), erasures: 0 };
+    let tenants = changed.heads.iter().map(|head| &head.tenant);
+    let unknown: Vec<_> = tenants.filter(|it| !checkpoints.contains_key(*it)).cloned().collect();
+    state.stop_below_floors(deps, &unknown).await?;
+    let cursors = state.logs.cursors();
     state.verify(deps, &cursors).await?;
     for (tenant, lost) in state.parking.load(&*deps.store, &state.logs).await? {
         state.stop(deps, &tenant, &verify::went_back(&lost));

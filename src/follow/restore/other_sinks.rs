@@ -70,20 +70,38 @@ pub async fn accept(
     enabled: &TenantLog,
     by: &str,
 ) -> Result<(), Error> {
+    leased(store, enabled, by, async |lease| begin_again(store, sink, &lease, enabled).await).await
+}
+
+/// Lets a sink begin a log again, under the lease of its lane.
+pub(in crate::follow) async fn begin_again(
+    store: &dyn Store,
+    sink: &dyn Sink,
+    lease: &Lease,
+    enabled: &TenantLog,
+) -> Result<(), Error> {
+    let TenantLog { tenant, log_id, .. } = enabled;
+    forget(sink, lease, *log_id).await?;
+    store.forget_follower(sink.follower(), Some(tenant), None).await?;
+    let start = Cursor::start(*log_id);
+    match store.checkpoint(lease, sink.follower(), &[(tenant.clone(), start)]).await? {
+        LeaseCheck::Held => Ok(()),
+        LeaseCheck::Lost => Err(Error::Changed(tenant.clone())),
+    }
+}
+
+/// Takes a log's lane from the replica that holds it, in the name of `by`, and gives it back once
+/// the work under its lease is done.
+pub(in crate::follow) async fn leased(
+    store: &dyn Store,
+    enabled: &TenantLog,
+    by: &str,
+    work: impl AsyncFnOnce(Lease) -> Result<(), Error>,
+) -> Result<(), Error> {
     let lease = store.seize(enabled.lane, by, LEASE).await?;
     let leases = [lease];
-    let begin = async {
-        let TenantLog { tenant, log_id, .. } = enabled;
-        forget(sink, &lease, *log_id).await?;
-        store.forget_follower(sink.follower(), Some(tenant), None).await?;
-        let start = Cursor::start(*log_id);
-        match store.checkpoint(&lease, sink.follower(), &[(tenant.clone(), start)]).await? {
-            LeaseCheck::Held => Ok(()),
-            LeaseCheck::Lost => Err(Error::Changed(tenant.clone())),
-        }
-    };
     let done = tokio::select! {
-        done = begin => done,
+        done = work(lease) => done,
         _ = keep_renewing(store, &leases) => Err(Error::Changed(enabled.tenant.clone())),
     };
     if let Err(error) = store.release(&lease).await {
@@ -118,7 +136,7 @@ pub(super) async fn forget_all(
 }
 
 /// Returns whether the log has the event that a cursor names, at the cursor's position.
-pub(super) async fn has(
+pub(in crate::follow) async fn has(
     store: &dyn Store,
     tenant: &TenantId,
     cursor: &Cursor,

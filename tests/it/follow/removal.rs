@@ -4,6 +4,7 @@
 mod deleted;
 mod erased;
 mod put_back;
+mod unpublished;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use crash::load::{self, Load};
-use crash::serve::Setup;
+use crash::serve::{Setup, get_until};
 use crash::{story, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::serve;
 use crate::support::services::kafka::{self, consume_at_least};
@@ -86,4 +86,63 @@ async fn story(store: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_leaves_the_log_was_published_once_whenever_the_gateway_is_killed() {
     story("sqlite://data/event-gateway.db").await;
+}
+
+fn run(setup: &Setup, line: &str) -> (bool, String) {
+    let arguments: Vec<_> = line.split(' ').collect();
+    let done = setup.command(&arguments).output().unwrap();
+    (done.status.success(), String::from_utf8(done.stdout).unwrap())
+}
+
+fn rows(said: &str) -> Vec<Value> {
+    said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+async fn post(url: &str, entity: &str, key: &str) {
+    let post = reqwest::Client::new().post(format!("{url}/domain-events/inventory/{entity}"));
+    let post = post.header("X-Okapi-Tenant", "diku").json(&json!({ "new": { "id": key } }));
+    assert_eq!(post.send().await.unwrap().status(), 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kafka_that_comes_after_events_were_removed_gets_the_rest_once_that_is_accepted() {
+    let env = kafka::env();
+    let setup = setup(&env, "sqlite://data/event-gateway.db");
+    let [compacted, not_stored, _] = load::entities();
+    let serve = setup.serve_with(&[("BROKER", "none")]);
+    for (entity, key) in [(not_stored, "a"), (not_stored, "b"), (compacted, "c")] {
+        post(&serve.url, entity, key).await;
+    }
+    until("what is not stored is gone", async || left(&serve.url).await == [3]).await;
+    assert!(serve.terminate().success());
+
+    let serve = setup.serve();
+    let ready = format!("{}/readyz", serve.url);
+    let waits = |told: &Value| told["troubles"]["tenant diku"].is_string();
+    let told = get_until(&ready, waits).await["troubles"]["tenant diku"].to_string();
+    let gone = format!("{env}.diku.inventory.{not_stored}");
+    assert!(told.contains(&format!("{gone} from position 1 to 2; ")), "{told}");
+    assert!(told.contains("`event-gateway sinks begin diku --accept`"), "{told}");
+    let (succeeded, said) = run(&setup, "sinks begin");
+    assert!(!succeeded && said.contains("diku: Kafka waits") && said.contains(&gone), "{said}");
+    let (succeeded, said) = run(&setup, "sinks begin --output json");
+    let missing = json!([{ "topic": gone, "from": 1, "to": 2 }]);
+    assert!(!succeeded && rows(&said)[0]["missing"] == missing, "{said}");
+    assert_eq!(left(&serve.url).await, [3]);
+
+    let (succeeded, said) = run(&setup, "sinks begin diku --accept --output json");
+    assert!(succeeded && rows(&said)[1]["accepted"] == json!(true), "{said}");
+    story::published(&serve.url, "diku", 3).await;
+    let topic = format!("{env}.diku.inventory.{compacted}");
+    let records = consume_at_least(&kafka::address(), &topic, 1);
+    let positions: Vec<_> = records.iter().map(|it| it.header("position").unwrap()).collect();
+    assert_eq!(positions, ["3"]);
+    get_until(&ready, |told| told["status"] == "ready").await;
+    let (succeeded, said) = run(&setup, "sinks begin");
+    assert!(succeeded && said == "diku: Kafka misses nothing\n", "{said}");
+    let (_, said) = run(&setup, "trail list --act sink-begin --output json");
+    let acts: Vec<_> =
+        rows(&said).iter().map(|it| [it["tenant"].clone(), it["object"].clone()]).collect();
+    assert_eq!(acts, [[json!("diku"), json!("relay")]]);
+    assert!(serve.terminate().success());
 }

@@ -15,7 +15,7 @@ use crate::support::services::{kafka, mongodb};
 use crate::support::whole_way::setup;
 
 /// The acts that no subcommand of this story does, and who does.
-const ELSEWHERE: [(Act, &str); 8] = [
+const ELSEWHERE: [(Act, &str); 9] = [
     (Act::DeleteAll, "modules alone, over HTTP: `http::trail`"),
     (Act::Release, "needs what is parked: `process::parked`, and `http::trail`"),
     (Act::Discard, "needs what is parked: `process::parked`, and `http::trail`"),
@@ -23,6 +23,7 @@ const ELSEWHERE: [(Act, &str); 8] = [
     (Act::Repair, "needs what an audit has missed: `follow::audit`"),
     (Act::Restore, "needs a store that went back: `follow::restore::real`"),
     (Act::RestoreBackup, "needs a gateway that is stopped: `store::sqlite_files`"),
+    (Act::BeginSink, "needs a log that lacks events: `process::removal`"),
     (Act::ChangeTopics, "`process::topics`"),
 ];
 
