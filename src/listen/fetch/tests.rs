@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::poll;
-use kafka_protocol::messages::FetchRequest;
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use tokio::time::Instant;
+use kafka_protocol::messages::{FetchRequest, FetchResponse};
+use tokio::time::{Instant, timeout};
 
 use super::{PartitionData, ROOM_BYTES, fetch, gather};
 use crate::listen::answer::text;
@@ -96,4 +97,63 @@ async fn a_fetch_waits_while_others_have_not_read_their_answers() {
     }
     drop(unread);
     assert_eq!(fetching.await.responses[0].partitions[0].error_code, 0);
+}
+
+/// Returns the answer of a request that waits for so many bytes, once `meanwhile` is done.
+async fn fetched_after(bed: &mut Bed, least: i32, meanwhile: &[&[&str]]) -> FetchResponse {
+    let (server, mut client) = (bed.server().await, anyone());
+    let asked = request().with_max_wait_ms(200_000).with_min_bytes(least);
+    let mut fetching = Box::pin(fetch(&server, &mut client, NEWEST, asked));
+    for keys in meanwhile {
+        for _ in 0..100 {
+            let answer = poll!(&mut fetching);
+            assert!(answer.is_pending(), "there is nothing to answer yet: {answer:?}");
+            tokio::task::yield_now().await;
+        }
+        bed.append(keys).await;
+    }
+    timeout(Duration::from_mins(1), fetching).await.expect("an append wakes it")
+}
+
+#[tokio::test]
+async fn a_fetch_that_waits_is_woken_by_an_append() {
+    let mut bed = Bed::new().await;
+    let answer = fetched_after(&mut bed, 1, &[&["a"]]).await;
+    assert!(answer.responses[0].partitions[0].records.as_ref().is_some_and(|it| !it.is_empty()));
+}
+
+#[tokio::test]
+async fn a_fetch_waits_on_until_there_is_as_much_as_it_asks_for() {
+    let mut bed = Bed::new().await;
+    let many = vec!["b"; 20];
+    let answer = fetched_after(&mut bed, 2_000, &[&["a"], &many]).await;
+    let bytes = answer.responses[0].partitions[0].records.as_ref().unwrap().len();
+    assert!(bytes >= 2_000, "{bytes}");
+}
+
+#[tokio::test]
+async fn a_client_that_knows_another_incarnation_or_a_session_is_told_so() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a"]).await;
+    let (server, mut client) = (bed.server().await, anyone());
+    let mut error = async |change: &dyn Fn(&mut FetchRequest)| {
+        let mut asked = request();
+        change(&mut asked);
+        let answer = fetch(&server, &mut client, NEWEST, asked).await;
+        let part = answer.responses.first().map(|topic| topic.partitions[0].error_code);
+        (answer.error_code, part)
+    };
+    let epoch = |epoch: i32| {
+        move |asked: &mut FetchRequest| {
+            asked.topics[0].partitions[0].current_leader_epoch = epoch;
+        }
+    };
+    let present = bed.logs.feed(&served(&item(), 1), None).await.unwrap().epoch();
+    assert_eq!(error(&epoch(present)).await, (0, Some(0)));
+    let fenced = ResponseError::FencedLeaderEpoch.code();
+    assert_eq!(error(&epoch(present - 1)).await, (0, Some(fenced)));
+    let unknown = ResponseError::UnknownLeaderEpoch.code();
+    assert_eq!(error(&epoch(present + 1)).await, (0, Some(unknown)));
+    let no_session = ResponseError::FetchSessionIdNotFound.code();
+    assert_eq!(error(&|asked| asked.session_id = 7).await, (no_session, None));
 }

@@ -1,6 +1,7 @@
 //! The bounds of a partition: a client that asks for what is not there is told so, and never gets
 //! other records instead.
 
+use crash::evidence::Logged;
 use crash::{story, until};
 use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -38,7 +39,7 @@ async fn a_reader_before_the_floor_or_beyond_the_end_is_told_so() {
     post(&serve, "diku", 0..1).await;
     let mut wire = Wire::connect(serve.broker());
     let end = fetch(&mut wire, 0).high_watermark;
-    let has = |log: &[story::Logged]| log.iter().any(|event| event.topic == TOPIC);
+    let has = |log: &[Logged]| log.iter().any(|event| event.topic == TOPIC);
     until("they are removed", async || !has(&story::log(&serve.url, "diku").await)).await;
     // Whoever reads learns of the floor with what comes next.
     post(&serve, "diku", 1..2).await;

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use crash::until;
+use crash::{story, until};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest};
+use kafka_protocol::protocol::StrBytes;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord};
@@ -11,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::support::kafka_clients::setup;
+use crate::support::kafka_wire::Wire;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_producer_is_refused_and_the_log_says_where_to_post() {
@@ -34,6 +38,36 @@ async fn a_producer_is_refused_and_the_log_says_where_to_post() {
         .await;
     }
     assert!(serve.terminate().success());
+}
+
+/// Kafka's numbers of what is refused: to write to a topic, and to write at all.
+const TOPIC_DENIED: i16 = 29;
+const CLUSTER_DENIED: i16 = 31;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_record_of_a_producer_counts_as_written() {
+    let setup = setup(&["diku"], 1);
+    let serve = setup.serve();
+    let mut wire = Wire::connect(serve.broker());
+    let topic = StrBytes::from_static_str("folio.diku.inventory.item");
+    let part = PartitionProduceData::default().with_records(Some("any".into()));
+    let data = TopicProduceData::default().with_name(topic.into());
+    let data = vec![data.with_partition_data(vec![part])];
+    let produce = |acks| ProduceRequest::default().with_acks(acks).with_topic_data(data.clone());
+    for version in 3..=9 {
+        for acks in [1, -1] {
+            let answer = wire.ask(version, &produce(acks)).unwrap();
+            let refused = &answer.responses[0].partition_responses[0];
+            assert_eq!(refused.error_code, TOPIC_DENIED, "{version} {acks}");
+        }
+        // Nobody reads an answer to this: the next one is that of the next request.
+        wire.tell(version, &produce(0));
+    }
+    let id = InitProducerIdRequest::default().with_transactional_id(None);
+    let given = wire.ask(1, &id).unwrap();
+    assert_eq!((given.error_code, given.producer_id.0), (CLUSTER_DENIED, -1));
+    assert!(story::log(&serve.url, "diku").await.is_empty());
+    assert!(serve.terminate().success(), "{}", setup.log());
 }
 
 /// A client that has sent half a frame keeps no stop from succeeding, and no other client from

@@ -41,6 +41,21 @@ impl Wire {
 
     /// Asks in a version; `None` if the connection is closed instead of an answer.
     pub fn ask<R: Request>(&mut self, version: i16, request: &R) -> Option<R::Response> {
+        let key = self.send(version, request)?;
+        let mut answer = BytesMut::from(&*self.read()?);
+        let head = ResponseHeader::decode(&mut answer, key.response_header_version(version));
+        assert_eq!(head.unwrap().correlation_id, self.number);
+        let decoded = R::Response::decode(&mut answer, version).unwrap();
+        assert!(!answer.has_remaining(), "{key:?} {version}");
+        Some(decoded)
+    }
+
+    /// Sends a request that has no answer.
+    pub fn tell<R: Request>(&mut self, version: i16, request: &R) {
+        self.send(version, request).expect("the connection is open");
+    }
+
+    fn send<R: Request>(&mut self, version: i16, request: &R) -> Option<ApiKey> {
         self.number += 1;
         let key = ApiKey::try_from(R::KEY).unwrap();
         let head = RequestHeader::default()
@@ -53,12 +68,7 @@ impl Wire {
         request.encode(&mut frame, version).unwrap();
         let length = u32::try_from(frame.len()).unwrap().to_be_bytes();
         self.stream.write_all(&[&length[..], &frame].concat()).ok()?;
-        let mut answer = BytesMut::from(&*self.read()?);
-        let head = ResponseHeader::decode(&mut answer, key.response_header_version(version));
-        assert_eq!(head.unwrap().correlation_id, self.number);
-        let decoded = R::Response::decode(&mut answer, version).unwrap();
-        assert!(!answer.has_remaining(), "{key:?} {version}");
-        Some(decoded)
+        Some(key)
     }
 
     fn read(&mut self) -> Option<Vec<u8>> {
