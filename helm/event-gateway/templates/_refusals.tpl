@@ -271,6 +271,16 @@ STORE_URL: store.urlSecret
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- fail "autoscaling.minReplicas must not be above autoscaling.maxReplicas" -}}
 {{- end -}}
+{{- if .Values.autoscaling.enabled -}}
+{{- /* Kubernetes takes a limit for the request that is not there. */ -}}
+{{- $resources := default dict .Values.resources -}}
+{{- $requests := default dict (get $resources "requests") -}}
+{{- $limits := default dict (get $resources "limits") -}}
+{{- $cpu := ternary (get $requests "cpu") (get $limits "cpu") (hasKey $requests "cpu") -}}
+{{- if not (regexMatch "[1-9]" (toString $cpu)) -}}
+{{- fail "autoscaling.enabled needs resources.requests.cpu, of which it goes by a share" -}}
+{{- end -}}
+{{- end -}}
 {{- if and (or .Values.serviceMonitor.enabled .Values.podMonitor.enabled) (ne .Values.auth.mode "perimeter") (ne .Values.auth.metrics "open") -}}
 {{- fail (printf "serviceMonitor and podMonitor need auth.metrics: open with auth.mode %s, since Prometheus has no token; limit its readers by networkPolicy" .Values.auth.mode) -}}
 {{- end -}}

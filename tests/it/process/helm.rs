@@ -2,6 +2,9 @@
 //! serves with what it renders.
 
 mod changed_files;
+mod references;
+mod rollout;
+mod security;
 mod settings;
 
 use std::collections::BTreeSet;
@@ -88,6 +91,20 @@ fn a_service_with_tls_says_so_to_whoever_passes_requests_on() {
         (protocol("mongodb.yaml"), protocol("postgres.yaml")),
         (json!("https"), Value::Null)
     );
+}
+
+/// A page that names other versions would say what nobody has tried.
+#[test]
+fn the_page_names_the_versions_that_the_chart_is_tested_with() {
+    let page = include_str!("../../../docs/kubernetes.md");
+    let versions = include_str!("../../../scripts/kubernetes/home.sh");
+    let of = |name: &str| {
+        let mut lines = versions.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap()
+    };
+    let (helm, kubernetes) = (of("helm_version"), of("kubernetes_version"));
+    let told = format!("tested with Helm {helm} and Kubernetes {kubernetes}.");
+    assert!(page.replace('\n', " ").contains(&told), "{told}");
 }
 
 #[test]
