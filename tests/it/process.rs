@@ -26,6 +26,7 @@ mod helm;
 mod hexkit;
 mod illegal_files;
 mod image;
+mod left_out;
 mod log;
 mod main_job;
 #[cfg(feature = "services")]

@@ -27,6 +27,7 @@ pub mod ids;
 pub mod kafka_clients;
 pub mod kafka_wire;
 pub mod keycloak;
+pub mod left_out;
 pub mod malformed;
 #[cfg(feature = "services")]
 pub mod metrics;

@@ -1,6 +1,7 @@
 //! Kafka's clients fetch their tokens from a real Keycloak, and read over TLS with them.
 //!
-//! It is left out where Keycloak can't be downloaded; `scripts/services` and the test say so.
+//! It is left out where Keycloak can't be downloaded; `scripts/services` says so, and `./test` does
+//! at its end.
 
 use std::fs;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! The chart on Kubernetes's own API server: releases are installed, upgraded, rolled back and
 //! uninstalled. No pod runs there: `process::helm` starts the gateway with what is rendered.
 //!
-//! It is left out until `scripts/kubernetes/rollout` has built the server; the tests say so.
+//! They are left out until `scripts/kubernetes/rollout` has built the server: `./test` says so at
+//! its end, and runs them from then on.
 
 use std::path::{Path, PathBuf};
 

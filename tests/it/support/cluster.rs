@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
 use super::helm::{self, NAMESPACE};
+use super::left_out;
 
 /// The longest time that a start may take on a machine that has other things to do.
 const STARTED_WITHIN: Duration = Duration::from_secs(300);
@@ -31,7 +32,8 @@ impl Cluster {
         let home = std::env::var("EVENT_GATEWAY_TEST_API_SERVER");
         let home = home.expect("./test sets it, or leaves it empty");
         if home.is_empty() {
-            eprintln!("LEFT OUT: there is no API server: scripts/kubernetes/rollout builds it");
+            let why = "there is no API server: scripts/kubernetes/rollout builds it (8 to 23 min)";
+            left_out::tell("process::cluster", why);
             return None;
         }
         let (folder, ports) = (tempfile::tempdir().unwrap(), ports::free::<3>());

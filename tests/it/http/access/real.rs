@@ -1,6 +1,7 @@
 //! A real Keycloak: its tokens, its keys, their rotation, and its end.
 //!
-//! It is left out where Keycloak can't be downloaded; `scripts/services` and the test say so.
+//! It is left out where Keycloak can't be downloaded; `scripts/services` says so, and `./test` does
+//! at its end.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,6 +13,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{VERSION, listed, program, root};
+use crate::support::left_out;
 
 /// Returns the folder below a cache where the script looks for the tool.
 fn home(cache: &Path) -> PathBuf {
@@ -106,7 +107,8 @@ fn the_tool_itself_makes_such_a_bill_with_the_sum_of_each_crate() {
     let below_home = || variable("HOME").unwrap_or_default().join(".cache");
     let cache = variable("XDG_CACHE_HOME").unwrap_or_else(below_home);
     if !home(&cache).join("cargo-cyclonedx").exists() {
-        eprintln!("LEFT OUT: CycloneDX's tool is not there: a first scripts/release builds it");
+        let why = "CycloneDX's tool is not there: a first scripts/release --draft builds it";
+        left_out::tell("process::release::bill, the bill of the tool itself", why);
         return;
     }
     let folder = tempfile::tempdir().unwrap();
