@@ -10,6 +10,7 @@ pub mod api_server;
 pub mod cluster;
 pub mod collector;
 pub mod commits;
+pub mod config_map;
 pub mod documentation;
 pub mod drafts;
 pub mod dropped;

@@ -6,6 +6,7 @@ use crash::until;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::support::config_map;
 use crate::support::serve;
 
 /// Two tenants, without a broker.
@@ -115,4 +116,36 @@ async fn an_illegal_file_ends_the_start_and_changes_nothing_later() {
     let log = setup.log();
     let last = log.lines().last().unwrap();
     assert!(last.contains("cg.search.toml") && last.contains("(SUBSCRIPTIONS_DIR)"), "{last}");
+}
+
+/// The kubelet changes the link through which all files of a ConfigMap lead, and none of the files'
+/// own links.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_the_kubelet_changes_all_at_once_are_read_without_a_restart() {
+    let setup = setup();
+    let [files, tenants] = ["subscriptions", "tenants"].map(|folder| setup.path().join(folder));
+    std::fs::remove_dir_all(&tenants).unwrap();
+    let (all, diku) = (("_default.toml", "[entities.\"inventory.item\"]\n"), ("diku.toml", ""));
+    config_map::put(&tenants, &[all, diku]);
+    let (creates, updates) = (
+        ("cg.search.toml", "tenants = \"*\"\ntypes = [\"CREATE\"]\n"),
+        ("cg.search.toml", "tenants = \"*\"\ntypes = [\"UPDATE\"]\n"),
+    );
+    let own = ("cg.own.toml", "tenants = [\"diku\"]\n");
+    config_map::put(&files, &[creates, own]);
+    let serve = setup.serve();
+    delivers(&serve, "diku", "cg.search", &["CREATE"]).await;
+    delivers(&serve, "diku", "cg.own", &[]).await;
+
+    config_map::put(&tenants, &[all, diku, ("college.toml", "")]);
+    delivers(&serve, "college", "cg.search", &["CREATE"]).await;
+    config_map::put(&files, &[updates, own]);
+    for tenant in ["diku", "college"] {
+        delivers(&serve, tenant, "cg.search", &["UPDATE"]).await;
+    }
+    config_map::put(&files, &[updates, ("cg.late.toml", "tenants = [\"college\"]\n")]);
+    delivers(&serve, "college", "cg.late", &[]).await;
+    assert!(find(&serve, "diku", "cg.own").await.is_some(), "it stays without its file");
+    assert!(!setup.log().contains("is left out"), "{}", setup.log());
+    assert!(serve.terminate().success());
 }
