@@ -2,6 +2,8 @@
 //! systemd that is among them.
 
 mod bill;
+#[cfg(feature = "services")]
+mod chart;
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
