@@ -63,8 +63,8 @@ impl Floors {
         self.0.get(topic).copied().unwrap_or_default()
     }
 
-    /// Returns the highest floor of all topics: from there on the log has everything that compaction
-    /// has left; [`Position::START`] if nothing was ever removed.
+    /// Returns the highest floor of all topics: from there on the log has everything that
+    /// compaction has left; [`Position::START`] if nothing was ever removed.
     pub fn highest(&self) -> Position {
         self.0.values().map(|topic| topic.floor).max().unwrap_or_default()
     }

@@ -101,8 +101,10 @@ async fn a_fetch_waits_while_others_have_not_read_their_answers() {
 
 /// Returns the answer of a request that waits for so many bytes, once `meanwhile` is done.
 async fn fetched_after(bed: &mut Bed, least: i32, meanwhile: &[&[&str]]) -> FetchResponse {
+    bed.append(&["z"]).await;
     let (server, mut client) = (bed.server().await, anyone());
-    let asked = request().with_max_wait_ms(200_000).with_min_bytes(least);
+    let mut asked = request().with_max_wait_ms(200_000).with_min_bytes(least);
+    asked.topics[0].partitions[0].fetch_offset = 2;
     let mut fetching = Box::pin(fetch(&server, &mut client, NEWEST, asked));
     for keys in meanwhile {
         for _ in 0..100 {

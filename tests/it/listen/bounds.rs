@@ -50,6 +50,6 @@ async fn a_reader_before_the_floor_or_beyond_the_end_is_told_so() {
     assert!(below.records.is_none_or(|records| records.is_empty()));
     let at_start = fetch(&mut wire, below.log_start_offset);
     assert_eq!((at_start.error_code, at_start.high_watermark), (0, end.max(3)));
-    assert_eq!(fetch(&mut wire, end + 2).error_code, OUT_OF_RANGE);
+    assert_eq!(fetch(&mut wire, end + 20).error_code, OUT_OF_RANGE);
     assert!(serve.terminate().success(), "{}", setup.log());
 }
