@@ -1,7 +1,8 @@
 //! Limits a resource that tenants share: queued bytes, memory of bodies, waiting clients.
 //!
-//! `intake` and `http` take shares on behalf of a tenant. A share is given back when it is dropped,
-//! however its request ended. Three rules keep tenants from starving each other:
+//! `intake`, `http` and `listen` take shares on behalf of a tenant, or of another owner (`K`): a
+//! scope of groups. A share is given back when it is dropped, however its request ended. Three rules
+//! keep tenants from starving each other:
 //!
 //! - What a tenant may hold falls as the resource fills: with what it takes, it has no more than is
 //!   left for all others together. One tenant alone gets half, two that grow side by side get a
@@ -12,29 +13,29 @@
 //!   by neither of the other rules.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 
 use crate::domain::tenant::TenantId;
 
 /// A resource that all tenants share.
-pub struct Shares {
+pub struct Shares<K: Clone + Eq + Hash = TenantId> {
     max: usize,
     tenant_max: usize,
     /// The part of `max` that is left to tenants that hold nothing.
     reserve: usize,
-    taken: Mutex<Taken>,
+    taken: Mutex<Taken<K>>,
 }
 
-#[derive(Default)]
-struct Taken {
+struct Taken<K> {
     all: usize,
-    by_tenant: HashMap<TenantId, usize>,
+    by_tenant: HashMap<K, usize>,
 }
 
 /// The part of a resource that one request has.
-pub struct Share {
-    shares: Arc<Shares>,
-    tenant: TenantId,
+pub struct Share<K: Clone + Eq + Hash = TenantId> {
+    shares: Arc<Shares<K>>,
+    tenant: K,
     size: usize,
 }
 
@@ -50,16 +51,17 @@ pub enum Full {
 /// The part of a resource that is left to tenants that hold nothing.
 const RESERVE: usize = 8;
 
-impl Shares {
+impl<K: Clone + Eq + Hash> Shares<K> {
     /// Makes a resource of `max` units in all, of which each tenant may have `tenant_max`.
     pub fn new(max: usize, tenant_max: usize) -> Arc<Self> {
         let reserve = (max / RESERVE).max(1).min(max / 2);
-        Arc::new(Self { max, tenant_max, reserve, taken: Mutex::default() })
+        let taken = Mutex::new(Taken { all: 0, by_tenant: HashMap::new() });
+        Arc::new(Self { max, tenant_max, reserve, taken })
     }
 
     /// Takes a share of `size` units, or nothing. While nobody holds any, a share may be larger
     /// than the resource.
-    pub fn take(self: &Arc<Self>, tenant: &TenantId, size: usize) -> Result<Share, Full> {
+    pub fn take(self: &Arc<Self>, tenant: &K, size: usize) -> Result<Share<K>, Full> {
         let mut share = self.none(tenant);
         let mut taken = self.taken.lock().expect("no holder panics");
         if taken.all > 0 {
@@ -72,7 +74,7 @@ impl Shares {
     }
 
     /// Checks whether a share may grow by `size` units.
-    fn check(&self, taken: &Taken, share: &Share, size: usize) -> Result<(), Full> {
+    fn check(&self, taken: &Taken<K>, share: &Share<K>, size: usize) -> Result<(), Full> {
         let all = taken.all + size;
         if size == 0 {
             return Ok(());
@@ -93,14 +95,14 @@ impl Shares {
     }
 
     /// Returns an empty share, which may grow.
-    pub fn none(self: &Arc<Self>, tenant: &TenantId) -> Share {
+    pub fn none(self: &Arc<Self>, tenant: &K) -> Share<K> {
         Share { shares: self.clone(), tenant: tenant.clone(), size: 0 }
     }
 }
 
-impl Taken {
+impl<K: Clone + Eq + Hash> Taken<K> {
     /// Counts a share. An empty one leaves no entry, since nobody gives it back.
-    fn add(&mut self, tenant: &TenantId, size: usize) {
+    fn add(&mut self, tenant: &K, size: usize) {
         if size == 0 {
             return;
         }
@@ -111,7 +113,7 @@ impl Taken {
         }
     }
 
-    fn give_back(&mut self, tenant: &TenantId, size: usize) {
+    fn give_back(&mut self, tenant: &K, size: usize) {
         self.all -= size;
         let Some(held) = self.by_tenant.get_mut(tenant) else { return };
         *held -= size;
@@ -121,7 +123,7 @@ impl Taken {
     }
 }
 
-impl Share {
+impl<K: Clone + Eq + Hash> Share<K> {
     /// Returns the size of the share.
     pub fn size(&self) -> usize {
         self.size
@@ -135,9 +137,19 @@ impl Share {
         self.size += size;
         Ok(())
     }
+
+    /// Gives back what the share has beyond this size.
+    pub fn shrink_to(&mut self, size: usize) {
+        let beyond = self.size.saturating_sub(size);
+        if beyond > 0 {
+            let mut taken = self.shares.taken.lock().expect("no holder panics");
+            taken.give_back(&self.tenant, beyond);
+            self.size -= beyond;
+        }
+    }
 }
 
-impl Drop for Share {
+impl<K: Clone + Eq + Hash> Drop for Share<K> {
     fn drop(&mut self) {
         if self.size > 0 {
             self.shares.taken.lock().expect("no holder panics").give_back(&self.tenant, self.size);
@@ -174,8 +186,13 @@ mod tests {
         assert!(one.grow(6).is_ok() && one.grow(1).is_ok());
         assert_eq!(other.grow(4), Err(Full::All));
         assert!(other.grow(3).is_ok());
+        one.shrink_to(5);
+        assert!(one.size() == 5 && other.grow(2).is_ok());
+        assert_eq!(other.grow(1), Err(Full::All));
+        one.shrink_to(9);
         drop(one);
-        assert!(other.grow(7).is_ok());
+        assert!(other.grow(5).is_ok());
+        assert_eq!(shares.taken.lock().unwrap().all, 10);
     }
 
     #[test]
