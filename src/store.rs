@@ -100,7 +100,7 @@ pub use error::Error;
 pub use event_counts::EventCounts;
 pub use expansions::{ExpansionStep, Expansions};
 pub use leases::{LaneLease, Lease, LeaseCheck, Leases, Members};
-pub use listening::{KafkaGroup, KafkaListener, Listening};
+pub use listening::{KafkaGroup, KafkaListener, ListedKafkaGroup, Listening};
 pub use log::{Batch, ChangeToken, Changed, Head, Log, Outcome, Receipt, Scan, Slice, Start};
 pub use parking::{LogLedger, Parking};
 pub use purges::{Purge, PurgeStart, Purges, Unpublished};

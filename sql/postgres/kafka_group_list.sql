@@ -1,4 +1,5 @@
--- Lists the rows of all groups of Kafka clients.
-SELECT scope, name, version, holder, state
+-- Lists the groups of Kafka clients of a scope, without their members: scope.
+SELECT name, version, holder, summary
 FROM kafka_groups
-ORDER BY scope, name
+WHERE scope = $1
+ORDER BY name

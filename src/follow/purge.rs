@@ -166,11 +166,10 @@ impl PurgeWork {
 /// Removes the groups of Kafka clients that see the tenant alone. Nobody joins them meanwhile: the
 /// listener lets no client of a tenant in that is not enabled.
 async fn remove_groups(store: &dyn Store, tenant: &TenantId) -> Result<(), store::Error> {
-    let mut groups = store.list_kafka_groups().await?;
-    groups.retain(|group| group.scope == tenant.as_str());
-    for group in &groups {
+    let scope = tenant.as_str();
+    for row in store.list_kafka_groups(scope).await? {
         // One that has changed meanwhile is looked for again before the purge ends.
-        store.remove_kafka_group(group).await?;
+        store.remove_kafka_group(scope, &row.group, row.version).await?;
     }
     Ok(())
 }

@@ -52,6 +52,7 @@ pub(super) fn refused(refusal: Refusal) -> ResponseError {
         Refusal::Rebalancing => ResponseError::RebalanceInProgress,
         Refusal::MemberIdRequired => ResponseError::MemberIdRequired,
         Refusal::Full => ResponseError::GroupMaxSizeReached,
+        Refusal::TooMany => ResponseError::PolicyViolation,
         Refusal::Fenced => ResponseError::FencedInstanceId,
         Refusal::Unavailable => ResponseError::NotCoordinator,
     }

@@ -6,7 +6,9 @@
 //! Whatever a group comes to is saved before its members are told. If another replica has taken the
 //! group meanwhile, this one lets it go, and its commits are refused (`places`).
 
+mod bounds;
 mod expiry;
+mod look;
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -19,7 +21,6 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::described::Described;
 use super::group::{Answer, Answers, Client, Group, Join, Named, Refusal};
 use super::group_metrics::GroupMetrics;
 use super::listeners::Listeners;
@@ -27,7 +28,9 @@ use super::places::Places;
 use crate::clock::Clock;
 use crate::domain::subscription;
 use crate::metrics::Metrics;
+use crate::shares::Share;
 use crate::store::{Error, KafkaGroup, Store};
+use bounds::Bounds;
 
 pub(super) use take::Absent;
 
@@ -37,13 +40,14 @@ const HOLD_EVERY: Duration = Duration::from_secs(20);
 const SAVE_AGAIN: Duration = Duration::from_secs(1);
 /// The time after which a group without members is forgotten, until somebody asks for it again.
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(1);
-/// The most groups of a scope that this replica has at once.
-const GROUPS_MAX: usize = 1_000;
 /// The longest time for which a request waits for its group, beyond what its members wait for.
 const ANSWER_WITHIN: Duration = Duration::from_mins(40);
 
 /// The scope of a group (a tenant, or all of them), and its name.
 pub(super) type Name = (String, subscription::Group);
+
+/// Groups by name. One that is being taken has no value yet.
+type Groups = HashMap<Name, Arc<OnceCell<Arc<Coordinated>>>>;
 
 /// The groups that this replica has.
 pub(super) struct Coordinator {
@@ -51,13 +55,15 @@ pub(super) struct Coordinator {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     listeners: Arc<Listeners>,
-    groups: Mutex<HashMap<Name, Arc<OnceCell<Arc<Coordinated>>>>>,
+    groups: Mutex<Groups>,
+    bounds: Bounds,
     closing: CancellationToken,
 }
 
 /// A group that this replica has.
 pub(super) struct Coordinated {
     store: Arc<dyn Store>,
+    bounds: Bounds,
     inner: tokio::sync::Mutex<Inner>,
     /// Told when the group has another time to look at.
     changed: Notify,
@@ -70,6 +76,8 @@ struct Inner {
     row: KafkaGroup,
     places: Places,
     metrics: GroupMetrics,
+    /// The bytes that its members hold.
+    share: Share<String>,
     held: Instant,
     /// Since when it has no members.
     idle: Instant,
@@ -86,7 +94,8 @@ impl Coordinator {
         listeners: Arc<Listeners>,
         closing: CancellationToken,
     ) -> Self {
-        Self { store, clock, metrics, listeners, groups: Mutex::default(), closing }
+        let (groups, bounds) = (Mutex::default(), Bounds::default());
+        Self { store, clock, metrics, listeners, groups, bounds, closing }
     }
 
     /// Returns a new id of a member.
@@ -96,7 +105,7 @@ impl Coordinator {
         format!("{name}-{id}")
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Arc<OnceCell<Arc<Coordinated>>>>> {
+    fn lock(&self) -> MutexGuard<'_, Groups> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -104,13 +113,23 @@ impl Coordinator {
 impl Coordinated {
     /// Lets a member join, and waits until all have.
     pub(super) async fn join(&self, join: Join, id: &str) -> Answer {
-        let join = |group: &mut Group<_>, request, now| group.join(join, id, request, now);
-        self.ask(join).await
+        let mut inner = self.inner.lock().await;
+        let size = inner.group.size_joined(&join, id);
+        let may_be_stored = self.check_stored(&inner.row).await;
+        match may_be_stored.and_then(|()| inner.make_space(size)) {
+            Ok(()) => self.ask(inner, |group, by, now| group.join(join, id, by, now)).await,
+            Err(refusal) => Answer::Refused(refusal),
+        }
     }
 
     /// Asks for a member's assignment, and waits until the leader has given it.
     pub(super) async fn sync(&self, named: &Named<'_>, all: Vec<(String, Bytes)>) -> Answer {
-        self.ask(|group, request, now| group.sync(named, all, request, now)).await
+        let mut inner = self.inner.lock().await;
+        let size = inner.group.size_assigned(named.id, &all);
+        match inner.make_space(size) {
+            Ok(()) => self.ask(inner, |group, by, now| group.sync(named, all, by, now)).await,
+            Err(refusal) => Answer::Refused(refusal),
+        }
     }
 
     /// Takes a sign of life.
@@ -143,6 +162,7 @@ impl Coordinated {
         let mut inner = self.inner.lock().await;
         self.refuse_gone()?;
         inner.group.may_commit(named, Instant::now())?;
+        self.check_stored(&inner.row).await?;
         if inner.row.version == 0 && !self.save(&mut inner).await {
             return Err(Refusal::Unavailable);
         }
@@ -172,36 +192,31 @@ impl Coordinated {
             return Ok(false);
         }
         forget(&mut inner.places).await?;
-        if inner.row.version > 0 {
-            self.store.remove_kafka_group(&inner.row).await?;
+        let KafkaGroup { scope, group, version, .. } = &inner.row;
+        if *version > 0 {
+            self.store.remove_kafka_group(scope, group, *version).await?;
         }
         self.gone.cancel();
         Ok(true)
     }
 
-    /// Describes the group.
-    pub(super) async fn describe(&self) -> Described {
-        Described::of(&self.inner.lock().await.group)
-    }
-
     /// Gives the group a request, and waits for its answer.
     async fn ask(
         &self,
+        mut inner: tokio::sync::MutexGuard<'_, Inner>,
         give: impl FnOnce(
             &mut Group<oneshot::Sender<Answer>>,
             oneshot::Sender<Answer>,
             Instant,
         ) -> Answers<oneshot::Sender<Answer>>,
     ) -> Answer {
-        let (request, answered) = oneshot::channel();
-        {
-            let mut inner = self.inner.lock().await;
-            if self.gone.is_cancelled() {
-                return Answer::Refused(Refusal::Unavailable);
-            }
-            let answers = give(&mut inner.group, request, Instant::now());
-            self.tell(&mut inner, answers).await;
+        if self.gone.is_cancelled() {
+            return Answer::Refused(Refusal::Unavailable);
         }
+        let (request, answered) = oneshot::channel();
+        let answers = give(&mut inner.group, request, Instant::now());
+        self.tell(&mut inner, answers).await;
+        drop(inner);
         let gone = Answer::Refused(Refusal::Unavailable);
         tokio::select! {
             biased;
@@ -223,6 +238,7 @@ impl Coordinated {
             answers = inner.group.begin_again(Instant::now());
             inner.again = Instant::now() + SAVE_AGAIN;
         }
+        inner.settle();
         let Inner { metrics, row, group, .. } = &mut *inner;
         metrics.update(&row.group, group, is_saved, self.gone.is_cancelled());
         if inner.group.is_empty() {
@@ -239,8 +255,9 @@ impl Coordinated {
     /// Saves the group. Returns whether it is saved; if another replica has it now, this one lets
     /// it go.
     async fn save(&self, inner: &mut Inner) -> bool {
-        let state = inner.group.save().as_column();
-        let row = KafkaGroup { state, ..inner.row.clone() };
+        let saved = inner.group.save();
+        let (summary, state) = (saved.summary().as_column(), saved.as_column());
+        let row = KafkaGroup { summary, state, ..inner.row.clone() };
         match self.store.write_kafka_group(&row).await {
             Ok(true) => {
                 inner.row = KafkaGroup { version: row.version + 1, ..row };
@@ -287,6 +304,7 @@ impl Coordinated {
         let mut inner = self.inner.lock().await;
         let now = Instant::now();
         let answers = inner.group.tick(now);
+        inner.settle();
         let is_saved = inner.row.state == inner.group.save().as_column();
         if !answers.is_empty() || !is_saved && inner.again <= now {
             self.tell(&mut inner, answers).await;

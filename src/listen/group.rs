@@ -16,6 +16,7 @@
 
 mod member;
 mod saved;
+mod size;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,15 +25,14 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 pub(super) use member::{Client, Member, Protocol};
-pub(super) use saved::Saved;
+pub(super) use saved::{Saved, Summary};
+use size::BYTES_MAX;
 
 /// The time for which a group without members waits for more of them after the first one has come,
 /// so that those that start together share one rebalance.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The most members of a group.
 const MEMBERS_MAX: usize = 1_000;
-/// The most bytes of what a group's members say and are assigned: they stand in one row.
-const BYTES_MAX: usize = 8 << 20;
 /// The most protocols that a member speaks.
 const PROTOCOLS_MAX: usize = 32;
 /// The legal session time-outs.
@@ -54,8 +54,10 @@ pub(super) enum Refusal {
     Rebalancing,
     /// A new member joins with the id that it is given.
     MemberIdRequired,
-    /// The group has as many members as it may have, or they say as much as it may hold.
+    /// The group has as many members as it may have, or they say as much as may be held.
     Full,
+    /// The store has as many groups as it may have.
+    TooMany,
     /// Another member has the same instance id now.
     Fenced,
     /// The group's state could not be saved, or another replica has the group now.
@@ -197,7 +199,7 @@ impl<R> Group<R> {
             Phase::Joining { .. } => vec![(request, refused(Refusal::Rebalancing))],
             Phase::Stable => vec![(request, self.assigned(&id))],
             Phase::Syncing { .. } => {
-                if id == self.leader && !self.has_room_for(&assignments) {
+                if self.size_assigned(&id, &assignments) > BYTES_MAX {
                     return vec![(request, refused(Refusal::Full))];
                 }
                 let waiting = self.members.get_mut(&id).expect("it was checked");

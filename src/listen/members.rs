@@ -30,7 +30,7 @@ use crate::access::permission::{
 };
 use crate::domain::subscription::Group;
 use crate::domain::trail::Act;
-use crate::store::{Error, KafkaGroup};
+use crate::store::Error;
 
 /// The first version of JoinGroup whose new members join twice.
 const KNOWN_IDS_SINCE: i16 = 4;
@@ -227,23 +227,12 @@ pub(super) async fn describe(
     version: i16,
     request: DescribeGroupsRequest,
 ) -> DescribeGroupsResponse {
-    let known = match session.principal.check::<GetSubscription>() {
-        Ok(()) => server.store.list_kafka_groups().await.map_err(|error| unavailable(&error)),
-        Err(error) => Err(error),
-    };
+    let may = session.principal.check::<GetSubscription>();
     let mut groups = Vec::with_capacity(request.groups.len());
     // Once each, however often it is named.
     for asked in request.groups.into_iter().collect::<BTreeSet<_>>() {
-        let is_known = |name: &(String, Group)| match &known {
-            Ok(known) => Ok(known.iter().any(|it| (&it.scope, &it.group) == (&name.0, &name.1))),
-            Err(error) => Err(*error),
-        };
-        let described = match name(session, &asked).and_then(|name| Ok((is_known(&name)?, name))) {
-            Ok((true, name)) => match server.coordinator.group(&name).await {
-                Ok(group) => Ok(group.describe().await),
-                Err(why) => Err(absent(&why)),
-            },
-            Ok((false, _)) => Ok(Described { state: "Dead", ..Described::default() }),
+        let described = match may.and_then(|()| name(session, &asked)) {
+            Ok(name) => server.coordinator.describe(&name).await.map_err(|why| absent(&why)),
             Err(error) => Err(error),
         };
         groups.push(described_group(version, asked, described));
@@ -287,32 +276,23 @@ pub(super) async fn list(
     if let Err(error) = session.principal.check::<ListSubscriptions>() {
         return ListGroupsResponse::default().with_error_code(error.code());
     }
-    let known = match server.store.list_kafka_groups().await {
-        Ok(known) => known,
+    let listed = match server.coordinator.list(session.scope().as_column()).await {
+        Ok(listed) => listed,
         Err(error) => {
             return ListGroupsResponse::default().with_error_code(unavailable(&error).code());
         }
     };
-    let mut groups = Vec::new();
-    let has = |group: &Group| session.principal.has_group(group);
-    let its = |row: &KafkaGroup| row.scope == session.scope().as_column() && has(&row.group);
-    for row in known.into_iter().filter(its) {
-        let name = (row.scope.clone(), row.group.clone());
-        let Ok(group) = server.coordinator.group(&name).await else { continue };
-        let described = group.describe().await;
-        let states = &request.states_filter;
-        if !states.is_empty() && !states.iter().any(|it| it.eq_ignore_ascii_case(described.state)) {
-            continue;
-        }
-        let listed = ListedGroup::default()
-            .with_group_id(text(row.group.to_string()).into())
-            .with_protocol_type(text(described.protocol_type));
-        groups.push(match version {
-            4.. => listed.with_group_state(text(described.state)),
-            _ => listed,
-        });
-    }
-    ListGroupsResponse::default().with_groups(groups)
+    let states = &request.states_filter;
+    let is_asked =
+        |state: &str| states.is_empty() || states.iter().any(|it| it.eq_ignore_ascii_case(state));
+    let its = listed.into_iter().filter(|(group, _)| session.principal.has_group(group));
+    let groups = its.filter(|(_, listed)| is_asked(listed.state)).map(|(group, listed)| {
+        let group = ListedGroup::default()
+            .with_group_id(text(group.to_string()).into())
+            .with_protocol_type(text(listed.protocol_type));
+        if version >= 4 { group.with_group_state(text(listed.state)) } else { group }
+    });
+    ListGroupsResponse::default().with_groups(groups.collect())
 }
 
 /// Removes groups that have no members, with the places that they stand at.

@@ -1,9 +1,10 @@
 //! The port's `Listening`: which replicas listen for Kafka's clients, into how many partitions the
 //! listener divides each topic, and who coordinates each group.
 //!
-//! `listen` calls it. A group's state is text that only `listen` reads; how far a group has come is
-//! in its subscriptions. A row is changed only upon the version that it was found with, so that a
-//! coordinator whose group was taken by another replica notices.
+//! `listen` calls it. A group's summary and its state are texts that only `listen` reads, and a
+//! list has no states: one may be megabytes. How far a group has come is in its subscriptions. A
+//! row is changed only upon the version that it was found with, so that a coordinator whose group
+//! was taken by another replica notices.
 
 use std::time::Duration;
 
@@ -26,8 +27,23 @@ pub struct KafkaGroup {
     pub version: u64,
     /// The run of the replica that coordinates the group.
     pub holder: String,
+    /// The group in short, for lists.
+    pub summary: String,
     /// The members, and what is assigned to them.
     pub state: String,
+}
+
+/// The row of a group in a list of its scope's, without its members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedKafkaGroup {
+    /// The name of the group.
+    pub group: Group,
+    /// The number of the row's last change.
+    pub version: u64,
+    /// The run of the replica that coordinates the group.
+    pub holder: String,
+    /// The group in short.
+    pub summary: String,
 }
 
 /// The listener of a replica, as Kafka's clients are told of it.
@@ -57,14 +73,22 @@ pub trait Listening: Send + Sync {
         group: &Group,
     ) -> Result<Option<KafkaGroup>, Error>;
 
-    /// Returns the rows of all groups, in order of scope and name.
-    async fn list_kafka_groups(&self) -> Result<Vec<KafkaGroup>, Error>;
+    /// Lists the rows of a scope, in order of name.
+    async fn list_kafka_groups(&self, scope: &str) -> Result<Vec<ListedKafkaGroup>, Error>;
+
+    /// Returns the number of rows of a scope.
+    async fn count_kafka_groups(&self, scope: &str) -> Result<u64, Error>;
 
     /// Writes a row upon its version. Returns whether it was written.
     async fn write_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error>;
 
     /// Removes a row upon its version. Returns whether it was removed.
-    async fn remove_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error>;
+    async fn remove_kafka_group(
+        &self,
+        scope: &str,
+        group: &Group,
+        version: u64,
+    ) -> Result<bool, Error>;
 
     /// Announces a listener for another `ttl` from now, by the store's clock. Returns whether it is
     /// announced: another one may have its number.
@@ -89,8 +113,24 @@ pub(super) fn kafka_group(row: &(impl Columns + ?Sized)) -> Result<KafkaGroup, E
         group: row.noun("name", Group::of_kafka)?,
         version: row.count("version")?,
         holder: row.text("holder")?.to_owned(),
+        summary: summary(row)?,
         state: row.text("state")?.to_owned(),
     })
+}
+
+/// Reads a group of a list from its row.
+pub(super) fn listed(row: &(impl Columns + ?Sized)) -> Result<ListedKafkaGroup, Error> {
+    Ok(ListedKafkaGroup {
+        group: row.noun("name", Group::of_kafka)?,
+        version: row.count("version")?,
+        holder: row.text("holder")?.to_owned(),
+        summary: summary(row)?,
+    })
+}
+
+/// Reads the summary of a group from its row, which may be older than summaries are.
+fn summary(row: &(impl Columns + ?Sized)) -> Result<String, Error> {
+    Ok(row.text_if_any("summary")?.unwrap_or_default().to_owned())
 }
 
 /// Reads a listener from its row.

@@ -314,13 +314,14 @@ CREATE TABLE subscriptions (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
 -- The groups of Kafka clients. `scope` is a tenant's id, or `*` for a group over all tenants; `holder`
--- is the run of the replica that coordinates the group, and `state` its members as JSON. `version`
--- rises with every change.
+-- is the run of the replica that coordinates the group, `summary` the group in short, and `state` its
+-- members, both as JSON. `version` rises with every change.
 CREATE TABLE kafka_groups (
     scope   text COLLATE "C" NOT NULL,
     name    text COLLATE "C" NOT NULL,
     version bigint NOT NULL,
     holder  text   NOT NULL,
+    summary text   NOT NULL,
     state   text   NOT NULL,
     PRIMARY KEY (scope, name)
 ) WITH (fillfactor = 50);

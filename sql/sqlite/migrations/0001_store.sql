@@ -284,13 +284,14 @@ CREATE TABLE subscriptions (
 ) STRICT, WITHOUT ROWID;
 
 -- The groups of Kafka clients. `scope` is a tenant's id, or `*` for a group over all tenants; `holder`
--- is the run of the replica that coordinates the group, and `state` its members as JSON. `version`
--- rises with every change.
+-- is the run of the replica that coordinates the group, `summary` the group in short, and `state` its
+-- members, both as JSON. `version` rises with every change.
 CREATE TABLE kafka_groups (
     scope   TEXT NOT NULL,
     name    TEXT NOT NULL,
     version INTEGER NOT NULL,
     holder  TEXT NOT NULL,
+    summary TEXT NOT NULL,
     state   TEXT NOT NULL,
     PRIMARY KEY (scope, name)
 ) STRICT, WITHOUT ROWID;

@@ -187,8 +187,9 @@ async fn members_that_go_on_in_another_process_hold_what_they_have_held() {
     bed.append(&["a"]).await;
     let server = bed.server().await;
     let topics = server.topics.with([ITEM], &anyone().principal).await.unwrap();
-    let (scope, state) = ("*".to_owned(), String::new());
-    let row = KafkaGroup { scope, group: group(), version: 0, holder: "one".to_owned(), state };
+    let (scope, [summary, state]) = ("*".to_owned(), [(); 2].map(|()| String::new()));
+    let (group, run) = (group(), "one".to_owned());
+    let row = KafkaGroup { scope, group, version: 0, holder: run, summary, state };
     let new = || Places::taken(&row, CancellationToken::new());
     let asked = BTreeMap::from([(diku(), vec![item()])]);
     let kept = new().begin(&*bed.store, &asked, &topics).await.unwrap();

@@ -1,18 +1,21 @@
 //! The expiry of groups: one that has had no members for a week, and stands nowhere, is removed.
 //!
-//! `listen` runs it beside the clients, on each replica, for the groups that it coordinates. A row
-//! without members is marked with the time; the first member that joins takes the mark away. No
-//! place is removed here: a group that stands somewhere stays, however long nobody reads for it.
+//! `listen` runs it beside the clients, on each replica, for the groups that it coordinates. A
+//! group whose row has members is taken, so that those that never come back are gone after their
+//! sessions' time. A row without members is marked with the time; the first member that joins
+//! takes the mark away. No place is removed here: a group that stands somewhere stays, however
+//! long nobody reads for it.
 
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::Coordinator;
+use super::{Coordinator, Name};
 use crate::domain::tenant::TenantId;
-use crate::listen::group::Saved;
+use crate::domain::time::Time;
+use crate::listen::group::{Saved, Summary};
 use crate::listen::principal::Scope;
-use crate::store::{Error, KafkaGroup};
+use crate::store::{Error, KafkaGroup, ListedKafkaGroup};
 
 /// The time for which a group without members is kept, as Kafka has it.
 const EMPTY_MAX_MS: i64 = 7 * 86_400_000;
@@ -33,34 +36,62 @@ impl Coordinator {
     async fn expire(&self) -> Result<(), Error> {
         let logs = self.store.list().await?;
         let tenants: Vec<_> = logs.into_iter().map(|log| log.tenant).collect();
-        for row in self.store.list_kafka_groups().await? {
-            if !self.listeners.coordinates(&[&row.scope, row.group.as_str()], &row.holder) {
-                continue;
-            }
-            let Ok(saved) = Saved::from_column(&row.state) else { continue };
-            if saved.has_members() || self.has_members(&row).await {
-                continue;
-            }
-            let now = self.clock.now();
-            match saved.empty_since() {
-                None => {
-                    let state = saved.emptied(now).as_column();
-                    self.store.write_kafka_group(&KafkaGroup { state, ..row }).await?;
-                }
-                Some(since) if since.after(EMPTY_MAX_MS) > now => {}
-                Some(_) => {
-                    if !self.stands(&row, &tenants).await? {
-                        self.store.remove_kafka_group(&row).await?;
-                    }
+        let scopes = tenants.iter().map(TenantId::as_str).chain([Scope::All.as_column()]);
+        for scope in scopes {
+            for row in self.store.list_kafka_groups(scope).await? {
+                if self.listeners.coordinates(&[scope, row.group.as_str()], &row.holder) {
+                    self.expire_one(scope, row, &tenants).await?;
                 }
             }
         }
         Ok(())
     }
 
+    /// Does what is due with a group that this replica coordinates.
+    async fn expire_one(
+        &self,
+        scope: &str,
+        row: ListedKafkaGroup,
+        tenants: &[TenantId],
+    ) -> Result<(), Error> {
+        let (summary, name) = (Summary::from_column(&row.summary), (scope.to_owned(), row.group));
+        if summary.members > 0 {
+            // From now on its members are heard of, or they are gone in time.
+            if let Err(why) = self.group(&name).await {
+                tracing::debug!(group = %name.1, ?why, "failed to take a group with members");
+            }
+            return Ok(());
+        }
+        if self.has_members(&name).await {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        match summary.empty_since() {
+            None => self.mark(&name, row.version, now).await,
+            Some(since) if since.after(EMPTY_MAX_MS) > now => Ok(()),
+            Some(_) if self.stands(&name, tenants).await? => Ok(()),
+            Some(_) => self.store.remove_kafka_group(scope, &name.1, row.version).await.map(drop),
+        }
+    }
+
+    /// Marks a row, if it is still of this version, as one without members since a time.
+    async fn mark(&self, (scope, group): &Name, version: u64, now: Time) -> Result<(), Error> {
+        let found = self.store.find_kafka_group(scope, group).await?;
+        let Some(row) = found.filter(|row| row.version == version) else { return Ok(()) };
+        match Saved::from_column(&row.state) {
+            Ok(saved) if !saved.has_members() => {
+                let saved = saved.emptied(now);
+                let (summary, state) = (saved.summary().as_column(), saved.as_column());
+                let row = KafkaGroup { summary, state, ..row };
+                self.store.write_kafka_group(&row).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns whether this replica has the group, with members or with some that will join.
-    async fn has_members(&self, KafkaGroup { scope, group, .. }: &KafkaGroup) -> bool {
-        let cell = self.lock().get(&(scope.clone(), group.clone())).cloned();
+    async fn has_members(&self, name: &Name) -> bool {
+        let cell = self.lock().get(name).cloned();
         match cell.as_ref().and_then(|cell| cell.get()) {
             Some(group) => !group.inner.lock().await.group.is_empty(),
             None => false,
@@ -68,11 +99,10 @@ impl Coordinator {
     }
 
     /// Returns whether a group stands somewhere in a topic of these tenants.
-    async fn stands(&self, row: &KafkaGroup, tenants: &[TenantId]) -> Result<bool, Error> {
-        let is_its =
-            |it: &&TenantId| row.scope == Scope::All.as_column() || row.scope == it.as_str();
+    async fn stands(&self, (scope, group): &Name, tenants: &[TenantId]) -> Result<bool, Error> {
+        let is_its = |it: &&TenantId| scope == Scope::All.as_column() || scope == it.as_str();
         let its = tenants.iter().filter(is_its);
-        let named: Vec<_> = its.map(|tenant| (tenant.clone(), row.group.clone())).collect();
+        let named: Vec<_> = its.map(|tenant| (tenant.clone(), group.clone())).collect();
         Ok(!self.store.find_subscriptions(&named).await?.is_empty())
     }
 }
@@ -90,13 +120,19 @@ mod tests {
     use crate::domain::subscription::{Group, Part, PartCommit, Subscription};
     use crate::domain::time::Time;
     use crate::listen::fixture::{Bed, diku, item};
-    use crate::listen::group::Saved;
+    use crate::listen::group::{Saved, Summary};
     use crate::listen::listeners::Listeners;
-    use crate::store::{KafkaGroup, KafkaListener, SubscriptionChange};
+    use crate::store::{KafkaGroup, KafkaListener, Store, SubscriptionChange};
 
-    const READ: &str = r#"{"generation":1,"protocol_type":"consumer","protocol":"range",
-        "leader":"m","members":[{"id":"m","client":"c","host":"/h","session_ms":1,
-        "rebalance_ms":1,"protocols":[["range",""]],"assignment":""}]}"#;
+    /// Returns the state of a group with one member that may be silent for so long.
+    fn read(session_ms: u64) -> String {
+        let member = format!(
+            r#"{{"id":"m","client":"c","host":"/h","session_ms":{session_ms},"rebalance_ms":1,
+            "protocols":[["range",""]],"assignment":""}}"#
+        );
+        let head = r#""generation":1,"protocol_type":"consumer","protocol":"range","leader":"m""#;
+        format!(r#"{{{head},"members":[{member}]}}"#)
+    }
 
     #[tokio::test]
     async fn a_group_without_members_goes_after_a_week_unless_it_stands_somewhere() {
@@ -110,10 +146,14 @@ mod tests {
         let listeners = Listeners::known(store.clone(), &own, std::slice::from_ref(&own), long);
         let coordinator = Coordinator::new(store.clone(), its, Arc::default(), listeners, closing);
         let empty = Saved::default().as_column();
-        for (name, state) in [("left", &*empty), ("read", READ), ("stands", &*empty)] {
+        let (read, silent) = (read(1_800_000), read(1));
+        let rows = [("left", &empty), ("read", &read), ("silent", &silent), ("stands", &empty)];
+        for (name, state) in rows {
             let group = Group::of_kafka(name).unwrap();
             let (scope, holder) = ("*".to_owned(), "two".to_owned());
-            let row = KafkaGroup { scope, group, version: 0, holder, state: state.to_owned() };
+            let summary = Saved::from_column(state).unwrap().summary().as_column();
+            let state = state.clone();
+            let row = KafkaGroup { scope, group, version: 0, holder, summary, state };
             assert!(store.write_kafka_group(&row).await.unwrap());
         }
         let part = Part { cursor: Position::START, metadata: String::new() };
@@ -123,15 +163,32 @@ mod tests {
         let change = SubscriptionChange { tenant, group, version: 0, next, by: None };
         assert_eq!(store.change_subscriptions(&[change]).await.unwrap(), [true]);
 
+        coordinator.expire().await.unwrap();
+        // A member that does not come back after a restart is gone after its session's time.
+        let silent = Group::of_kafka("silent").unwrap();
+        for _ in 0..5_000 {
+            if !has_members(&*store, &silent).await {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
         let names = async || {
-            let all = store.list_kafka_groups().await.unwrap();
+            let all = store.list_kafka_groups("*").await.unwrap();
             all.iter().map(|row| row.group.to_string()).collect::<Vec<_>>()
         };
-        for (passed, left) in [(0, 3), (EMPTY_MAX_MS - 1, 3), (1, 2), (10 * EMPTY_MAX_MS, 2)] {
+        for (passed, left) in [(0, 4), (EMPTY_MAX_MS - 1, 4), (1, 2), (10 * EMPTY_MAX_MS, 2)] {
             clock.set(clock.now().after(passed));
             coordinator.expire().await.unwrap();
             assert_eq!(names().await.len(), left);
         }
         assert_eq!(names().await, ["read", "stands"]);
+        assert!(has_members(&*store, &Group::of_kafka("read").unwrap()).await);
+    }
+
+    async fn has_members(store: &dyn Store, group: &Group) -> bool {
+        let row = store.find_kafka_group("*", group).await.unwrap().unwrap();
+        let saved = Saved::from_column(&row.state).unwrap();
+        assert_eq!(Summary::from_column(&row.summary), saved.summary());
+        saved.has_members()
     }
 }

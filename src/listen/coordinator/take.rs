@@ -9,8 +9,9 @@ use tokio::sync::{Notify, OnceCell};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Coordinated, Coordinator, GROUPS_MAX, Inner, Name};
-use crate::listen::group::{Group, Saved};
+use super::bounds::take_bytes;
+use super::{Coordinated, Coordinator, Inner, Name};
+use crate::listen::group::{Group, Saved, Summary};
 use crate::listen::group_metrics::GroupMetrics;
 use crate::listen::places::Places;
 use crate::store::{Error, KafkaGroup, KafkaListener};
@@ -47,10 +48,7 @@ impl Coordinator {
 
     /// Returns a group, which this replica takes if it is to coordinate it and doesn't have it.
     pub(in crate::listen) async fn group(&self, name: &Name) -> Result<Arc<Coordinated>, Absent> {
-        if !self.listeners.is_counted() {
-            self.let_go();
-            return Err(Absent::Elsewhere);
-        }
+        self.ensure_counted()?;
         let cell = {
             let mut groups = self.lock();
             // One that nobody waits for is another replica's.
@@ -59,8 +57,7 @@ impl Coordinator {
                 None => Arc::strong_count(cell) > 1,
             };
             groups.retain(|_, cell| is_there(cell));
-            let its = groups.keys().filter(|(scope, _)| *scope == name.0);
-            if !groups.contains_key(name) && its.count() >= GROUPS_MAX {
+            if !groups.contains_key(name) && !self.bounds.make_room(&mut groups, &name.0) {
                 return Err(Error::Unavailable("as many groups as may be".to_owned()).into());
             }
             groups.entry(name.clone()).or_default().clone()
@@ -75,6 +72,15 @@ impl Coordinator {
             Ok::<_, Absent>(group)
         });
         taken.await.cloned()
+    }
+
+    /// Checks that this replica counts everywhere; if not, it lets all groups go.
+    pub(super) fn ensure_counted(&self) -> Result<(), Absent> {
+        if self.listeners.is_counted() {
+            return Ok(());
+        }
+        self.let_go();
+        Err(Absent::Elsewhere)
     }
 
     /// Lets all groups go: other replicas may have taken them. They are taken again if none has.
@@ -99,6 +105,7 @@ impl Coordinator {
                 group: group.clone(),
                 version: 0,
                 holder: String::new(),
+                summary: Summary::default().as_column(),
                 state: Saved::default().as_column(),
             });
             self.listeners.look_for(&row.holder).await?;
@@ -110,6 +117,9 @@ impl Coordinator {
                 Saved::default()
             });
             let state = Group::load(saved, Instant::now()).unwrap_or_default();
+            let mut share = self.bounds.bytes.none(scope);
+            take_bytes(&mut share, state.size(), &row)
+                .map_err(|()| Error::Unavailable("as many bytes as may be".to_owned()))?;
             if row.holder != instance {
                 instance.clone_into(&mut row.holder);
                 if row.version > 0 {
@@ -124,11 +134,13 @@ impl Coordinator {
             let metrics = GroupMetrics::new(&state, self.metrics.clone());
             return Ok(Arc::new(Coordinated {
                 store: self.store.clone(),
+                bounds: self.bounds.clone(),
                 inner: tokio::sync::Mutex::new(Inner {
                     group: state,
                     row,
                     places,
                     metrics,
+                    share,
                     held: now,
                     idle: now,
                     again: now,

@@ -1,12 +1,14 @@
 //! The promises of the coordinator: nothing is told that is not saved, and a group has one, whose
 //! commits alone count.
 
+mod bounds;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Absent, Coordinated, Coordinator, GROUPS_MAX, Name};
+use super::{Absent, Coordinated, Coordinator, Name};
 use crate::clock::System;
 use crate::domain::position::Position;
 use crate::domain::subscription::{Group, Part, PartCommit};
@@ -97,6 +99,7 @@ async fn what_could_not_be_saved_is_told_to_nobody() {
         group: group_name,
         version: 0,
         holder: "two".to_owned(),
+        summary: "{}".to_owned(),
         state: "{}".to_owned(),
     };
     let found = bed.store.find_kafka_group(&row.scope, &row.group).await.unwrap();
@@ -130,15 +133,18 @@ async fn a_scope_has_so_many_groups_at_once_and_leaves_room_for_others() {
     let bed = Bed::new().await;
     let coordinator = coordinator(&bed, "one");
     let group = |number: usize| Group::of_kafka(&format!("g-{number}")).unwrap();
-    let mut held = Vec::new();
-    for number in 0..GROUPS_MAX {
-        held.push(coordinator.group(&("diku".to_owned(), group(number))).await.unwrap());
+    let (max, mut held) = (coordinator.bounds.groups_max, Vec::new());
+    for number in 0..max {
+        let taken = coordinator.group(&("diku".to_owned(), group(number))).await.unwrap();
+        let joins = Join { needs_known_id: true, ..join() };
+        assert!(matches!(taken.join(joins, "m").await, Answer::IdGiven(_)));
+        held.push(taken);
     }
-    assert!(coordinator.group(&("diku".to_owned(), group(GROUPS_MAX))).await.is_err());
+    assert!(coordinator.group(&("diku".to_owned(), group(max))).await.is_err());
     assert!(coordinator.group(&("diku".to_owned(), group(0))).await.is_ok(), "it is there");
     assert!(coordinator.group(&("college".to_owned(), group(0))).await.is_ok());
     held[7].gone.cancel();
-    assert!(coordinator.group(&("diku".to_owned(), group(GROUPS_MAX))).await.is_ok());
+    assert!(coordinator.group(&("diku".to_owned(), group(max))).await.is_ok());
 }
 
 /// Lets a member commit a position; returns what it is answered.

@@ -43,11 +43,6 @@ impl<R> Member<R> {
         all.find(|(name, _)| name == protocol).map(|(_, said)| said.clone()).unwrap_or_default()
     }
 
-    /// Returns the bytes of what it says, and of what is assigned to it.
-    pub(super) fn bytes(&self) -> usize {
-        said(self.instance.as_deref(), &self.protocols) + self.assignment.len()
-    }
-
     /// Notes a sign of life.
     pub(super) fn heard(&mut self, now: Instant) {
         self.heard = now;
@@ -63,10 +58,4 @@ impl<R> Member<R> {
     pub(super) fn is_silent(&self, now: Instant) -> bool {
         self.silent_at().is_some_and(|at| at <= now)
     }
-}
-
-/// Returns the bytes of what a member says of itself and in its protocols.
-pub(super) fn said(instance: Option<&str>, protocols: &[Protocol]) -> usize {
-    let protocols = protocols.iter().map(|(name, said)| name.len() + said.len());
-    instance.map_or(0, str::len) + protocols.sum::<usize>()
 }

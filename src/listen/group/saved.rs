@@ -41,6 +41,35 @@ struct SavedMember {
     assignment: String,
 }
 
+/// A group in short, as the store lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(in crate::listen) struct Summary {
+    /// The type of the members' protocols.
+    pub(in crate::listen) protocol_type: String,
+    /// The number of members.
+    pub(in crate::listen) members: usize,
+    /// Since when it is known to have no members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    empty_since_ms: Option<i64>,
+}
+
+impl Summary {
+    /// Reads it from the store's column. One that can't be read says nothing of the group.
+    pub(in crate::listen) fn from_column(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or_default()
+    }
+
+    /// Returns the text for the store's column.
+    pub(in crate::listen) fn as_column(&self) -> String {
+        serde_json::to_string(self).expect("texts and numbers are JSON")
+    }
+
+    /// Returns since when the group is known to have no members.
+    pub(in crate::listen) fn empty_since(&self) -> Option<Time> {
+        self.empty_since_ms.map(Time::from_ms)
+    }
+}
+
 impl Saved {
     /// Reads it from the store's column.
     pub(in crate::listen) fn from_column(text: &str) -> Result<Self, String> {
@@ -52,9 +81,13 @@ impl Saved {
         !self.members.is_empty()
     }
 
-    /// Returns since when it is known to have no members.
-    pub(in crate::listen) fn empty_since(&self) -> Option<Time> {
-        self.empty_since_ms.map(Time::from_ms)
+    /// Returns the group in short.
+    pub(in crate::listen) fn summary(&self) -> Summary {
+        Summary {
+            protocol_type: self.protocol_type.clone(),
+            members: self.members.len(),
+            empty_since_ms: self.empty_since_ms,
+        }
     }
 
     /// Returns the same, which is known to have no members since a time.

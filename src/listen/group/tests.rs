@@ -1,5 +1,7 @@
 //! The promises of a group: one generation, one leader, and no commit from outside of it.
 
+mod size;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     Answer, Answers, BYTES_MAX, Client, FIRST_WAIT, Group, Join, Joined, Named, PROTOCOLS_MAX,
-    Refusal, Saved,
+    Refusal, Saved, Summary,
 };
 use crate::domain::time::Time;
 
@@ -296,14 +298,18 @@ fn a_group_is_empty_since_it_was_found_so_until_somebody_joins() {
     let mut bed = Bed::new();
     bed.group = Group::load(bed.group.save().emptied(since), bed.now).unwrap();
     let saved = Saved::from_column(&bed.group.save().as_column()).unwrap();
-    assert_eq!((saved.empty_since(), saved.has_members()), (Some(since), false));
+    let summary = saved.summary();
+    assert_eq!(Summary::from_column(&summary.as_column()), summary);
+    assert_eq!((summary.empty_since(), saved.has_members()), (Some(since), false));
     let joins = bed.join("", None, "a");
     bed.pass(FIRST_WAIT);
     let id = bed.joined(joins).member_id.clone();
     bed.sync(&id, &[(&id, "1")]);
-    assert_eq!((bed.group.save().empty_since(), bed.group.save().has_members()), (None, true));
+    let summary = bed.group.save().summary();
+    assert_eq!((summary.empty_since(), summary.members), (None, 1));
     bed.pass(SESSION);
-    assert_eq!((bed.group.save().empty_since(), bed.group.save().has_members()), (None, false));
+    let summary = bed.group.save().summary();
+    assert_eq!((summary.empty_since(), summary.members), (None, 0));
 }
 
 /// Members come, go, fall silent and come back in any order: no two leaders, no assignment of

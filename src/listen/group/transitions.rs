@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::member::said;
 use super::{
     Admitted, Answer, Answers, BYTES_MAX, FIRST_WAIT, Group, Join, Joined, MEMBERS_MAX, Member,
     PROTOCOLS_MAX, Phase, Refusal, SESSION_MAX, SESSION_MIN,
 };
+
+/// The most bytes of the type of a member's protocols.
+const TYPE_BYTES_MAX: usize = 255;
 
 impl<R> Group<R> {
     /// Decides about a request to join.
@@ -20,11 +22,11 @@ impl<R> Group<R> {
         if join.session < SESSION_MIN || join.session > SESSION_MAX {
             return Err(Refusal::InvalidSession);
         }
-        if join.protocols.len() > PROTOCOLS_MAX || !self.speaks(&join) {
+        let has_many = join.protocols.len() > PROTOCOLS_MAX;
+        if has_many || join.protocol_type.len() > TYPE_BYTES_MAX || !self.speaks(&join) {
             return Err(Refusal::InconsistentProtocol);
         }
-        let says = said(join.instance.as_deref(), &join.protocols) + join.protocol_type.len();
-        if says + self.bytes_without(&join.member_id) > BYTES_MAX {
+        if self.size_joined(&join, id) > BYTES_MAX {
             return Err(Refusal::Full);
         }
         if join.member_id.is_empty() {
@@ -36,24 +38,6 @@ impl<R> Group<R> {
             return self.add(join, id, now);
         }
         self.admit_again(join, now)
-    }
-
-    /// Returns whether the group holds what is to be assigned, beside what its members say.
-    pub(super) fn has_room_for(&self, assignments: &[(String, Bytes)]) -> bool {
-        let mut bytes = 0;
-        for member in self.members.values() {
-            bytes += member.bytes() - member.assignment.len();
-        }
-        for (id, assignment) in assignments {
-            bytes += if self.members.contains_key(id) { assignment.len() } else { 0 };
-        }
-        bytes <= BYTES_MAX
-    }
-
-    /// Returns the bytes that the group holds of all members but one.
-    fn bytes_without(&self, id: &str) -> usize {
-        let others = self.members.iter().filter(|(its, _)| *its != id);
-        others.map(|(_, member)| member.bytes()).sum()
     }
 
     /// Admits who has no id yet.

@@ -52,7 +52,7 @@
 //! | `subscriptions` | {tenant, name}              | version, form, position, delivered,        |
 //! |                |                              | scanned, gaps_to, generation, reader,      |
 //! |                |                              | expires_ms, ttl_ms, went_back_from, parts  |
-//! | `kafka_groups` | {scope, name}                | version, holder, state                     |
+//! | `kafka_groups` | {scope, name}                | version, holder, summary, state            |
 //! | `listeners`    | node                         | instance, host, port, expires, ttl_ms      |
 //! | `topic_partitions` | {tenant, topic}          | partitions                                 |
 //! | `transactions` | session                      | begun, time, open                          |

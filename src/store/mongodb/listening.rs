@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::mongodb::bson::{Document, RawDocumentBuf, doc};
+use ::mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 
@@ -13,8 +13,8 @@ use super::rows;
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::store::listening::{kafka_group, kafka_listener, partitions};
-use crate::store::{Error, KafkaGroup, KafkaListener, Listening};
+use crate::store::listening::{kafka_group, kafka_listener, listed, partitions};
+use crate::store::{Error, KafkaGroup, KafkaListener, ListedKafkaGroup, Listening};
 
 #[async_trait]
 impl Listening for Mongodb {
@@ -36,20 +36,28 @@ impl Listening for Mongodb {
         found.map(|row| kafka_group(&*row)).transpose()
     }
 
-    async fn list_kafka_groups(&self) -> Result<Vec<KafkaGroup>, Error> {
+    async fn list_kafka_groups(&self, scope: &str) -> Result<Vec<ListedKafkaGroup>, Error> {
         let found = async {
-            let all = self.collections.kafka_groups.find(doc! {});
-            all.sort(doc! { "_id": 1 }).await?.try_collect::<Vec<_>>().await
+            let all = self.collections.kafka_groups.find(of_scope(scope));
+            let all = all.projection(doc! { "state": 0 }).sort(doc! { "_id": 1 });
+            all.await?.try_collect::<Vec<_>>().await
         };
-        reading(found).await?.iter().map(|row| kafka_group(&**row)).collect()
+        reading(found).await?.iter().map(|row| listed(&**row)).collect()
+    }
+
+    async fn count_kafka_groups(&self, scope: &str) -> Result<u64, Error> {
+        reading(self.collections.kafka_groups.count_documents(of_scope(scope))).await
     }
 
     async fn write_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
-        let KafkaGroup { scope, group, version, holder, state } = group;
+        let KafkaGroup { scope, group, version, holder, summary, state } = group;
         let (rows, version) = (&self.collections.kafka_groups, version.cast_signed());
         let found = doc! { "_id": id(scope, group), "version": version };
         let row = doc! { "$set": {
-            "version": version + 1, "holder": holder.as_str(), "state": state.as_str(),
+            "version": version + 1,
+            "holder": holder.as_str(),
+            "summary": summary.as_str(),
+            "state": state.as_str(),
         } };
         if version > 0 {
             return Ok(writing(rows.update_one(found, row)).await?.matched_count == 1);
@@ -65,9 +73,13 @@ impl Listening for Mongodb {
         .await
     }
 
-    async fn remove_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
-        let id = id(&group.scope, &group.group);
-        let its = doc! { "_id": id, "version": group.version.cast_signed() };
+    async fn remove_kafka_group(
+        &self,
+        scope: &str,
+        group: &Group,
+        version: u64,
+    ) -> Result<bool, Error> {
+        let its = doc! { "_id": id(scope, group), "version": version.cast_signed() };
         let removed = writing(self.collections.kafka_groups.delete_one(its)).await?;
         Ok(removed.deleted_count == 1)
     }
@@ -146,6 +158,12 @@ impl Mongodb {
 /// Returns the filter for the row of a listener, if it still has its number.
 fn numbered(listener: &KafkaListener) -> Document {
     doc! { "_id": i64::from(listener.node), "instance": listener.instance.as_str() }
+}
+
+/// Returns the filter for the rows of a scope, which goes along their ids.
+fn of_scope(scope: &str) -> Document {
+    let (first, last) = (doc! { "scope": scope }, doc! { "scope": scope, "last": Bson::MaxKey });
+    doc! { "_id": { "$gte": first, "$lte": last } }
 }
 
 fn id(scope: &str, group: &Group) -> Document {

@@ -7,13 +7,13 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 
 use super::Postgres;
-use super::rows::Statement;
+use super::rows::{Statement, count_in};
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::store::columns::Columns;
-use crate::store::listening::{kafka_group, kafka_listener, partitions};
-use crate::store::{Error, KafkaGroup, KafkaListener, Listening};
+use crate::store::listening::{kafka_group, kafka_listener, listed, partitions};
+use crate::store::{Error, KafkaGroup, KafkaListener, ListedKafkaGroup, Listening};
 
 #[async_trait]
 impl Listening for Postgres {
@@ -45,13 +45,19 @@ impl Listening for Postgres {
         found.map(|row| kafka_group(&row)).transpose()
     }
 
-    async fn list_kafka_groups(&self) -> Result<Vec<KafkaGroup>, Error> {
-        let list = sqlx::query(sql!("postgres/kafka_group_list.sql"));
-        self.sessions.acquire().await?.find_all(list).await?.iter().map(kafka_group).collect()
+    async fn list_kafka_groups(&self, scope: &str) -> Result<Vec<ListedKafkaGroup>, Error> {
+        let list = sqlx::query(sql!("postgres/kafka_group_list.sql")).bind(scope.to_owned());
+        self.sessions.acquire().await?.find_all(list).await?.iter().map(listed).collect()
+    }
+
+    async fn count_kafka_groups(&self, scope: &str) -> Result<u64, Error> {
+        let count = sqlx::query(sql!("postgres/kafka_group_count.sql")).bind(scope.to_owned());
+        let found = self.sessions.acquire().await?.find_all(count).await?;
+        count_in(&found, "kafka_groups").map(i64::unsigned_abs)
     }
 
     async fn write_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
-        let KafkaGroup { scope, group, version, holder, state } = group;
+        let KafkaGroup { scope, group, version, holder, summary, state } = group;
         let statement = match version {
             0 => sql!("postgres/kafka_group_insert.sql"),
             _ => sql!("postgres/kafka_group_update.sql"),
@@ -59,13 +65,19 @@ impl Listening for Postgres {
         let write = named(statement, scope, group)
             .bind(version.cast_signed())
             .bind(holder.clone())
+            .bind(summary.clone())
             .bind(state.clone());
         Ok(self.sessions.acquire().await?.write(write).await? == 1)
     }
 
-    async fn remove_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
-        let remove = named(sql!("postgres/kafka_group_remove.sql"), &group.scope, &group.group);
-        let remove = remove.bind(group.version.cast_signed());
+    async fn remove_kafka_group(
+        &self,
+        scope: &str,
+        group: &Group,
+        version: u64,
+    ) -> Result<bool, Error> {
+        let remove = named(sql!("postgres/kafka_group_remove.sql"), scope, group);
+        let remove = remove.bind(version.cast_signed());
         Ok(self.sessions.acquire().await?.write(remove).await? == 1)
     }
 

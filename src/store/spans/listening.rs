@@ -9,7 +9,7 @@ use super::Spans;
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::store::{Error, KafkaGroup, KafkaListener, Listening, Store};
+use crate::store::{Error, KafkaGroup, KafkaListener, ListedKafkaGroup, Listening, Store};
 
 #[async_trait]
 impl<S: Store> Listening for Spans<S> {
@@ -27,9 +27,14 @@ impl<S: Store> Listening for Spans<S> {
         timed!(self.find_kafka_group(scope, group))
     }
 
-    #[instrument(level = "debug", skip_all)]
-    async fn list_kafka_groups(&self) -> Result<Vec<KafkaGroup>, Error> {
-        timed!(self.list_kafka_groups())
+    #[instrument(level = "debug", skip_all, fields(%scope))]
+    async fn list_kafka_groups(&self, scope: &str) -> Result<Vec<ListedKafkaGroup>, Error> {
+        timed!(self.list_kafka_groups(scope))
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%scope))]
+    async fn count_kafka_groups(&self, scope: &str) -> Result<u64, Error> {
+        timed!(self.count_kafka_groups(scope))
     }
 
     #[instrument(level = "debug", skip_all, fields(scope = group.scope, group = %group.group))]
@@ -37,9 +42,14 @@ impl<S: Store> Listening for Spans<S> {
         timed!(self.write_kafka_group(group))
     }
 
-    #[instrument(level = "debug", skip_all, fields(scope = group.scope, group = %group.group))]
-    async fn remove_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
-        timed!(self.remove_kafka_group(group))
+    #[instrument(level = "debug", skip_all, fields(%scope, %group))]
+    async fn remove_kafka_group(
+        &self,
+        scope: &str,
+        group: &Group,
+        version: u64,
+    ) -> Result<bool, Error> {
+        timed!(self.remove_kafka_group(scope, group, version))
     }
 
     #[instrument(level = "debug", skip_all, fields(node = listener.node))]

@@ -9,8 +9,9 @@ use super::{Sqlite, rows};
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::store::listening::{kafka_group, partitions};
-use crate::store::{Error, KafkaGroup, KafkaListener, Listening};
+use crate::store::columns::Columns;
+use crate::store::listening::{kafka_group, listed, partitions};
+use crate::store::{Error, KafkaGroup, KafkaListener, ListedKafkaGroup, Listening};
 
 #[async_trait]
 impl Listening for Sqlite {
@@ -46,31 +47,48 @@ impl Listening for Sqlite {
             .await
     }
 
-    async fn list_kafka_groups(&self) -> Result<Vec<KafkaGroup>, Error> {
+    async fn list_kafka_groups(&self, scope: &str) -> Result<Vec<ListedKafkaGroup>, Error> {
+        let scope = scope.to_owned();
         self.readers
-            .read(|reading| {
+            .read(move |reading| {
                 let list = sql!("sqlite/kafka_group_list.sql");
-                rows::find(reading, list, [], |row| kafka_group(row))
+                rows::find(reading, list, [scope], |row| listed(row))
+            })
+            .await
+    }
+
+    async fn count_kafka_groups(&self, scope: &str) -> Result<u64, Error> {
+        let scope = scope.to_owned();
+        self.readers
+            .read(move |reading| {
+                let count = sql!("sqlite/kafka_group_count.sql");
+                rows::get(reading, count, [scope], |row| row.count("kafka_groups"))
             })
             .await
     }
 
     async fn write_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
-        let KafkaGroup { scope, group, version, holder, state } = group.clone();
+        let KafkaGroup { scope, group, version, holder, summary, state } = group.clone();
         self.writer
             .write(move |writing| {
                 let statement = match version {
                     0 => sql!("sqlite/kafka_group_insert.sql"),
                     _ => sql!("sqlite/kafka_group_update.sql"),
                 };
-                let new = params![scope, group.as_str(), version.cast_signed(), holder, state];
+                let version = version.cast_signed();
+                let new = params![scope, group.as_str(), version, holder, summary, state];
                 Ok(rows::change(writing, statement, new)? == 1)
             })
             .await
     }
 
-    async fn remove_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
-        let KafkaGroup { scope, group, version, .. } = group.clone();
+    async fn remove_kafka_group(
+        &self,
+        scope: &str,
+        group: &Group,
+        version: u64,
+    ) -> Result<bool, Error> {
+        let (scope, group) = (scope.to_owned(), group.clone());
         self.writer
             .write(move |writing| {
                 let its = params![scope, group.as_str(), version.cast_signed()];

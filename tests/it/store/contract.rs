@@ -197,7 +197,8 @@ macro_rules! contract {
                 a_restored_log_takes_its_groups_along;
             listening:
                 partitions_stay_as_they_were_fixed_first
-                a_group_of_kafka_clients_is_changed_only_upon_what_was_found;
+                a_group_of_kafka_clients_is_changed_only_upon_what_was_found
+                groups_of_kafka_clients_are_listed_and_counted_by_their_scope;
             leases:
                 a_held_lane_is_acquired_by_nobody_else
                 a_lease_that_ran_out_is_acquired

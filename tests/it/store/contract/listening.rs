@@ -3,7 +3,7 @@
 
 use event_gateway::domain::subscription::Group;
 use event_gateway::domain::topic::Topic;
-use event_gateway::store::KafkaGroup;
+use event_gateway::store::{KafkaGroup, ListedKafkaGroup};
 
 use crate::support::ids::{diku, tenant};
 use crate::support::store_fixture::{OpenStore, StoreFixture};
@@ -30,6 +30,7 @@ fn kafka_group(scope: &str, name: &str, version: u64, state: &str) -> KafkaGroup
         group: Group::of_kafka(name).unwrap(),
         version,
         holder: format!("holder of {state}"),
+        summary: format!("summary of {state}"),
         state: state.to_owned(),
     }
 }
@@ -48,12 +49,37 @@ pub async fn a_group_of_kafka_clients_is_changed_only_upon_what_was_found<B: Sto
     let next = kafka_group("*", name, 1, "next");
     assert!(store.write_kafka_group(&next).await.unwrap());
     assert!(!store.write_kafka_group(&next).await.unwrap(), "it has changed since");
-    assert!(!store.remove_kafka_group(&next).await.unwrap(), "it has changed since");
+    let changed = store.remove_kafka_group("*", &next.group, 1).await.unwrap();
+    assert!(!changed, "it has changed since");
     let opened = opened.reopen().await;
-    let all = opened.store.list_kafka_groups().await.unwrap();
-    let stored = |group: KafkaGroup| KafkaGroup { version: group.version + 1, ..group };
-    assert_eq!(all, [stored(next.clone()), stored(kafka_group("diku", name, 0, "own"))]);
-    assert!(opened.store.remove_kafka_group(&stored(next.clone())).await.unwrap());
-    assert_eq!(opened.store.find_kafka_group("*", &next.group).await.unwrap(), None);
-    assert_eq!(opened.store.list_kafka_groups().await.unwrap().len(), 1);
+    let store = &opened.store;
+    let found = store.find_kafka_group("*", &next.group).await.unwrap();
+    assert_eq!(found, Some(kafka_group("*", name, 2, "next")));
+    assert!(store.remove_kafka_group("*", &next.group, 2).await.unwrap());
+    assert_eq!(store.find_kafka_group("*", &next.group).await.unwrap(), None);
+    let other = store.find_kafka_group("diku", &next.group).await.unwrap();
+    assert_eq!(other, Some(kafka_group("diku", name, 1, "own")), "another scope's stays");
+}
+
+pub async fn groups_of_kafka_clients_are_listed_and_counted_by_their_scope<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let store = &opened.store;
+    let rows = [("diku", "cg.b"), ("*", "cg.a"), ("diku", "cg.a"), ("dik", "cg.c"), ("dikus", "d")];
+    for (scope, name) in rows {
+        assert!(store.write_kafka_group(&kafka_group(scope, name, 0, name)).await.unwrap());
+    }
+    assert!(store.write_kafka_group(&kafka_group("diku", "cg.b", 1, "later")).await.unwrap());
+    let listed = |name: &str, version: u64, state: &str| {
+        let KafkaGroup { group, version, holder, summary, .. } =
+            kafka_group("diku", name, version, state);
+        ListedKafkaGroup { group, version, holder, summary }
+    };
+    let its = store.list_kafka_groups("diku").await.unwrap();
+    assert_eq!(its, [listed("cg.a", 1, "cg.a"), listed("cg.b", 2, "later")]);
+    let others = store.list_kafka_groups("*").await.unwrap();
+    assert_eq!(others, [listed("cg.a", 1, "cg.a")]);
+    assert_eq!(store.list_kafka_groups("di").await.unwrap(), []);
+    for (scope, count) in [("diku", 2), ("*", 1), ("dik", 1), ("di", 0)] {
+        assert_eq!(store.count_kafka_groups(scope).await.unwrap(), count, "{scope}");
+    }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use event_gateway::domain::subscription::Group;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::Topic;
-use event_gateway::store::{Error, KafkaGroup, KafkaListener, Listening};
+use event_gateway::store::{Error, KafkaGroup, KafkaListener, ListedKafkaGroup, Listening};
 
 use super::{Call, FaultyStore};
 
@@ -24,16 +24,25 @@ impl Listening for FaultyStore {
         self.through(Call::Other, self.inner.find_kafka_group(scope, group)).await
     }
 
-    async fn list_kafka_groups(&self) -> Result<Vec<KafkaGroup>, Error> {
-        self.through(Call::Other, self.inner.list_kafka_groups()).await
+    async fn list_kafka_groups(&self, scope: &str) -> Result<Vec<ListedKafkaGroup>, Error> {
+        self.through(Call::Other, self.inner.list_kafka_groups(scope)).await
+    }
+
+    async fn count_kafka_groups(&self, scope: &str) -> Result<u64, Error> {
+        self.through(Call::Other, self.inner.count_kafka_groups(scope)).await
     }
 
     async fn write_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
         self.through(Call::Other, self.inner.write_kafka_group(group)).await
     }
 
-    async fn remove_kafka_group(&self, group: &KafkaGroup) -> Result<bool, Error> {
-        self.through(Call::Other, self.inner.remove_kafka_group(group)).await
+    async fn remove_kafka_group(
+        &self,
+        scope: &str,
+        group: &Group,
+        version: u64,
+    ) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.remove_kafka_group(scope, group, version)).await
     }
 
     async fn announce_listener(
