@@ -3,8 +3,9 @@
 //!
 //! `listen` asks for the caller that has a name and a password. A check takes a processor's time on
 //! purpose, so only a few are made at once, on threads where nobody waits; a password that was
-//! right is remembered, under a key of this process, until its file changes. A name that nobody has
-//! takes as long as one that somebody has.
+//! right is remembered, under a key of this process, until its file changes. Whoever is refused has
+//! had one hash of each cost made that any file has, so that a name that nobody has takes as long
+//! as one that somebody has.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::caller::Caller;
 use super::credential::{Credential, CredentialName, Grant};
-use super::passwords::{Memory, PasswordHash};
+use super::passwords::{Cost, Memory, PasswordHash};
 use crate::metrics::Metrics;
 
 /// The most passwords that are checked at once: each takes a processor and 32 MiB or more.
@@ -37,6 +38,25 @@ pub type Look = Arc<dyn Fn() -> Grants + Send + Sync>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the name or the password is wrong")]
 pub struct WrongPassword;
+
+/// The hashes that a login takes: those that it is refused after, or the first one, if that is the
+/// password's.
+struct Work {
+    /// The hash of whoever has the name.
+    own: Option<PasswordHash>,
+    /// One of each other cost, which lets nobody in.
+    others: Vec<PasswordHash>,
+}
+
+/// What has become of a login.
+struct Checked {
+    /// The credential whose name and password were given.
+    credential: Option<Arc<Credential>>,
+    /// How that was found out.
+    outcome: &'static str,
+    /// The costs of the hashes that were made.
+    made: Vec<Cost>,
+}
 
 /// The credentials.
 pub struct Credentials {
@@ -90,12 +110,14 @@ impl Credentials {
         name: &CredentialName,
         password: &SecretString,
     ) -> Result<Caller, WrongPassword> {
-        let (found, outcome) = self.check(name, password).await.unwrap_or_else(|error| {
+        let checked = self.check(name, password).await.unwrap_or_else(|error| {
             tracing::error!(%error, "failed to check the password of a credential");
-            (None, "refused")
+            Checked { credential: None, outcome: "refused", made: Vec::new() }
         });
-        self.metrics.password_checked(outcome);
-        let credential = found.filter(|it| !it.ended.is_cancelled()).ok_or(WrongPassword)?;
+        self.metrics.password_checked(checked.outcome);
+        tracing::debug!(outcome = checked.outcome, made = ?checked.made, "checked a password");
+        let credential =
+            checked.credential.filter(|it| !it.ended.is_cancelled()).ok_or(WrongPassword)?;
         let Grant { tenant, .. } = &credential.grant;
         Ok(Caller {
             tenant: Some(tenant.clone()),
@@ -109,48 +131,69 @@ impl Credentials {
         })
     }
 
-    /// Returns the credential whose name and password these are, if there is one, and how that was
-    /// found out.
-    async fn check(
-        &self,
-        name: &CredentialName,
-        password: &SecretString,
-    ) -> io::Result<(Option<Arc<Credential>>, &'static str)> {
+    /// Looks for the credential whose name and password these are.
+    async fn check(&self, name: &CredentialName, password: &SecretString) -> io::Result<Checked> {
         let remembered = self.memory.of(password)?;
-        let (found, any) = {
-            let known = self.known();
-            (known.get(name).cloned(), known.values().next().cloned())
-        };
-        if let Some(credential) = &found
-            && credential.remembers(&remembered)
-        {
-            return Ok((found, "remembered"));
+        let found = self.known().get(name).cloned();
+        if found.as_ref().is_some_and(|it| it.remembers(&remembered)) {
+            return Ok(Checked { credential: found, outcome: "remembered", made: Vec::new() });
         }
-        let Some(against) = found.clone().or(any) else { return Ok((None, "refused")) };
-        let fits = self.fits(against.grant.password.clone(), password.clone()).await?;
+        let (fits, made) = self.make(self.work(found.as_deref()), password.clone()).await?;
         match found.filter(|_| fits) {
             Some(credential) => {
                 credential.remember(remembered);
-                Ok((Some(credential), "right"))
+                Ok(Checked { credential: Some(credential), outcome: "right", made })
             }
-            None => Ok((None, "refused")),
+            None => Ok(Checked { credential: None, outcome: "refused", made }),
         }
     }
 
-    /// Returns whether a hash is a password's, once it has its turn. Whoever leaves meanwhile takes
-    /// no turn from others.
-    async fn fits(&self, hash: PasswordHash, password: SecretString) -> io::Result<bool> {
+    /// Returns the hashes that a login takes: of the same costs, whether or not one has the name.
+    fn work(&self, found: Option<&Credential>) -> Work {
+        let own = found.map(|credential| credential.grant.password.clone());
+        let mut others: BTreeMap<Cost, PasswordHash> = BTreeMap::new();
+        for credential in self.known().values() {
+            let hash = &credential.grant.password;
+            others.entry(hash.cost()).or_insert_with(|| hash.clone());
+        }
+        if let Some(own) = &own {
+            others.remove(&own.cost());
+        }
+        Work { own, others: others.into_values().collect() }
+    }
+
+    /// Makes the hashes of a password, once it has its turn; returns whether it is the one of
+    /// whoever has the name, and the costs. Whoever leaves meanwhile takes no turn from others.
+    async fn make(&self, work: Work, password: SecretString) -> io::Result<(bool, Vec<Cost>)> {
         let turn = self.checks.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let checked = spawn_blocking(move || {
-            let fits = hash.fits(&password);
+        let made = spawn_blocking(move || {
+            let made = work.make(&password);
             drop(turn);
-            fits
+            made
         });
-        checked.await.map_err(io::Error::other)?
+        made.await.map_err(io::Error::other)?
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<CredentialName, Arc<Credential>>> {
         self.known.lock().expect("no holder panics")
+    }
+}
+
+impl Work {
+    /// Makes the hashes of a password. It blocks while it does.
+    fn make(self, password: &SecretString) -> io::Result<(bool, Vec<Cost>)> {
+        let mut made = Vec::new();
+        if let Some(own) = self.own {
+            made.push(own.cost());
+            if own.fits(password)? {
+                return Ok((true, made));
+            }
+        }
+        for other in self.others {
+            other.fits(password)?;
+            made.push(other.cost());
+        }
+        Ok((false, made))
     }
 }
 
@@ -244,6 +287,39 @@ mod tests {
         let again = of(&is, "the password of one").await.unwrap();
         assert!(again.has_group(&Group::parse("cg.two").unwrap()));
         assert!(!first.has_group(&Group::parse("cg.two").unwrap()));
+    }
+
+    #[tokio::test]
+    async fn whoever_is_refused_takes_the_same_hashes_whether_or_not_somebody_has_the_name() {
+        // They are nobody's password; the first name's hash is the cheapest one.
+        let hash = |cost: &str| {
+            let text = format!("$scrypt${cost}$U29kaXVtQ2hsb3JpZGU${}", "A".repeat(43));
+            PasswordHash::parse(&text).unwrap()
+        };
+        let with = |cost: &str| Grant { password: hash(cost), ..grant("diku", "*", "a password") };
+        let grants = [
+            (name("diku.a"), with("ln=14,r=8,p=1")),
+            (name("diku.b"), with("ln=15,r=8,p=1")),
+            (name("diku.c"), with("ln=15,r=8,p=1")),
+            (name("diku.d"), grant("diku", "*", "the password of d")),
+        ];
+        let all = credentials(&grants.into());
+        let made = async |named: &str, password: &str| {
+            let checked = all.check(&name(named), &secret(password)).await.unwrap();
+            let mut made = checked.made;
+            made.sort();
+            (checked.outcome, made)
+        };
+        let unknown = made("diku.none", "another").await;
+        assert_eq!((unknown.0, unknown.1.len()), ("refused", 3), "{unknown:?}");
+        for known in ["diku.a", "diku.b", "diku.c", "diku.d"] {
+            assert_eq!(made(known, "another").await, unknown, "{known}");
+        }
+        assert_eq!(made("diku.0", "the password of d").await, unknown);
+        let right = made("diku.d", "the password of d").await;
+        assert_eq!((right.0, right.1.len()), ("right", 1));
+        assert_eq!(made("diku.d", "the password of d").await, ("remembered", Vec::new()));
+        assert_eq!(made("diku.d", "another").await, unknown, "one is remembered");
     }
 
     #[tokio::test]

@@ -41,8 +41,8 @@ const MEMORY_MAX: u64 = 256 << 20;
 pub struct NoHash;
 
 /// The cost of a hash: the binary logarithm of its memory's blocks, and how often it is gone over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Cost {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Cost {
     log_n: u8,
     passes: u64,
 }
@@ -77,6 +77,11 @@ impl PasswordHash {
         rand_bytes(&mut salt)?;
         let hash = COST.hash(password, &salt, HASH_BYTES)?;
         Ok(Self { cost: COST, salt, hash })
+    }
+
+    /// Returns its cost: a password takes the same time beside any hash of the same cost.
+    pub(super) fn cost(&self) -> Cost {
+        self.cost
     }
 
     /// Returns whether it is the hash of a password. It blocks while it looks.
