@@ -32,6 +32,7 @@ mod offsets;
 mod places;
 mod principal;
 mod requests;
+mod rooms;
 mod sasl;
 mod seats;
 mod shapes;
@@ -45,7 +46,6 @@ use std::time::Duration;
 
 use kafka_protocol::ResponseError;
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -70,6 +70,7 @@ use listeners::Listeners;
 use logs::Logs;
 use principal::{Principal, Scope};
 use requests::Broken;
+use rooms::{Room, Rooms};
 use sasl::Mechanism;
 use seats::{Seats, Stranger};
 use topics::{Seen, Served, Topics};
@@ -144,8 +145,8 @@ struct Server {
     cluster: String,
     seats: Arc<Seats>,
     request_bytes_max: usize,
-    requests: Arc<Semaphore>,
-    answers: Arc<Semaphore>,
+    requests: Arc<Rooms>,
+    answers: Arc<Rooms>,
     closing: CancellationToken,
 }
 
@@ -175,7 +176,7 @@ struct Session {
     /// The groups and tenants of which the trail has told that it moves them, being no member.
     moved: BTreeSet<(String, TenantId)>,
     /// The room for the records of the answer that it has not read yet.
-    unread: Option<OwnedSemaphorePermit>,
+    unread: Option<Room>,
 }
 
 /// The listener, once it has a socket.
@@ -198,9 +199,8 @@ impl Listener {
         let cache = Cache::new(config.cache_bytes_max, metrics.clone());
         let logs = Logs::new(subscribe, store.clone(), cache, closing.clone());
         let listeners = Arc::new(Listeners::new(store.clone(), instance, address));
-        let (its, all) = (clock.clone(), listeners.clone());
-        let coordinator =
-            Coordinator::new(store.clone(), its, metrics.clone(), all, closing.clone());
+        let (its, all, end) = (clock.clone(), listeners.clone(), closing.clone());
+        let coordinator = Coordinator::new(store.clone(), its, metrics.clone(), all, end);
         let cluster = settings.naming().own("log");
         let server = Server {
             tokens: deps.tokens,
@@ -216,8 +216,8 @@ impl Listener {
             cluster,
             seats: Seats::new(config.connections_max),
             request_bytes_max: config.request_bytes_max,
-            requests: Arc::new(Semaphore::new(config.requests_bytes_max)),
-            answers: Arc::new(Semaphore::new(config.answers_bytes_max)),
+            requests: Rooms::new(config.requests_bytes_max),
+            answers: Rooms::new(config.answers_bytes_max),
             closing,
         };
         let (tls, connections_max) = (config.tls.clone(), config.connections_max);

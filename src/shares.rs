@@ -1,7 +1,7 @@
 //! Limits a resource that tenants share: queued bytes, memory of bodies, waiting clients.
 //!
 //! `intake`, `http` and `listen` take shares on behalf of a tenant, or of another owner (`K`), such
-//! as a scope of groups. A share is given back when it is dropped, however its request ended. Three
+//! as the scope of Kafka's clients. A share is given back when it is dropped, however its request ended. Three
 //! rules keep tenants from starving each other:
 //!
 //! - What a tenant may hold falls as the resource fills: with what it takes, it has no more than is
@@ -19,23 +19,23 @@ use std::sync::{Arc, Mutex};
 use crate::domain::tenant::TenantId;
 
 /// A resource that all tenants share.
-pub struct Shares<K: Clone + Eq + Hash = TenantId> {
+pub struct Shares<T = TenantId> {
     max: usize,
     tenant_max: usize,
     /// The part of `max` that is left to tenants that hold nothing.
     reserve: usize,
-    taken: Mutex<Taken<K>>,
+    taken: Mutex<Taken<T>>,
 }
 
-struct Taken<K> {
+struct Taken<T> {
     all: usize,
-    by_tenant: HashMap<K, usize>,
+    by_tenant: HashMap<T, usize>,
 }
 
 /// The part of a resource that one request has.
-pub struct Share<K: Clone + Eq + Hash = TenantId> {
-    shares: Arc<Shares<K>>,
-    tenant: K,
+pub struct Share<T: Hash + Eq = TenantId> {
+    shares: Arc<Shares<T>>,
+    tenant: T,
     size: usize,
 }
 
@@ -51,17 +51,17 @@ pub enum Full {
 /// The part of a resource that is left to tenants that hold nothing.
 const RESERVE: usize = 8;
 
-impl<K: Clone + Eq + Hash> Shares<K> {
+impl<T: Hash + Eq + Clone> Shares<T> {
     /// Makes a resource of `max` units in all, of which each tenant may have `tenant_max`.
     pub fn new(max: usize, tenant_max: usize) -> Arc<Self> {
         let reserve = (max / RESERVE).max(1).min(max / 2);
-        let taken = Mutex::new(Taken { all: 0, by_tenant: HashMap::new() });
-        Arc::new(Self { max, tenant_max, reserve, taken })
+        let taken = Taken { all: 0, by_tenant: HashMap::new() };
+        Arc::new(Self { max, tenant_max, reserve, taken: Mutex::new(taken) })
     }
 
     /// Takes a share of `size` units, or nothing. While nobody holds any, a share may be larger
     /// than the resource.
-    pub fn take(self: &Arc<Self>, tenant: &K, size: usize) -> Result<Share<K>, Full> {
+    pub fn take(self: &Arc<Self>, tenant: &T, size: usize) -> Result<Share<T>, Full> {
         let mut share = self.none(tenant);
         let mut taken = self.taken.lock().expect("no holder panics");
         if taken.all > 0 {
@@ -73,8 +73,35 @@ impl<K: Clone + Eq + Hash> Shares<K> {
         Ok(share)
     }
 
+    /// Takes a share of at most `most` units, so that as much is left that the tenant may have;
+    /// of `least` units if there is no more, and nothing if there is less.
+    pub fn take_some(
+        self: &Arc<Self>,
+        tenant: &T,
+        (least, most): (usize, usize),
+    ) -> Option<Share<T>> {
+        let mut share = self.none(tenant);
+        let mut taken = self.taken.lock().expect("no holder panics");
+        let left = self.left(&taken, tenant);
+        if left < least {
+            return None;
+        }
+        share.size = most.min(left / 2).max(least);
+        taken.add(tenant, share.size);
+        drop(taken);
+        Some(share)
+    }
+
+    /// Returns the most units that a tenant may take: as `check` has it.
+    fn left(&self, taken: &Taken<T>, tenant: &T) -> usize {
+        let left = self.max.saturating_sub(taken.all);
+        let Some(held) = taken.by_tenant.get(tenant) else { return left };
+        let (own, even) = (self.tenant_max.saturating_sub(*held), left.saturating_sub(*held) / 2);
+        own.min(even).min(left.saturating_sub(self.reserve))
+    }
+
     /// Checks whether a share may grow by `size` units.
-    fn check(&self, taken: &Taken<K>, share: &Share<K>, size: usize) -> Result<(), Full> {
+    fn check(&self, taken: &Taken<T>, share: &Share<T>, size: usize) -> Result<(), Full> {
         let all = taken.all + size;
         if size == 0 {
             return Ok(());
@@ -94,15 +121,21 @@ impl<K: Clone + Eq + Hash> Shares<K> {
         if all > self.max - self.reserve { Err(Full::All) } else { Ok(()) }
     }
 
+    /// Returns the units that are taken.
+    #[cfg(test)]
+    pub fn held(&self) -> usize {
+        self.taken.lock().expect("no holder panics").all
+    }
+
     /// Returns an empty share, which may grow.
-    pub fn none(self: &Arc<Self>, tenant: &K) -> Share<K> {
+    pub fn none(self: &Arc<Self>, tenant: &T) -> Share<T> {
         Share { shares: self.clone(), tenant: tenant.clone(), size: 0 }
     }
 }
 
-impl<K: Clone + Eq + Hash> Taken<K> {
+impl<T: Hash + Eq + Clone> Taken<T> {
     /// Counts a share. An empty one leaves no entry, since nobody gives it back.
-    fn add(&mut self, tenant: &K, size: usize) {
+    fn add(&mut self, tenant: &T, size: usize) {
         if size == 0 {
             return;
         }
@@ -112,8 +145,10 @@ impl<K: Clone + Eq + Hash> Taken<K> {
             None => drop(self.by_tenant.insert(tenant.clone(), size)),
         }
     }
+}
 
-    fn give_back(&mut self, tenant: &K, size: usize) {
+impl<T: Hash + Eq> Taken<T> {
+    fn give_back(&mut self, tenant: &T, size: usize) {
         self.all -= size;
         let Some(held) = self.by_tenant.get_mut(tenant) else { return };
         *held -= size;
@@ -123,7 +158,7 @@ impl<K: Clone + Eq + Hash> Taken<K> {
     }
 }
 
-impl<K: Clone + Eq + Hash> Share<K> {
+impl<T: Hash + Eq + Clone> Share<T> {
     /// Returns the size of the share.
     pub fn size(&self) -> usize {
         self.size
@@ -138,18 +173,18 @@ impl<K: Clone + Eq + Hash> Share<K> {
         Ok(())
     }
 
-    /// Gives back what the share has beyond this size.
+    /// Gives back what the share has beyond `size` units.
     pub fn shrink_to(&mut self, size: usize) {
         let beyond = self.size.saturating_sub(size);
         if beyond > 0 {
+            self.size -= beyond;
             let mut taken = self.shares.taken.lock().expect("no holder panics");
             taken.give_back(&self.tenant, beyond);
-            self.size -= beyond;
         }
     }
 }
 
-impl<K: Clone + Eq + Hash> Drop for Share<K> {
+impl<T: Hash + Eq> Drop for Share<T> {
     fn drop(&mut self) {
         if self.size > 0 {
             self.shares.taken.lock().expect("no holder panics").give_back(&self.tenant, self.size);
@@ -225,6 +260,27 @@ mod tests {
             assert!(shares.take(&tenant(n), 0).is_ok());
         }
         drop(shares.take(&tenant(0), 1).unwrap());
+        assert_eq!(shares.taken.lock().unwrap().by_tenant.len(), 0);
+    }
+
+    #[test]
+    fn who_takes_some_leaves_as_much_and_is_refused_where_it_may_have_no_more() {
+        let shares = Shares::new(80, 80);
+        let some =
+            |n, most| shares.take_some(&tenant(n), (4, most)).map(|share| (share.size(), share));
+        let held: Vec<_> = std::iter::from_fn(|| some(0, 100)).collect();
+        let sizes: Vec<_> = held.iter().map(|(size, _)| *size).collect();
+        // Half of all; a tenant that holds something has no more than is left, which is nothing.
+        assert_eq!(sizes, [40]);
+        let mut all: Vec<_> = std::iter::from_fn(|| some(1, 6)).collect();
+        assert_eq!(all.iter().map(|(size, _)| *size).collect::<Vec<_>>(), [6, 6, 4, 4]);
+        assert_eq!(shares.take(&tenant(1), 4).err(), Some(Full::Tenant));
+        let mut last = all.pop().unwrap().1;
+        last.shrink_to(4);
+        assert_eq!(shares.held(), 60);
+        last.shrink_to(1);
+        assert_eq!((shares.held(), last.size()), (57, 1));
+        drop((last, all, held));
         assert_eq!(shares.taken.lock().unwrap().by_tenant.len(), 0);
     }
 

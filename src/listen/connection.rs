@@ -1,9 +1,9 @@
 //! A client's connection: frames come in, are answered one after the other, and go out.
 //!
 //! A frame is four bytes of length and then the request. All connections together have so many
-//! bytes of requests under way, which count as they arrive, and so many of records in answers. Of
-//! each, one request is read and answered at a time; one that sends half a frame, or reads no
-//! answers, is closed.
+//! bytes of requests under way, which count as they arrive, and so many of records in answers; a
+//! tenant's have a share of that. Of each, one request is read and answered at a time; one that
+//! sends half a frame, or reads no answers, is closed.
 
 use std::future;
 use std::io;
@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::login::NotNow;
 use super::principal::Principal;
 use super::requests::{self, Broken};
+use super::rooms::{Clients, Room};
 use super::seats::Stranger;
 use super::{Peer, Server};
 use crate::domain::tenant::TenantId;
@@ -169,11 +169,8 @@ async fn serve_one(
     peer: &mut Peer,
     length: i32,
 ) -> Result<(), Ended> {
-    let bytes_max = match &peer.session {
-        Some(_) => server.request_bytes_max,
-        None => STRANGERS_BYTES_MAX,
-    };
-    let (request, _room) = read(server, stream, length, bytes_max).await?;
+    let clients = peer.session.as_ref().map(|session| session.scope().clone());
+    let (request, _room) = read(server, stream, &clients, length).await?;
     if let Some(answer) = requests::answer(server, peer, request.freeze()).await? {
         let written = timeout(FRAME_WITHIN, stream.write_all(&answer)).await;
         written.map_err(|_| Ended::Slow)??;
@@ -196,17 +193,20 @@ async fn stopped(server: &Server) {
 async fn read(
     server: &Server,
     stream: &mut Stream,
+    clients: &Clients,
     length: i32,
-    bytes_max: usize,
-) -> Result<(BytesMut, Vec<OwnedSemaphorePermit>), Ended> {
+) -> Result<(BytesMut, Vec<Room>), Ended> {
+    let bytes_max = match clients {
+        Some(_) => server.request_bytes_max,
+        None => STRANGERS_BYTES_MAX,
+    };
     let bytes = usize::try_from(length).ok().filter(|it| *it <= bytes_max);
     let bytes = bytes.ok_or(Ended::Long(length.into()))?;
     let (mut request, mut rooms) = (BytesMut::new(), Vec::new());
     let reading = async {
         while request.len() < bytes {
             let (at, step) = (request.len(), STEP_BYTES.min(bytes - request.len()));
-            let room = server.requests.clone().acquire_many_owned(step as u32).await;
-            rooms.push(room.expect("it is never closed"));
+            rooms.push(server.requests.take(clients, (step, step)).await);
             request.resize(at + step, 0);
             stream.read_exact(&mut request[at..]).await?;
         }
@@ -215,3 +215,6 @@ async fn read(
     timeout(FRAME_WITHIN, reading).await.map_err(|_| Ended::Slow)??;
     Ok((request, rooms))
 }
+
+#[cfg(test)]
+mod tests;

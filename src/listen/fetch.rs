@@ -14,7 +14,7 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest};
 use kafka_protocol::messages::fetch_response::{
     FetchResponse, FetchableTopicResponse, PartitionData,
 };
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::unread;
@@ -31,7 +31,8 @@ const WAIT_MAX: Duration = Duration::from_mins(5);
 const OPEN_WITHIN: Duration = Duration::from_secs(1);
 /// The most bytes of one answer, unless its first batch has more.
 const BYTES_MAX: usize = 16 << 20;
-/// The bytes that an answer has room for in any case: it waits until others are read.
+
+/// The bytes for which an answer has room in any case: it waits until others are read.
 const ROOM_BYTES: usize = 1 << 20;
 
 /// The first version whose clients know Zstandard; older ones are refused, as by a Kafka.
@@ -64,20 +65,22 @@ pub(super) async fn fetch(
     };
     let opened_by = until.max(Instant::now() + OPEN_WITHIN);
     let feeds = open(server, version, &request, &topics, opened_by).await;
+    let clients = Some(session.scope().clone());
     loop {
         // What is added after this ends the wait below.
         let grown: Vec<_> = feeds.values().flatten().map(|feed| feed.grown()).collect();
         let most = usize::try_from(request.max_bytes).unwrap_or(0).min(BYTES_MAX);
         let by = until.max(Instant::now() + OPEN_WITHIN);
         // Without room in time there are no records: the client asks again.
-        let mut room = timeout_at(by, room(server, most)).await.ok();
-        let left = room.as_ref().map_or(0, |room| room.num_permits().min(most).max(1));
+        let taking = server.answers.take(&clients, (ROOM_BYTES, most));
+        let mut room = timeout_at(by, taking).await.ok();
+        let left = room.as_ref().map_or(0, |room| room.bytes().min(most).max(1));
         let gathered = gather(server, &request, &feeds, (left, by)).await;
         let is_over = room.is_none() || Instant::now() >= until || server.closing.is_cancelled();
         if gathered.bytes >= least || gathered.has_error || is_over || grown.is_empty() {
             server.metrics.fetched(gathered.records(), gathered.bytes);
             if let Some(room) = &mut room {
-                drop(room.split(room.num_permits().saturating_sub(gathered.bytes)));
+                room.keep(gathered.bytes);
             }
             session.unread = room;
             return FetchResponse::default().with_responses(gathered.topics);
@@ -85,15 +88,6 @@ pub(super) async fn fetch(
         drop(room);
         wait_for(server, grown, until).await;
     }
-}
-
-/// Takes room for the records of an answer. While others are not read yet, it has less: no answer
-/// takes more than half of what is left.
-async fn room(server: &Server, most: usize) -> OwnedSemaphorePermit {
-    let half = server.answers.available_permits() / 2;
-    let bytes = most.min(half).max(ROOM_BYTES);
-    let room = server.answers.clone().acquire_many_owned(bytes as u32).await;
-    room.expect("it is never closed")
 }
 
 async fn open(

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::cache::Cache;
 use super::logs::Logs;
-use super::principal::Principal;
+use super::principal::{Principal, Scope};
 use super::topics::Served;
 use super::{Config, ListenDeps, Listener, Server, Session};
 use crate::clock::{Clock, System};
@@ -90,7 +90,12 @@ pub(super) fn served(topic: &Topic, partitions: u16) -> Served {
 
 /// Returns a client that may do everything.
 pub(super) fn anyone() -> Session {
-    Session::of(SocketAddr::from(([127, 0, 0, 1], 9)), Principal::anyone())
+    client(Scope::All)
+}
+
+/// Returns a client that may do everything with what it sees.
+pub(super) fn client(scope: Scope) -> Session {
+    Session::of(SocketAddr::from(([127, 0, 0, 1], 9)), Principal { scope, caller: None })
 }
 
 impl Bed {

@@ -18,7 +18,7 @@ use crate::domain::time::Time;
 const ALL: &str = "*";
 
 /// The part of the gateway that a client sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Scope {
     /// The topics of all tenants, and the groups of whoever reads them.
     All,

@@ -9,9 +9,10 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use tokio::time::{Instant, timeout};
 
-use super::{PartitionData, ROOM_BYTES, fetch, gather};
+use super::{PartitionData, fetch, gather};
 use crate::listen::answer::text;
-use crate::listen::fixture::{Bed, ITEM, anyone, item, served};
+use crate::listen::fixture::{Bed, ITEM, anyone, client, diku, item, served};
+use crate::listen::principal::Scope;
 
 /// A version whose clients know every compression.
 const NEWEST: i16 = 12;
@@ -23,18 +24,22 @@ fn request() -> FetchRequest {
     FetchRequest::default().with_max_bytes(50 << 20).with_topics(topics)
 }
 
+/// Returns the bytes of the records of an answer's first partition.
+fn bytes(answer: &FetchResponse) -> usize {
+    answer.responses[0].partitions[0].records.as_ref().unwrap().len()
+}
+
 #[tokio::test]
 async fn an_answer_takes_room_for_what_it_has_until_it_is_read() {
     let mut bed = Bed::new().await;
     bed.append(&["a", "b"]).await;
     let (server, mut client) = (bed.server().await, anyone());
-    let all = server.answers.available_permits();
     let answer = fetch(&server, &mut client, NEWEST, request()).await;
-    let bytes = answer.responses[0].partitions[0].records.as_ref().unwrap().len();
+    let bytes = bytes(&answer);
     assert!(bytes > 0);
-    assert_eq!(server.answers.available_permits(), all - bytes);
+    assert_eq!(server.answers.held(), bytes);
     client.unread = None;
-    assert_eq!(server.answers.available_permits(), all);
+    assert_eq!(server.answers.held(), 0);
 }
 
 #[tokio::test]
@@ -42,13 +47,24 @@ async fn a_fetch_that_gets_no_room_in_time_is_answered_without_records() {
     let mut bed = Bed::new().await;
     bed.append(&["a"]).await;
     let (server, mut client) = (bed.server().await, anyone());
-    let all = u32::try_from(server.answers.available_permits()).unwrap();
-    let unread = server.answers.acquire_many(all).await.unwrap();
+    let unread = server.answers.take_all(&Some(Scope::All));
     let answer = fetch(&server, &mut client, NEWEST, request()).await;
     let part = &answer.responses[0].partitions[0];
-    let bytes = part.records.as_ref().map(bytes::Bytes::len);
-    assert_eq!((part.error_code, part.high_watermark, bytes), (0, 2, Some(0)));
+    assert_eq!((part.error_code, part.high_watermark, bytes(&answer)), (0, 2, 0));
     drop(unread);
+}
+
+#[tokio::test]
+async fn clients_that_read_no_answers_leave_room_for_those_of_other_tenants() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a"]).await;
+    let server = bed.server().await;
+    let [mut busy, mut other] = [Scope::Tenant(diku()), Scope::All].map(client);
+    let unread = server.answers.take_all(&Some(busy.scope().clone()));
+    assert_eq!(bytes(&fetch(&server, &mut busy, NEWEST, request()).await), 0);
+    assert!(bytes(&fetch(&server, &mut other, NEWEST, request()).await) > 0);
+    drop(unread);
+    assert!(bytes(&fetch(&server, &mut busy, NEWEST, request()).await) > 0);
 }
 
 #[tokio::test]
@@ -88,8 +104,7 @@ async fn a_fetch_waits_while_others_have_not_read_their_answers() {
     // Its topic is open.
     fetch(&server, &mut client, NEWEST, request()).await;
     client.unread = None;
-    let left = u32::try_from(server.answers.available_permits() - ROOM_BYTES + 1).unwrap();
-    let unread = server.answers.acquire_many(left).await.unwrap();
+    let unread = server.answers.take_all(&Some(Scope::All));
     let mut fetching = Box::pin(fetch(&server, &mut client, NEWEST, request()));
     for _ in 0..100 {
         assert!(poll!(&mut fetching).is_pending());
