@@ -82,8 +82,11 @@ async fn try_commit(
     request: &OffsetCommitRequest,
 ) -> Result<Errors, ResponseError> {
     let names = request.topics.iter().map(|topic| topic.name.as_str());
-    let topics =
-        server.topics.with(names, &session.principal).await.map_err(|error| unavailable(&error))?;
+    let topics = match request.generation_id_or_member_epoch {
+        0.. => server.topics.with(names, &session.principal).await,
+        _ => server.topics.newest(names, &session.principal).await,
+    };
+    let topics = topics.map_err(|error| unavailable(&error))?;
     let mut errors = Errors::new();
     let mut commits = Commits::new();
     for (at, asked) in request.topics.iter().enumerate() {
@@ -211,8 +214,8 @@ async fn try_fetch(
     request: &OffsetFetchRequest,
 ) -> Result<Vec<OffsetFetchResponseTopic>, ResponseError> {
     let names = request.topics.iter().flatten().map(|topic| topic.name.as_str());
-    let topics =
-        server.topics.with(names, &session.principal).await.map_err(|error| unavailable(&error))?;
+    let topics = server.topics.newest(names, &session.principal).await;
+    let topics = topics.map_err(|error| unavailable(&error))?;
     let group = members::group(server, session, &request.group_id).await?;
     let named = named(request.topics.as_deref());
     let done = group.places(async |places, has_members| {

@@ -2,13 +2,13 @@
 //!
 //! A topic is one that the tenant's files name, or one that its log has events of. Its number of
 //! partitions is fixed in the store when a client first sees it, since keys would move to other
-//! partitions if it changed.
+//! partitions if it changed. A topic that a client may not see is one that there is not: no answer
+//! and no look tells the two apart.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::principal::{Principal, Scope};
@@ -107,84 +107,162 @@ impl Seen {
 pub(super) struct Topics {
     store: Arc<dyn Store>,
     settings: Arc<Settings>,
-    known: Mutex<Option<Known>>,
+    /// Locked for moments alone, so that nobody who is content with it waits for a look.
+    known: Mutex<Known>,
+    /// Held while the tenants are looked for, so that all who wait for that share one look.
+    listing: tokio::sync::Mutex<()>,
+    /// The same, for the topics of all of them, which may take long.
+    finding: tokio::sync::Mutex<()>,
 }
 
-/// The topics as they were found.
+/// The tenants and the topics as they were found; `None` if nobody has looked yet.
+#[derive(Default)]
 struct Known {
-    found: Instant,
-    /// When the tenants were last seen to be enabled, and which those were.
-    enabled: Instant,
-    tenants: Arc<LogIds>,
-    topics: Arc<ByName>,
+    tenants: Option<Found<LogIds>>,
+    topics: Option<Found<ByName>>,
+}
+
+/// Something as it was found, and when the look for it began.
+struct Found<T> {
+    since: Instant,
+    found: Arc<T>,
+}
+
+impl<T> Found<T> {
+    /// Returns it if the look began within a time, or after it was asked for.
+    fn fresh(&self, asked: Instant, age_max: Duration) -> Option<Arc<T>> {
+        let is_fresh = self.since >= asked || self.since.elapsed() <= age_max;
+        is_fresh.then(|| self.found.clone())
+    }
+}
+
+impl Known {
+    /// Drops the topics of tenants that are not enabled any more.
+    fn keep_enabled(&mut self) {
+        let (Some(tenants), Some(topics)) = (&self.tenants, &mut self.topics) else { return };
+        let is_enabled = |served: &Served| tenants.found.contains_key(&served.tenant);
+        if !topics.found.values().all(is_enabled) {
+            Arc::make_mut(&mut topics.found).retain(|_, served| is_enabled(served));
+        }
+    }
 }
 
 impl Topics {
     /// Makes them of a store's tenants and their files.
     pub(super) fn new(store: Arc<dyn Store>, settings: Arc<Settings>) -> Self {
-        Self { store, settings, known: Mutex::default() }
+        let (listing, finding) = <(tokio::sync::Mutex<()>, tokio::sync::Mutex<()>)>::default();
+        Self { store, settings, known: Mutex::default(), listing, finding }
     }
 
     /// Returns all topics; while the store is away, those that were known last: a client that is
     /// told of no topics would let go of all that it reads.
     pub(super) async fn all(&self, principal: &Principal) -> Result<Seen, Error> {
         let known = match self.known_since(FRESH).await {
-            Err(error) => match &*self.known.lock().await {
-                Some(known) => (known.topics.clone(), known.tenants.clone()),
-                None => return Err(error),
-            },
+            Err(error) => self.known(Instant::now(), Duration::MAX).ok_or(error)?,
             Ok(found) => found,
         };
         Ok(Seen::by(principal, known))
     }
 
-    /// Returns the topics as they are known, looked for once more if a name is not among them.
+    /// Returns the topics as they are known, looked for once more if the client sees none of a
+    /// name. It is told so after the same look, whether or not another tenant has the topic.
     pub(super) async fn with<'a>(
         &self,
         names: impl IntoIterator<Item = &'a str>,
         principal: &Principal,
     ) -> Result<Seen, Error> {
-        let known = self.known_since(Duration::MAX).await?;
-        let has_all = names.into_iter().all(|name| known.0.contains_key(name));
-        let known = if has_all { known } else { self.known_since(FRESH_FOR_UNKNOWN).await? };
-        Ok(Seen::by(principal, known))
+        self.look(names, principal, Duration::MAX).await
+    }
+
+    /// Returns the same for a client that begins to read, or that moves a group from outside: with
+    /// all topics that the group may have read over HTTP until now.
+    pub(super) async fn newest<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+        principal: &Principal,
+    ) -> Result<Seen, Error> {
+        self.look(names, principal, FRESH).await
+    }
+
+    async fn look<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+        principal: &Principal,
+        age_max: Duration,
+    ) -> Result<Seen, Error> {
+        let seen = Seen::by(principal, self.known_since(age_max).await?);
+        if names.into_iter().all(|name| seen.get(name).is_some()) {
+            return Ok(seen);
+        }
+        Ok(Seen::by(principal, self.known_since(FRESH_FOR_UNKNOWN).await?))
     }
 
     /// Returns whether a tenant is enabled; while the store is away, whether it was.
     pub(super) async fn has(&self, tenant: &TenantId) -> bool {
-        let is_away = self.known_since(FRESH).await.is_err();
-        let known = self.known.lock().await;
-        known.as_ref().map_or(is_away, |known| known.tenants.contains_key(tenant))
+        let seen = match self.enabled(FRESH).await {
+            // It may have been enabled just now.
+            Ok(tenants) if !tenants.contains_key(tenant) => self.enabled(Duration::ZERO).await,
+            seen => seen,
+        };
+        match seen {
+            Ok(tenants) => tenants.contains_key(tenant),
+            Err(_) => self.lock().tenants.as_ref().is_none_or(|it| it.found.contains_key(tenant)),
+        }
     }
 
     /// Returns what was found within a time, or finds it; without the topics of tenants that are
     /// not enabled any more.
     async fn known_since(&self, age_max: Duration) -> Result<(Arc<ByName>, Arc<LogIds>), Error> {
-        let (mut known, now) = (self.known.lock().await, Instant::now());
-        if let Some(known) = &mut *known
-            && known.found.elapsed() <= age_max
-        {
-            if known.enabled.elapsed() > FRESH {
-                let enabled = self.enabled().await?;
-                let is_enabled = |served: &Served| enabled.contains_key(&served.tenant);
-                if !known.topics.values().all(is_enabled) {
-                    Arc::make_mut(&mut known.topics).retain(|_, served| is_enabled(served));
-                }
-                (known.enabled, known.tenants) = (now, enabled);
-            }
-            return Ok((known.topics.clone(), known.tenants.clone()));
+        let asked = Instant::now();
+        self.enabled(FRESH).await?;
+        if let Some(known) = self.known(asked, age_max) {
+            return Ok(known);
         }
-        let before = known.as_ref().map(|known| known.topics.clone()).unwrap_or_default();
-        let tenants = self.enabled().await?;
-        let topics = Arc::new(self.find(&tenants, &before).await?);
-        let (found, logs) = (topics.clone(), tenants.clone());
-        *known = Some(Known { found: now, enabled: now, tenants, topics });
-        Ok((found, logs))
+        let _turn = self.finding.lock().await;
+        if let Some(known) = self.known(asked, age_max) {
+            return Ok(known);
+        }
+        let since = Instant::now();
+        let tenants = self.enabled(Duration::ZERO).await?;
+        let before = self.lock().topics.as_ref().map(|it| it.found.clone()).unwrap_or_default();
+        let found = Arc::new(self.find(&tenants, &before).await?);
+        let mut known = self.lock();
+        known.topics = Some(Found { since, found: found.clone() });
+        // Some may have been disabled meanwhile.
+        known.keep_enabled();
+        drop(known);
+        Ok(self.known(since, Duration::MAX).unwrap_or((found, tenants)))
     }
 
-    async fn enabled(&self) -> Result<Arc<LogIds>, Error> {
+    /// Returns what is known, if its topics were found within a time or after they were asked for.
+    fn known(&self, asked: Instant, age_max: Duration) -> Option<(Arc<ByName>, Arc<LogIds>)> {
+        let known = self.lock();
+        let topics = known.topics.as_ref()?.fresh(asked, age_max)?;
+        Some((topics, known.tenants.as_ref()?.found.clone()))
+    }
+
+    /// Returns the enabled tenants as they were within a time, or as they are.
+    async fn enabled(&self, age_max: Duration) -> Result<Arc<LogIds>, Error> {
+        let asked = Instant::now();
+        let known = || self.lock().tenants.as_ref().and_then(|it| it.fresh(asked, age_max));
+        if let Some(tenants) = known() {
+            return Ok(tenants);
+        }
+        let _turn = self.listing.lock().await;
+        if let Some(tenants) = known() {
+            return Ok(tenants);
+        }
+        let since = Instant::now();
         let logs = self.store.list().await?.into_iter().filter(|log| log.is_enabled);
-        Ok(Arc::new(logs.map(|log| (log.tenant, log.log_id)).collect()))
+        let found: Arc<LogIds> = Arc::new(logs.map(|log| (log.tenant, log.log_id)).collect());
+        let mut known = self.lock();
+        known.tenants = Some(Found { since, found: found.clone() });
+        known.keep_enabled();
+        Ok(found)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().expect("no holder panics")
     }
 
     async fn find(&self, tenants: &LogIds, before: &ByName) -> Result<ByName, Error> {
@@ -219,3 +297,6 @@ impl Topics {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests;

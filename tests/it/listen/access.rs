@@ -287,6 +287,29 @@ async fn a_tenant_s_clients_are_let_go_when_it_is_disabled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_asks_nothing_is_let_go_with_its_tenant_and_none_is_answered_after_a_purge() {
+    let setup = checked(&["diku", "college"]);
+    let serve = setup.serve();
+    let let_in = |tenant: &str| {
+        let mut wire = Wire::connect(serve.broker());
+        let said = wire.say("PLAIN", &plain(tenant, &token(tenant, json!({})))).unwrap();
+        assert_eq!(said.error_code, 0, "{said:?}");
+        wire
+    };
+    let [mut silent, mut other] = ["diku", "college"].map(let_in);
+    let done = |act: &str| {
+        let run = setup.command(&["tenants", act, "diku"]).output().unwrap();
+        assert!(run.status.success(), "{act}: {}", setup.log());
+    };
+    done("disable");
+    silent.ends();
+    done("purge");
+    assert!(let_in("diku").ask(5, &MetadataRequest::default()).is_none());
+    assert_eq!(tenants(&mut other), ["college"]);
+    assert!(serve.terminate().success(), "{}", setup.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_purge_takes_the_groups_of_the_tenant_s_clients_and_no_others() {
     let setup = checked(&["diku", "college"]);
     let serve = setup.serve();

@@ -71,6 +71,11 @@ impl Wire {
         Some(key)
     }
 
+    /// Waits until the connection is closed, though nothing is asked.
+    pub fn ends(&mut self) {
+        assert_eq!(self.read(), None, "nothing was asked");
+    }
+
     fn read(&mut self) -> Option<Vec<u8>> {
         let mut length = [0; 4];
         match self.stream.read_exact(&mut length) {
