@@ -1,6 +1,7 @@
 //! Stories about the listener: Kafka's own clients read the logs from the gateway.
 
 mod access;
+mod addresses;
 mod bounds;
 mod compressed;
 mod crashes;

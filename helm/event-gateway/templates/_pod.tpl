@@ -18,8 +18,7 @@
 {{- define "event-gateway.env" -}}
 {{- $secret := "event-gateway.secretEnv" -}}
 {{- $value := "event-gateway.valueEnv" -}}
-- name: HTTP_HOST
-  value: 0.0.0.0
+{{ include $value (dict "name" "HTTP_HOST" "value" .Values.listenHost) -}}
 - name: HTTP_PORT
   value: "8081"
 - name: REPLICA
@@ -79,7 +78,7 @@
 {{- end }}
 {{- include $value (dict "name" "BROKER" "value" .Values.broker) }}
 {{- if .Values.kafkaListener.port }}
-{{- include $value (dict "name" "KAFKA_LISTEN_HOST" "value" "0.0.0.0") }}
+{{- include $value (dict "name" "KAFKA_LISTEN_HOST" "value" .Values.listenHost) }}
 {{- include $value (dict "name" "KAFKA_LISTEN_PORT" "value" (int .Values.kafkaListener.port)) }}
 {{- if .Values.kafkaListener.credentialsSecretName }}
 {{- include $value (dict "name" "CREDENTIALS_DIR" "value" "/etc/event-gateway/credentials") }}
@@ -89,7 +88,7 @@
   valueFrom:
     fieldRef:
       fieldPath: status.podIP
-{{ include $value (dict "name" "KAFKA_LISTEN_ADVERTISED" "value" (printf "$(POD_IP):%d" (int .Values.kafkaListener.port))) }}
+{{ include $value (dict "name" "KAFKA_LISTEN_ADVERTISED" "value" (printf "[$(POD_IP)]:%d" (int .Values.kafkaListener.port))) }}
 {{- else -}}
 {{ include $value (dict "name" "KAFKA_LISTEN_ADVERTISED" "value" (include "event-gateway.kafkaAddress" .)) }}
 {{- end -}}

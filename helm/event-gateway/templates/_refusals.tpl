@@ -5,12 +5,12 @@
 {{- define "event-gateway.variablesOfThePod" -}}
 BROKER: broker
 CREDENTIALS_DIR: kafkaListener.credentialsSecretName
-HTTP_HOST: ""
+HTTP_HOST: listenHost
 HTTP_PORT: ""
 HTTP_TLS_CERT: tls.secretName
 HTTP_TLS_KEY: tls.secretName
 KAFKA_LISTEN_ADVERTISED: kafkaListener.advertised
-KAFKA_LISTEN_HOST: ""
+KAFKA_LISTEN_HOST: listenHost
 KAFKA_LISTEN_PORT: kafkaListener.port
 POD_IP: ""
 REPLICA: ""

@@ -25,7 +25,8 @@ pub struct ListenOptions {
     pub kafka_listen_connections_max: usize,
 }
 
-/// Parses `HOST:PORT`; an IPv6 address stands in brackets.
+/// Parses `HOST:PORT`; an IPv6 address stands in brackets, and any other one may: a pod is told its
+/// own address, of either kind, between the same two.
 fn host_and_port(text: &str) -> Result<(String, u16), String> {
     let rule = || "it must be HOST:PORT, such as events.example.org:9092".to_owned();
     let (host, port) = text.rsplit_once(':').ok_or_else(rule)?;
@@ -33,9 +34,7 @@ fn host_and_port(text: &str) -> Result<(String, u16), String> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     match bare {
-        Some(address) if address.parse::<std::net::Ipv6Addr>().is_ok() => {
-            Ok((address.to_owned(), port))
-        }
+        Some(address) if address.parse::<IpAddr>().is_ok() => Ok((address.to_owned(), port)),
         None if !host.is_empty() && host.bytes().all(legal) => Ok((host.to_owned(), port)),
         _ => Err(rule()),
     }
@@ -49,7 +48,8 @@ mod tests {
     fn an_advertised_address_has_a_host_and_a_port() {
         assert_eq!(host_and_port("a.b:9092"), Ok(("a.b".to_owned(), 9092)));
         assert_eq!(host_and_port("[::1]:1"), Ok(("::1".to_owned(), 1)));
-        for bad in ["", "a", ":1", "a:", "a:0", "a:65536", "::1:1", "[a]:1", "a b:1"] {
+        assert_eq!(host_and_port("[10.0.0.1]:1"), Ok(("10.0.0.1".to_owned(), 1)));
+        for bad in ["", "a", ":1", "a:", "a:0", "a:65536", "::1:1", "[a]:1", "[]:1", "a b:1"] {
             assert!(host_and_port(bad).is_err(), "{bad}");
         }
     }

@@ -293,7 +293,7 @@ fn kafka_s_clients_are_told_the_address_of_each_of_several_pods() {
     for replicas in ["replicas=2", "autoscaling.enabled=true"] {
         let rendered = several(replicas);
         let pod = Pod::of(&rendered);
-        assert_eq!(pod.written("KAFKA_LISTEN_ADVERTISED"), Some("$(POD_IP):9092"), "{replicas}");
+        assert_eq!(pod.written("KAFKA_LISTEN_ADVERTISED"), Some("[$(POD_IP)]:9092"), "{replicas}");
         let env = pod.container()["env"].as_array().unwrap();
         let at = |name: &str| env.iter().position(|it| it["name"] == name).unwrap();
         let address = &env[at("POD_IP")]["valueFrom"]["fieldRef"]["fieldPath"];
@@ -303,6 +303,19 @@ fn kafka_s_clients_are_told_the_address_of_each_of_several_pods() {
         assert_eq!(let_in(&objects), json!([{ "podSelector": {} }]));
         let workload = objects.iter().find(|it| it["kind"] == "Deployment").unwrap();
         assert_eq!(workload["spec"]["strategy"]["type"], "RollingUpdate");
+    }
+}
+
+#[test]
+fn pods_with_ipv6_addresses_listen_on_them() {
+    let of = |host: &str| {
+        let helm = Helm::new().file(&helm::ci("listener.yaml"));
+        Pod::of(&helm.set_text(&format!("listenHost={host}")).template().unwrap())
+    };
+    for host in ["::", "0.0.0.0"] {
+        let pod = of(host);
+        let listens = ["HTTP_HOST", "KAFKA_LISTEN_HOST"].map(|name| pod.written(name));
+        assert_eq!(listens, [Some(host); 2]);
     }
 }
 
