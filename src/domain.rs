@@ -28,6 +28,7 @@ pub mod ledger;
 mod object_reader;
 pub mod parked;
 pub mod partition;
+pub mod percent;
 pub mod position;
 pub mod process_event;
 pub mod producer;

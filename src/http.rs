@@ -35,7 +35,6 @@ mod openapi;
 mod operation;
 mod parked;
 mod path;
-mod percent;
 mod prefer;
 mod problem;
 mod process_events;

@@ -34,6 +34,8 @@ pub struct Config {
     pub collector: String,
     /// The time that the collector has for a batch.
     pub timeout: Duration,
+    /// The headers that it is sent.
+    pub headers: reqwest::header::HeaderMap,
     /// The authorities that are trusted for it beside the system's own.
     pub authorities: Vec<reqwest::Certificate>,
     /// The certificate and the key that it is shown, if there are any.

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Identity, Url};
 
+use crate::domain::percent;
 use crate::tls;
 use crate::traces::Config;
 
@@ -19,6 +21,9 @@ const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORT
 const PROTOCOL: &str = "http/protobuf";
 const COMPRESSIONS: [&str; 2] =
     ["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"];
+const COMPRESSION: [&str; 2] = ["none", "gzip"];
+/// The variables that have headers for the collector.
+const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
 /// The variables that name a file of authorities.
 const CERTIFICATES: [&str; 2] =
     ["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"];
@@ -84,8 +89,8 @@ pub(super) fn traces(
     }
     if let Some((name, compression)) = first(COMPRESSIONS) {
         ensure!(
-            compression == "none",
-            "{name} is `{compression}`: it must be `none`, since traces are sent uncompressed"
+            COMPRESSION.contains(&compression),
+            "{name} is `{compression}`: it must be `none` or `gzip`"
         );
     }
     for name in NUMBERS {
@@ -101,13 +106,42 @@ pub(super) fn traces(
     let authorities = first(CERTIFICATES).map_or(Ok(Vec::new()), |(name, file)| {
         authorities(file).with_context(|| format!("{name} is `{file}`"))
     });
+    let headers = first(HEADERS).map_or(Ok(HeaderMap::new()), |(name, text)| {
+        headers(text).with_context(|| format!("{name} has a secret, and is not shown"))
+    });
     Ok(Some(Config {
         collector: collector(endpoint.1).context(endpoint.0)?,
         timeout: Duration::from_millis(timeout),
+        headers: headers?,
         authorities: authorities?,
         identity: identity(first(CLIENT_CERTIFICATES), first(CLIENT_KEYS))?,
         replica: replica.map(str::to_owned),
     }))
+}
+
+/// Returns the headers of a variable. An error has nothing of them, since they may have a token.
+fn headers(text: &str) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (number, item) in (1..).zip(text.split_terminator(',')) {
+        let (name, value) = header(item).with_context(|| {
+            format!(
+                "item {number} must be a header's name, `=` and its value; a comma stands between \
+                 two, and `%` begins an escape, as in `authorization=Bearer%20…`"
+            )
+        })?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+fn header(item: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = item.split_once('=')?;
+    let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
+    let value = percent::decode(value.trim()).filter(|value| !value.is_empty())?;
+    let mut value = HeaderValue::from_str(&value).ok()?;
+    // So it is not shown where the configuration is.
+    value.set_sensitive(true);
+    Some((name, value))
 }
 
 /// Returns the certificates of a file.
@@ -171,7 +205,8 @@ fn collector(text: &str) -> anyhow::Result<String> {
 mod tests {
     use super::{
         CERTIFICATES, CLIENT_CERTIFICATES, CLIENT_KEYS, COMPRESSIONS, DISABLED, ENDPOINTS,
-        EXPORTER, NUMBERS, PROTOCOLS, SAMPLER, SAMPLER_ARG, TIMEOUTS, traces,
+        EXPORTER, HEADERS, HeaderName, HeaderValue, NUMBERS, PROTOCOLS, SAMPLER, SAMPLER_ARG,
+        TIMEOUTS, traces,
     };
 
     fn read(set: &[(&str, &str)]) -> Result<Option<String>, String> {
@@ -197,6 +232,10 @@ mod tests {
                 vec![general, ("OTEL_EXPORTER_OTLP_COMPRESSION", "none")],
                 Some("http://collector:4318/"),
             ),
+            (
+                vec![general, ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip")],
+                Some("http://collector:4318/"),
+            ),
             (vec![("OTEL_TRACES_EXPORTER", "otlp")], Some("http://localhost:4318/")),
             (vec![general, off], None),
             (vec![general, ("OTEL_SDK_DISABLED", "True")], None),
@@ -211,7 +250,7 @@ mod tests {
     fn each_variable_has_a_row_in_the_documentation() {
         let documented = include_str!("../../docs/traces.md");
         let pairs = [ENDPOINTS, PROTOCOLS, COMPRESSIONS, CERTIFICATES, CLIENT_CERTIFICATES];
-        let pairs = pairs.into_iter().chain([CLIENT_KEYS, TIMEOUTS]).flatten();
+        let pairs = pairs.into_iter().chain([CLIENT_KEYS, HEADERS, TIMEOUTS]).flatten();
         let single = [DISABLED, EXPORTER, SAMPLER, SAMPLER_ARG].into_iter().chain(NUMBERS);
         for name in pairs.chain(single) {
             assert!(documented.contains(&format!("\n| `{name}` |")), "{name}");
@@ -225,7 +264,7 @@ mod tests {
             ("OTEL_TRACES_EXPORTER", "zipkin", "must be `otlp` or `none`"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "port 4318"),
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "must be `http/protobuf`"),
-            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "uncompressed"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "must be `none` or `gzip`"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318", "must begin with http"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector", "must be the URL"),
             ("OTEL_TRACES_SAMPLER", "sometimes", "must be one of always_on"),
@@ -238,6 +277,54 @@ mod tests {
         let ratio = [general, ("OTEL_TRACES_SAMPLER", "traceidratio")];
         assert!(read(&[&ratio[..], &[("OTEL_TRACES_SAMPLER_ARG", "1.5")]].concat()).is_err());
         assert!(read(&[&ratio[..], &[("OTEL_TRACES_SAMPLER_ARG", "0.25")]].concat()).is_ok());
+    }
+
+    #[test]
+    fn headers_are_pairs_of_a_name_and_an_escaped_value_and_no_error_shows_one() {
+        const GENERAL: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+        const OWN: &str = "OTEL_EXPORTER_OTLP_TRACES_HEADERS";
+        let general = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+        let config = |set: &[(&str, &str)]| {
+            let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            let variables: Vec<_> = set.iter().chain([&general]).map(owned).collect();
+            traces(&variables, None).map(Option::unwrap)
+        };
+        let found = |set: &[(&str, &str)]| {
+            let headers = config(set).unwrap().headers;
+            let text = |(name, value): (&HeaderName, &HeaderValue)| {
+                format!("{name}: {}", value.to_str().unwrap())
+            };
+            let mut lines: Vec<_> = headers.iter().map(text).collect();
+            lines.sort();
+            lines.join(", ")
+        };
+        for (text, wanted) in [
+            ("authorization=Bearer%20abc", "authorization: Bearer abc"),
+            ("Authorization = Bearer abc== ,x=a%2Cb,", "authorization: Bearer abc==, x: a,b"),
+            ("a=1,a=2", "a: 2"),
+            (" ", ""),
+        ] {
+            assert_eq!(found(&[(GENERAL, text)]), wanted, "{text}");
+        }
+        assert_eq!(found(&[(GENERAL, "a=1"), (OWN, "b=2")]), "b: 2");
+        assert_eq!(found(&[(GENERAL, "a=1"), (OWN, "")]), "a: 1");
+        for (name, text, item) in [
+            (GENERAL, "Bearer s3cret", 1),
+            (OWN, "Bearer s3cret==", 1),
+            (GENERAL, "a=1,,b=s3cret", 2),
+            (GENERAL, "a=1,=s3cret", 2),
+            (GENERAL, "s3cret=", 1),
+            (GENERAL, "a=s3cret%2", 1),
+            (GENERAL, "a=s3cret%0A", 1),
+            (GENERAL, "a=s3cret,b=%C3%BC", 2),
+        ] {
+            let error = format!("{:#}", config(&[(name, text)]).unwrap_err());
+            assert!(error.starts_with(&format!("{name} ")), "{text}: {error}");
+            assert!(error.contains(&format!("item {item} must be")), "{text}: {error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+        let config = config(&[(GENERAL, "authorization=s3cret")]).unwrap();
+        assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
     }
 
     #[test]

@@ -5,10 +5,10 @@
 use actix_web::HttpRequest;
 
 use super::operation::Operation;
-use super::percent;
 use super::problem::Problem;
 use super::problem::kind::Kind;
 use super::schema;
+use crate::domain::percent;
 
 /// Adds to a description the names of a path that is about a producer's entity or event.
 pub(super) fn describe_subject(operation: Operation, subject: &'static str) -> Operation {

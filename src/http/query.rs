@@ -5,9 +5,9 @@
 
 use std::fmt::Display;
 
-use super::percent;
 use super::problem::Problem;
 use super::schema::{self, Schema};
+use crate::domain::percent;
 
 /// The items of a page, if the query has no `limit`.
 pub(super) const LIMIT: usize = 100;

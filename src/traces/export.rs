@@ -47,8 +47,9 @@ pub(super) fn provider(
 /// Makes the client of HTTP. That is done on a thread of its own: a client that blocks is not made
 /// where async tasks run.
 fn client(config: &Config) -> Result<blocking::Client, ExporterBuildError> {
-    let Config { timeout, authorities, identity, .. } = config;
-    let builder = blocking::Client::builder().timeout(*timeout);
+    let Config { timeout, headers, authorities, identity, .. } = config;
+    // The SDK reads the same variables, but not what it does not understand.
+    let builder = blocking::Client::builder().timeout(*timeout).default_headers(headers.clone());
     let mut builder = builder.tls_certs_merge(authorities.iter().cloned());
     if let Some(identity) = identity {
         builder = builder.identity(identity.clone());

@@ -64,6 +64,7 @@ mod tenant_jobs;
 mod terminal;
 #[cfg(feature = "services")]
 mod topics;
+mod trace_headers;
 #[cfg(feature = "services")]
 mod traces;
 #[cfg(feature = "services")]

@@ -49,6 +49,7 @@ pub mod restore;
 pub mod serve;
 pub mod services;
 pub mod sink_cursors;
+pub mod span_receiver;
 pub mod sqlite;
 pub mod store_fixture;
 pub mod store_parking;

@@ -1,10 +1,10 @@
 //! Decodes percent-encoding (RFC 3986) strictly: broken escapes and bytes that are not UTF-8 are
 //! refused.
 //!
-//! `path` and `query` pass in raw parts of a request's target.
+//! What is decoded are raw parts of a request's target, and headers that a variable has.
 
 /// Returns the decoded text; `None` if an escape is broken or the bytes are not UTF-8.
-pub(super) fn decode(text: &str) -> Option<String> {
+pub fn decode(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
