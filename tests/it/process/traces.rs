@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crash::serve::Setup;
+use crash::serve::{Setup, get};
 use crash::until;
 use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
@@ -13,6 +13,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use reqwest::header::HeaderMap;
+use serde_json::json;
 
 use crate::support::collector::{Collector, Taken};
 use crate::support::pem;
@@ -103,6 +104,12 @@ async fn one_trace_goes_from_a_module_s_request_to_what_a_consumer_does_with_the
             posted(&setup, &env, "a", with_parent(&carrier["traceparent"])).await
         })
         .await;
+    // A reader over HTTP is told the same.
+    let group = format!("{}/subscriptions/cg.search", setup.url());
+    let put = reqwest::Client::new().put(&group).header("X-Okapi-Tenant", "diku");
+    assert_eq!(put.json(&json!({})).send().await.unwrap().status(), 201);
+    let read = get(&format!("{group}/events"), "diku").await;
+    assert_eq!(read["events"][0]["headers"]["traceparent"], record["traceparent"], "{read}");
     let sent = TraceContextPropagator::new().extract(&record);
     let (followed, ()) =
         traced(&consumer, ("process", SpanKind::Consumer), &sent, async |_| ()).await;
