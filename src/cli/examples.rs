@@ -11,9 +11,12 @@ const REPLAY: &str = "`tenant`, `id`, `status`, `messagesPublished`, `skipped`, 
 const ERASURE: &str = "`tenant`, `id`, `status`, `producer`, `name` (of the entity, or of the \
                        process event), `key`, `reason`, `submittedDate`, `completedDate`, \
                        `events`, `position`";
-const PARKED: &str = "the scope, as the HTTP API shows it, with `tenant`";
-const GROUP: &str = "the subscription, as the HTTP API shows it, with `tenant`, `group`, `position`, \
-                     `gapsTo`, `generation`, `reader`, `readerUntil`, `wentBackFrom`";
+const PARKED: &str = "`tenant`, and the scope as the HTTP API shows it: `id`, `sink`, `topic`, \
+                      `key` (null for the whole topic), `position`, `state`, `events`, `cause`, \
+                      `time`, `ended`, `requested`, `reason`";
+const GROUP: &str = "`tenant`, and the subscription as the HTTP API shows it: `group`, `topics`, \
+                     `keys`, `types`, `headers`, `autoCommit`, `leaseSeconds`, `holdSeconds`, \
+                     `position`, `gapsTo`, `generation`, `reader`, `readerUntil`, `wentBackFrom`";
 
 const EXAMPLES: [Example; 49] = [
     ("serve", ["event-gateway serve", "event-gateway serve --http-port 0 --broker none"], ""),
@@ -54,8 +57,8 @@ const EXAMPLES: [Example; 49] = [
             "event-gateway tenants purge diku --reason asked",
             "event-gateway tenants purge diku --force --detach",
         ],
-        "`tenant`, `id` (of the job), `state` (`being purged`, then `purged`), `message`, \
-         `sharedTopics` (in the first line: the topics that keep the tenant's records)",
+        "`tenant`, `id` (of the job), `state` (`being purged`, then `purged`), `message`; the \
+         first line also has `sharedTopics` (the topics that keep the tenant's records)",
     ),
     (
         "topics list",
@@ -71,7 +74,8 @@ const EXAMPLES: [Example; 49] = [
     (
         "topics apply",
         ["event-gateway topics apply", "event-gateway topics apply --tenant diku --shorten"],
-        "`topic`, `done` (`created`, `changed` or `left`), `setting`, `value`, `before` or `wanted`",
+        "`topic`, `done` (`created`, `changed` or `left`); what was changed or is left also has \
+         `setting`, `value`; what was changed `before`; what is left `wanted`",
     ),
     (
         "topics grow",
@@ -240,8 +244,9 @@ const EXAMPLES: [Example; 49] = [
         "restore",
         ["event-gateway restore", "event-gateway restore diku --accept"],
         "for each tenant and sink `tenant`, `sink`, `logId`, `head`, `differs`; where they differ, \
-         also `cursor`, `lostFromParking`, and for Kafka `common`, `onlyInLog`, `again`, \
-         `endedScopes`, `onlyInKafka`, for others `checkpoint`, `isInLog`; then `accepted`",
+         also `cursor`, `lostFromParking`; and for Kafka `common`, `onlyInLog`, `again`, \
+         `endedScopes`, `onlyInKafka`; for others `checkpoint`, `isInLog`; once it is accepted, a \
+         line with `tenant`, `sink`, `accepted`; and for Kafka the new `logId`",
     ),
     ("descriptor", ["event-gateway descriptor > ModuleDescriptor.json", ""], ""),
     ("openapi", ["event-gateway openapi > openapi.json", ""], ""),

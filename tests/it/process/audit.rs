@@ -6,6 +6,7 @@ use crash::serve::Setup;
 use crash::{story, until};
 use serde_json::Value;
 
+use crate::support::documented;
 use crate::support::services::kafka::{self, Record, consume_at_least, produce, produce_again};
 use crate::support::whole_way::{TENANTS, setup};
 
@@ -14,8 +15,9 @@ fn audit(setup: &Setup, more: &[&str]) -> (i32, Value) {
     let arguments = ["audit", "--tenant", "diku", "--output", "json"];
     let done = setup.command(&[&arguments, more].concat()).output().unwrap();
     let said = String::from_utf8(done.stdout).unwrap();
-    let report = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said} {}", setup.log()));
-    (done.status.code().unwrap(), report)
+    let mut reports = documented::objects("audit", &said);
+    assert_eq!(reports.len(), 1, "{said} {}", setup.log());
+    (done.status.code().unwrap(), reports.remove(0))
 }
 
 /// Returns the sum of a number of all topics.

@@ -9,6 +9,7 @@ use crash::serve::{Serve, Setup, get};
 use crash::{story, until};
 use serde_json::{Value, json};
 
+use crate::support::documented;
 use crate::support::serve;
 use crate::support::services::kafka::{self, consume_at_least};
 use crate::support::sqlite::{beside, database};
@@ -163,8 +164,10 @@ async fn the_subcommands_start_and_show_erasures() {
     let said = String::from_utf8(done.stdout).unwrap();
     assert!(done.status.success() && said.contains("Completed: 1 event erased"), "{said}");
     let id = said.split_whitespace().nth(2).unwrap();
-    let watched = setup.command(&["erasures", "watch", "--tenant", "diku", id]).output().unwrap();
-    assert!(String::from_utf8(watched.stdout).unwrap().contains("Completed"));
+    let watch = ["erasures", "watch", "--tenant", "diku", id, "--output", "json"];
+    let watched = String::from_utf8(setup.command(&watch).output().unwrap().stdout).unwrap();
+    let watched = documented::objects("erasures watch", &watched);
+    assert!(watched[0]["status"] == "Completed" && watched[0]["topics"].is_array(), "{watched:?}");
     let unknown = ["--entity", "nothing", "--key", "jane", "--reason", "asked"];
     let before = setup.log().len();
     let refused = setup.command(&[&start[..], &unknown].concat()).output().unwrap();

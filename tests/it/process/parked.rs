@@ -8,6 +8,7 @@ use crash::serve::{Serve, Setup, get, get_until};
 use crash::story;
 use serde_json::{Value, json};
 
+use crate::support::documented;
 use crate::support::serve;
 use crate::support::services::kafka::{self, TestTopic, create_topic};
 const NOBODY: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a31";
@@ -167,21 +168,21 @@ fn tenants(setup: &Setup) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_shows_what_is_parked_and_releases_or_discards_it() {
     let (setup, serve, topic) = narrow().await;
-    for key in ["a", "b"] {
+    for key in ["a", "b", "c"] {
         posted(&serve, "item", key, 4_000).await;
     }
     // The event that a scope is parked for is counted once the lane has passed over it.
-    let all = |told: &Value| (0..2).all(|scope| told["parked"][scope]["events"] == 1);
+    let all = |told: &Value| (0..3).all(|scope| told["parked"][scope]["events"] == 1);
     let shown = get_until(&format!("{}/parked", serve.url), all).await["parked"].clone();
     let (status, listed, _) = parked(&setup, &["list", "--open", "--output", "json"]);
-    let lines = listed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = documented::objects("parked list", &listed).into_iter();
     let without_tenant = lines.map(|mut line| {
         assert_eq!(line.as_object_mut().unwrap().remove("tenant"), Some(json!("diku")));
         line
     });
     assert_eq!((status, Value::Array(without_tenant.collect())), (Some(0), shown.clone()));
-    assert!(tenants(&setup).contains(r#""parked":2,"#), "{}", tenants(&setup));
-    let ids = [0, 1].map(|index| shown[index]["id"].as_str().unwrap().to_owned());
+    assert!(tenants(&setup).contains(r#""parked":3,"#), "{}", tenants(&setup));
+    let ids = [0, 1, 2].map(|index| shown[index]["id"].as_str().unwrap().to_owned());
 
     let diku = ["--tenant", "diku"];
     for (arguments, expected, told) in [
@@ -199,15 +200,22 @@ async fn the_command_line_shows_what_is_parked_and_releases_or_discards_it() {
     let (status, told, _) = parked(&setup, &[&discard[..], &diku].concat());
     assert_eq!(status, Some(0));
     assert!(told.starts_with(&format!("diku: {}: discard requested; ", ids[1])), "{told}");
+    let in_json = ["--tenant", "diku", "--output", "json"];
+    let discard = ["discard", &ids[2], "--reason", "test data"];
+    let (status, told, _) = parked(&setup, &[&discard[..], &in_json].concat());
+    let asked = documented::objects("parked discard", &told);
+    assert_eq!((status, &asked[0]["requested"]), (Some(0), &json!("discard")), "{told}");
     kafka::set(&kafka::address(), &topic, "max.message.bytes", "1048588").await;
-    assert_eq!(parked(&setup, &[&["release", &ids[0]][..], &diku].concat()).0, Some(0));
+    let (status, told, _) = parked(&setup, &[&["release", &ids[0]][..], &in_json].concat());
+    let asked = documented::objects("parked release", &told);
+    assert_eq!((status, &asked[0]["requested"]), (Some(0), &json!("release")), "{told}");
     state(&serve, "resolved").await;
-    let over = |told: &Value| told["parked"][1]["state"] == "discarded";
+    let over = |told: &Value| (1..3).all(|at| told["parked"][at]["state"] == "discarded");
     let over = get_until(&format!("{}/parked", serve.url), over).await;
     assert_eq!(over["parked"][1]["reason"], "test data", "{over}");
-    assert_eq!(published(&serve).await, [true, false]);
+    assert_eq!(published(&serve).await, [true, false, false]);
     assert_eq!(parked(&setup, &["list", "--open", "--output", "json"]).1, "");
-    assert_eq!(parked(&setup, &["list", "--output", "json"]).1.lines().count(), 2);
+    assert_eq!(parked(&setup, &["list", "--output", "json"]).1.lines().count(), 3);
     assert!(tenants(&setup).contains(r#""parked":0,"#), "{}", tenants(&setup));
     let (status, _, stderr) = parked(&setup, &[&["release", &ids[0]][..], &diku].concat());
     assert!(status == Some(1) && stderr.contains("its state is resolved"), "{stderr}");

@@ -10,6 +10,7 @@ use crash::serve::{Serve, Setup};
 use crash::{story, until};
 use serde_json::{Value, json};
 
+use crate::support::documented;
 use crate::support::services::kafka::{self, Record, TestTopic, consume_at_least, create_topic};
 use crate::support::terminal::{CTRL_C, CTRL_D, Terminal};
 use crate::support::whole_way::{TENANTS, setup};
@@ -148,8 +149,9 @@ async fn the_subcommands_start_watch_and_cancel_replays_and_wait_for_what_is_pen
     let (done, _) = run(&["replays", "cancel", "--tenant", "diku", &id]);
     assert!(done);
     assert_eq!(ended(&serve, &id).await["status"], "Cancelled");
-    let (done, said) = run(&["replays", "watch", "--tenant", "diku", &id]);
-    assert!(!done && said.contains("Cancelled"), "{said}");
+    let (done, said) = run(&["replays", "watch", "--tenant", "diku", &id, "--output", "json"]);
+    let watched = documented::objects("replays watch", &said);
+    assert!(!done && watched[0]["status"] == "Cancelled", "{said}");
     let (done, said) = run(&["replays", "list"]);
     assert!(done && said.contains(&id) && said.contains("its own topics"), "{said}");
     let (done, said) = run(&["publish-pending", "--wait", "60"]);

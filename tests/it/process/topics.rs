@@ -8,6 +8,7 @@ use crash::serve::{Serve, Setup, get_until};
 use crash::until;
 use serde_json::{Value, json};
 
+use crate::support::documented;
 use crate::support::serve;
 use crate::support::services::kafka::{
     TestTopic, add_partitions, address, assert_partitions, consume_at_least, create_topic,
@@ -102,7 +103,7 @@ async fn topics_are_compared_and_only_what_is_safe_is_applied() {
     ];
     assert_eq!((status, said), (1, told.to_vec()));
     let (status, said) = topics(&setup, &["diff", "--output", "json", "--tenant", "college"]);
-    let told: Vec<Value> = said.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = documented::objects("topics diff", &said.join("\n"));
     let missing =
         json!({"topic": done, "tenants": ["college"], "missing": true, "differences": []});
     assert_eq!((status, told), (1, vec![missing]));
@@ -119,9 +120,9 @@ async fn topics_are_compared_and_only_what_is_safe_is_applied() {
     assert_eq!(now, ("86400000", "9000000"));
     assert!(said[2].starts_with(&format!("{loan}: left as it is")), "{said:?}");
     assert_eq!(settings(&at, &loan).await["cleanup.policy"], "delete");
-    let (status, said) = topics(&setup, &["apply", "--shorten"]);
-    let told = |line: &String| line.ends_with("cleanup.policy is compact now (delete before)");
-    assert!(status == 0 && said.iter().any(told), "{said:?}");
+    let (status, said) = topics(&setup, &["apply", "--shorten", "--output", "json"]);
+    let said = documented::objects("topics apply", &said.join("\n"));
+    assert!(status == 0 && said.iter().any(|it| it["before"] == "delete"), "{said:?}");
     assert_eq!(settings(&at, &loan).await["cleanup.policy"], "compact");
     let (status, said) = topics(&setup, &["diff", "--output", "json"]);
     assert_eq!((status, said.len()), (1, 1), "{said:?}");
@@ -204,6 +205,14 @@ async fn a_topic_grows_between_two_pages_once_nothing_is_pending() {
     assert_eq!(later.len(), 3, "later events go by the new number");
     assert_eq!(topics(&setup, &[&grow[..], &["60"]].concat()), (1, vec![]));
     assert!(setup.log().contains("partitions never become fewer"), "{}", setup.log());
+    write(&setup, &format!("{file}partitions = 4\n"));
+    let (status, said) = topics(&setup, &[&grow[..], &["60", "--output", "json"]].concat());
+    let grown = json!({"topic": topic, "partitions": 4, "before": 3});
+    let up_to = json!({"topic": topic, "tenant": "diku", "upTo": 2 * KEYS});
+    assert_eq!(
+        (status, documented::objects("topics grow", &said.join("\n"))),
+        (0, vec![grown, up_to])
+    );
     serve.terminate();
 }
 
@@ -233,7 +242,7 @@ async fn an_obsolete_topic_is_deleted_only_if_it_is_one_tenant_s_and_empty() {
     assert_eq!((status, said), (0, told.to_vec()), "a record and the mark of its transaction");
     assert_partitions(&at, &[(holding.clone(), 1)]);
     let (status, said) = topics(&setup, &["obsolete", "--delete", "--output", "json"]);
-    let said: Vec<Value> = said.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said = documented::objects("topics obsolete", &said.join("\n"));
     assert_eq!(
         (status, &said[0]["deleted"], &said[1]["deleted"]),
         (0, &json!(true), &json!(false))
@@ -277,7 +286,7 @@ async fn a_collection_s_topic_is_shown_once_and_never_deleted() {
 fn the_rights_for_a_tenant_are_printed_before_it_is_enabled_and_before_there_is_a_store() {
     let setup = serve::setup(&[]).for_all_tenants(FILE).with("ENV", "folio");
     let (status, said) = topics(&setup, &["acl", "--tenant", "newone", "--output", "json"]);
-    let names = said.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let names = documented::objects("topics acl", &said.join("\n")).into_iter();
     let names: Vec<_> = names.map(|acl| acl["name"].as_str().unwrap().to_owned()).collect();
     let wanted = ["folio.newone.", "folio.event-gateway.cursors", "folio.event-gateway.lane-"];
     assert_eq!((status, &names[..]), (0, &wanted.map(str::to_owned)[..]), "{}", setup.log());

@@ -10,6 +10,7 @@ use crash::{story, until};
 use event_gateway::domain::trail::Act;
 use serde_json::Value;
 
+use crate::support::documented;
 use crate::support::hexkit::HexkitBed;
 use crate::support::services::{kafka, mongodb};
 use crate::support::whole_way::setup;
@@ -34,11 +35,12 @@ fn run(setup: &Setup, arguments: &[&str]) -> (bool, String, String) {
     (done.status.success(), said, log)
 }
 
-fn done(setup: &Setup, line: &str) -> String {
-    let arguments: Vec<_> = line.split(' ').collect();
+/// Runs a subcommand, which must succeed; returns what it prints, which is as docs/cli.md says.
+fn done(setup: &Setup, line: &str) -> Vec<Value> {
+    let arguments: Vec<_> = line.split(' ').chain(["--output", "json"]).collect();
     let (succeeded, said, log) = run(setup, &arguments);
     assert!(succeeded, "{line}: {said}{log}");
-    said
+    documented::objects(line, &said)
 }
 
 fn refused(setup: &Setup, line: &str) {
@@ -50,8 +52,7 @@ fn refused(setup: &Setup, line: &str) {
 /// Returns the act, the tenant and the object of each row that whoever runs the subcommands has
 /// left, oldest first.
 fn acts(setup: &Setup) -> Vec<[String; 3]> {
-    let rows = done(setup, "trail list --output json");
-    let rows = rows.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let rows = done(setup, "trail list").into_iter();
     let own = rows.filter(|row| row["who"].as_str().unwrap().starts_with("shell:"));
     own.map(|row| ["act", "tenant", "object"].map(|of| row[of].as_str().unwrap_or("-").to_owned()))
         .collect()
@@ -65,7 +66,7 @@ async fn every_subcommand_that_changes_something_leaves_the_row_of_its_act() {
     // A sink that is gone later on.
     let bed = HexkitBed::at(&mongodb::url());
     let serve = setup.serve_with(&[("HEXKIT_MONGODB_URL", &bed.own_url())]);
-    let is_known = async || done(&setup, "sinks list").contains("hexkit");
+    let is_known = async || done(&setup, "sinks list").iter().any(|it| it["sink"] == "hexkit");
     until("the sink is known", is_known).await;
     serve.terminate();
     let serve = setup.serve();
@@ -88,11 +89,12 @@ async fn every_subcommand_that_changes_something_leaves_the_row_of_its_act() {
     refused(&setup, "tenants purge nobody");
     let start = format!("replays start --tenant diku --target {target} --events-per-second 1");
     let started = done(&setup, &format!("{start} --detach"));
-    let id = started.split_whitespace().find(|word| word.len() == 36).unwrap();
+    let id = started[0]["id"].as_str().unwrap();
     done(&setup, &format!("replays pause --tenant diku {id}"));
     done(&setup, &format!("replays resume --tenant diku {id}"));
     done(&setup, &format!("replays cancel --tenant diku {id}"));
     done(&setup, &format!("{start}0000 --dry-run"));
+    assert_eq!(done(&setup, "replays list")[0]["id"], id);
     done(&setup, "republish --tenant diku");
     let key = &acknowledged[0].key;
     let of = format!("--tenant diku --producer inventory --entity instance --key {key}");

@@ -9,10 +9,19 @@ use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
 use crash::serve::Setup;
+use regex::Regex;
 
 /// The keys that send SIGINT, and that end the input.
 pub const CTRL_C: &str = "\x03";
 pub const CTRL_D: &str = "\x04";
+
+/// Returns whether a bar with this message was shown: how much of how much is done, and the time
+/// that is left.
+pub fn has_bar(shown: &str, message: &str) -> bool {
+    let rest = r" [^\r\n\x1b]*[0-9] of [0-9][^\r\n\x1b]* left";
+    let bar = Regex::new(&format!("{}{rest}", regex::escape(message))).unwrap();
+    bar.is_match(shown)
+}
 
 /// A subcommand on a terminal; it is killed when it is dropped.
 pub struct Terminal {
