@@ -5,6 +5,8 @@ mod access;
 mod alerts;
 #[cfg(feature = "services")]
 mod audit;
+#[cfg(feature = "services")]
+mod bars;
 mod by_hand;
 #[cfg(feature = "services")]
 mod cluster;
