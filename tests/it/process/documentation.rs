@@ -5,6 +5,8 @@
 
 #[cfg(feature = "services")]
 mod examples;
+#[cfg(feature = "services")]
+mod followers;
 mod links;
 #[cfg(feature = "services")]
 mod pages;
