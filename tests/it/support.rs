@@ -19,6 +19,7 @@ pub mod erasures;
 pub mod fake_documents;
 pub mod fake_sink;
 pub mod faulty_store;
+pub mod filled_tenant;
 pub mod gateway;
 pub mod harness;
 #[cfg(feature = "services")]

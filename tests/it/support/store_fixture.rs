@@ -81,6 +81,9 @@ pub trait Dumped: StoreFixture {
 
     /// Makes a new store of such a text.
     async fn load(text: &str) -> Self;
+
+    /// Returns the tables without rows, of all that the store has.
+    async fn empty_tables(&self) -> BTreeSet<String>;
 }
 
 /// A store that a later version has migrated, with which this one can work.

@@ -1,6 +1,8 @@
 //! MongoDB's documents, one a line: the collection, and the BSON in hexadecimal digits. Indexes are made
 //! when the store is opened.
 
+use std::collections::BTreeSet;
+
 use crash::mongodb::client;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
@@ -39,5 +41,17 @@ impl Dumped for OwnDatabase {
             database.collection(name).insert_one(row).await.unwrap();
         }
         fixture
+    }
+
+    async fn empty_tables(&self) -> BTreeSet<String> {
+        let database = client(&self.url).await.database(&self.database);
+        let mut empty = BTreeSet::new();
+        for name in database.list_collection_names().await.unwrap() {
+            let rows = database.collection::<Document>(&name);
+            if rows.find_one(doc! {}).await.unwrap().is_none() {
+                empty.insert(name);
+            }
+        }
+        empty
     }
 }

@@ -1,5 +1,6 @@
 //! PostgreSQL's schema as pg_dump writes it.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -31,5 +32,19 @@ impl Dumped for Schema {
         let text = text.replace(NAME, &schema.name);
         sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut outside).await.unwrap();
         schema
+    }
+
+    async fn empty_tables(&self) -> BTreeSet<String> {
+        let (mut empty, mut outside) = (BTreeSet::new(), self.outside().await);
+        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = $1";
+        let tables = sqlx::query_scalar::<_, String>(tables).bind(&self.name);
+        for table in tables.fetch_all(&mut outside).await.unwrap() {
+            let rows = format!("SELECT count(*) FROM {table}");
+            let rows = sqlx::query_scalar::<_, i64>(AssertSqlSafe(rows));
+            if rows.fetch_one(&mut outside).await.unwrap() == 0 {
+                empty.insert(table);
+            }
+        }
+        empty
     }
 }

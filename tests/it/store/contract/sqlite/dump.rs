@@ -1,5 +1,7 @@
 //! SQLite's database as the statements that make it.
 
+use std::collections::BTreeSet;
+
 use super::Folder;
 use crate::support::store_fixture::{Dumped, StoreFixture};
 
@@ -45,5 +47,18 @@ impl Dumped for Folder {
         std::fs::create_dir_all(folder.path().parent().unwrap()).unwrap();
         folder.outside().execute_batch(text).unwrap();
         folder
+    }
+
+    async fn empty_tables(&self) -> BTreeSet<String> {
+        let outside = self.outside();
+        let tables = "SELECT name FROM sqlite_schema
+            WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
+        let mut tables = outside.prepare(tables).unwrap();
+        let tables = tables.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        let is_empty = |table: &String| {
+            let rows = format!("SELECT count(*) FROM {table}");
+            outside.query_row(&rows, [], |row| row.get::<_, i64>(0)).unwrap() == 0
+        };
+        tables.map(Result::unwrap).filter(is_empty).collect()
     }
 }
