@@ -6,6 +6,7 @@
 mod circles;
 mod code;
 mod dependencies;
+mod migrations;
 mod modules;
 mod mutants;
 mod rooms;
