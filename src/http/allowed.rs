@@ -12,6 +12,7 @@ use std::ops::Deref;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use serde_json::json;
 
 use super::context::{self, TenantContext, context};
 use super::gateway::Shared;
@@ -19,6 +20,7 @@ use super::operation::{Described, Operation};
 use super::problem::Problem;
 use super::problem::kind::Kind;
 use super::query::Query;
+use super::token::PERMISSIONS;
 use crate::access::Caller;
 use crate::access::Denied;
 use crate::access::permission::{Acts, Named, Permission};
@@ -80,7 +82,7 @@ impl<P: Named + Described, A> Guarded for (AllowedForAll<P>, A) {
     const PERMISSION: Permission = P::PERMISSION;
 
     fn describe() -> Operation {
-        P::with_query().problems(&CALLER)
+        for_callers(P::with_query())
     }
 }
 
@@ -88,12 +90,25 @@ impl<P: Named + Described, A> Guarded for (AllowedForAny<P>, A) {
     const PERMISSION: Permission = P::PERMISSION;
 
     fn describe() -> Operation {
-        P::with_query().problems(&CALLER)
+        for_callers(P::with_query())
     }
 }
 
 fn for_tenant<P: Described>() -> Operation {
-    context::describe(P::with_query()).problems(&CALLER)
+    for_callers(context::describe(P::with_query()))
+}
+
+/// Adds the header by which a perimeter tells callers apart, and how they are refused.
+fn for_callers(operation: Operation) -> Operation {
+    operation
+        .header(
+            PERMISSIONS,
+            "The caller's permissions, a JSON array, if Okapi or a sidecar has checked the token \
+             (AUTH_MODE `perimeter`, the system interface excepted). Without the header, they have \
+             checked what the operation needs.",
+            json!({ "type": "string" }),
+        )
+        .problems(&CALLER)
 }
 
 /// The arguments of a handler that anyone may call.

@@ -26,9 +26,10 @@ impl Described for PostDeleteAll {
         );
         let schema = schema::object(&delete_all::MEMBERS, &[], |_| schema::event_id());
         let operation = path::describe_subject(operation, "entity").optional_body(&schema);
-        submit::describe_post(operation)
+        let operation = submit::describe_post(operation)
             .answer::<ReceiptView>(201, "The event is durable.")
-            .problems(&[Kind::UnknownEntity, Kind::UnsupportedMediaType])
+            .problems(&[Kind::UnknownEntity, Kind::UnsupportedMediaType]);
+        submit::describe_receipt(operation)
     }
 }
 

@@ -32,11 +32,11 @@ pub(super) async fn get(_: AllowedForAny<GetDocs>, gateway: Shared) -> HttpRespo
 impl Described for GetDocs {
     fn describe() -> Operation {
         let page = json!({ "type": "string" });
-        Operation::new("The document of the API as a page for people, without scripts.").answer_of(
-            200,
-            "The page.",
-            &[("text/html", page)],
-        )
+        Operation::new("The document of the API as a page for people, without scripts.")
+            .answer_of(200, "The page.", &[("text/html", page)])
+            .answer_header(200, "Content-Security-Policy", "The page loads and runs nothing.")
+            .answer_header(200, "Referrer-Policy", "No other site is told of it.")
+            .answer_header(200, "X-Frame-Options", "No other page shows it.")
     }
 }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use super::limit_headers;
 use super::operation::{Access, Operation, reference};
 use super::problem::ProblemBody;
 use super::problem::kind::Kind;
@@ -24,6 +25,9 @@ const ANYWHERE: [Kind; 6] = [
     Kind::Stopping,
     Kind::Internal,
 ];
+/// The headers that every answer may have.
+const HEADERS_ANYWHERE: [&str; 4] =
+    ["content-type", "cache-control", "vary", "x-content-type-options"];
 /// The names of the ways to send a token.
 const SCHEMES: [&str; 2] = ["okapiToken", "bearer"];
 
@@ -31,20 +35,22 @@ const ABOUT: &str = "Modules post what changed in their records; the gateway mak
     publishes it to Kafka exactly once and in order, and keeps it for whoever reads it later.\n\n\
     Every answer that is no success is a problem (RFC 9457): its `type` is permanent, and FOLIO's \
     `errors` are in it, too. HEAD is answered wherever GET is, but for the events of a \
-    subscription.";
+    subscription. No answer may be kept by a cache (`Cache-Control`, `Vary`), or taken for another \
+    type than its own (`X-Content-Type-Options`).";
 
 /// The document.
 pub(super) struct Document {
     /// The document as it is sent.
     pub(super) json: Bytes,
     pub(super) value: Value,
-    /// The answers of each method and path: statuses, and ids of problems.
+    /// The answers of each method and path: statuses with headers, and ids of problems.
     answers: BTreeMap<(&'static str, &'static str), Answers>,
 }
 
 #[derive(Default)]
 struct Answers {
-    statuses: BTreeSet<u16>,
+    /// The headers of each status, in lower case.
+    statuses: BTreeMap<u16, BTreeSet<String>>,
     problems: BTreeSet<&'static str>,
 }
 
@@ -86,27 +92,42 @@ impl Document {
         status: u16,
         problem: Option<&'static str>,
     ) -> bool {
-        let method = if method == "HEAD" { "GET" } else { method };
-        let Some(answers) = self.answers.get(&(method, path)) else {
+        let Some(answers) = self.answers_of(method, path) else {
             // No operation of the path has the method: whatever refuses it comes first.
             return problem.is_some();
         };
-        answers.statuses.contains(&status)
+        answers.statuses.contains_key(&status)
             && problem.is_none_or(|code| answers.problems.contains(code))
+    }
+
+    /// Returns a header of an answer to a route that the document lacks, if it has the answer. The
+    /// names are in lower case.
+    pub(super) fn lacks<'h>(
+        &self,
+        (method, path): (&'static str, &'static str),
+        status: u16,
+        mut headers: impl Iterator<Item = &'h str>,
+    ) -> Option<&'h str> {
+        let known = self.answers_of(method, path)?.statuses.get(&status)?;
+        headers.find(|name| !HEADERS_ANYWHERE.contains(name) && !known.contains(*name))
+    }
+
+    fn answers_of(&self, method: &'static str, path: &'static str) -> Option<&Answers> {
+        let method = if method == "HEAD" { "GET" } else { method };
+        self.answers.get(&(method, path))
     }
 }
 
 impl Answers {
     fn of(operation: &Operation) -> Self {
-        let problems = operation.problems.iter();
+        let headers = |answer: &Value| -> BTreeSet<String> {
+            let headers = answer.get("headers").and_then(Value::as_object).into_iter().flatten();
+            headers.map(|(name, _)| name.to_ascii_lowercase()).collect()
+        };
+        let statuses = responses(operation).into_iter();
         Self {
-            statuses: operation
-                .answers
-                .keys()
-                .copied()
-                .chain(problems.clone().map(|kind| kind.status().as_u16()))
-                .collect(),
-            problems: problems.flat_map(|kind| codes(*kind)).collect(),
+            statuses: statuses.map(|(status, answer)| (status, headers(&answer))).collect(),
+            problems: operation.problems.iter().flat_map(|kind| codes(*kind)).collect(),
         }
     }
 }
@@ -126,7 +147,10 @@ fn described(access: &Access, operation: &Operation) -> Value {
         "summary": title.expect("an operation without a permission has a title"),
         "description": operation.about,
         "security": permission.iter().flat_map(requirements).collect::<Vec<_>>(),
-        "responses": responses(operation),
+        "responses": responses(operation)
+            .into_iter()
+            .map(|(status, answer)| (status.to_string(), answer))
+            .collect::<Map<_, _>>(),
     });
     if !operation.parameters.is_empty() {
         described["parameters"] = json!(operation.parameters);
@@ -168,7 +192,8 @@ fn requirements(permission: &Permission) -> impl Iterator<Item = Value> {
     SCHEMES.iter().map(|scheme| json!({ *scheme: [permission.name] }))
 }
 
-fn responses(operation: &Operation) -> Value {
+/// Returns the description of the answers of each status.
+fn responses(operation: &Operation) -> BTreeMap<u16, Value> {
     let mut all: BTreeMap<u16, Value> = operation.answers.clone();
     let mut by_status = BTreeMap::<u16, Vec<Kind>>::new();
     for kind in &operation.problems {
@@ -178,14 +203,17 @@ fn responses(operation: &Operation) -> Value {
         let problem = problem(status, &kinds);
         match all.get_mut(&status) {
             // Probes are told in words of their own that the gateway is not ready.
-            Some(answer) => answer["content"]
-                .as_object_mut()
-                .expect("such an answer has a body")
-                .extend(problem["content"].as_object().cloned().unwrap_or_default()),
+            Some(answer) => {
+                for part in ["content", "headers"] {
+                    for (name, it) in problem[part].as_object().into_iter().flatten() {
+                        answer[part][name] = it.clone();
+                    }
+                }
+            }
             None => drop(all.insert(status, problem)),
         }
     }
-    all.into_iter().map(|(status, answer)| (status.to_string(), answer)).collect()
+    all
 }
 
 /// Returns the description of the problems that have one status.
@@ -203,10 +231,13 @@ fn problem(status: u16, kinds: &[Kind]) -> Value {
     let header = match status {
         401 => Some(("WWW-Authenticate", "How the caller should authenticate.", "string")),
         403 => Some(("WWW-Authenticate", "The permission that the caller lacks, if so.", "string")),
+        405 => Some(("Allow", "The methods that the path takes.", "string")),
         429 | 503 => Some(("Retry-After", "The seconds after which to ask again.", "integer")),
         _ => None,
     };
-    if let Some((name, about, form)) = header {
+    let limits = limit_headers::DESCRIBED.map(|(name, about)| (name, about, "string"));
+    let limits = limits.into_iter().filter(|_| kinds.contains(&Kind::QuotaExceeded));
+    for (name, about, form) in header.into_iter().chain(limits) {
         answer["headers"][name] = json!({ "description": about, "schema": { "type": form } });
     }
     answer

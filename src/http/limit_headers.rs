@@ -11,6 +11,15 @@ use crate::quota::{Exceeded, Limit, Measure};
 const POLICIES: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LEFT: HeaderName = HeaderName::from_static("ratelimit");
 
+/// The headers as the document of the API names them, each with what it tells.
+pub(super) const DESCRIBED: [(&str, &str); 2] = [
+    ("RateLimit-Policy", "The quotas of the tenant, if it has some."),
+    (
+        "RateLimit",
+        "The rest of each quota, and once there is none, the seconds until more is left.",
+    ),
+];
+
 /// Returns the headers that tell of a tenant's limits; none if it has none.
 pub(super) fn headers(limits: &[Limit]) -> Vec<(HeaderName, HeaderValue)> {
     if limits.is_empty() {

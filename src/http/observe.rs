@@ -2,16 +2,17 @@
 //!
 //! `middleware` calls it. The number of labels is bounded: all targets that are no route share one.
 //! A log line never contains a body or a token. In tests, an answer that the document of the API
-//! lacks is a panic.
+//! lacks, or a header of one, is a panic.
 
 use std::time::Duration;
 
 use actix_web::dev::ServiceResponse;
+use actix_web::http::header::HeaderName;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, HttpMessage};
 
 use super::context::REQUEST_ID;
-use super::gateway::Shared;
+use super::gateway::{Gateway, Shared};
 use super::header;
 use super::problem::Problem;
 use super::routes::PATHS;
@@ -49,6 +50,14 @@ pub(super) fn observe(response: &ServiceResponse, took: Duration) {
         answered.status,
         answered.problem
     );
+    debug_assert_eq!(
+        undocumented(response, gateway, &answered),
+        None,
+        "{} {} answered {} with a header that the document of the API lacks",
+        answered.method,
+        answered.route,
+        answered.status
+    );
     if let Some(problem) = problem {
         log_refusal(response, &answered, problem);
         if problem.kind().status() == StatusCode::INTERNAL_SERVER_ERROR {
@@ -57,6 +66,16 @@ pub(super) fn observe(response: &ServiceResponse, took: Duration) {
             tracing::warn!(problem = problem.code(), why = problem.cause(), "failed to answer");
         }
     }
+}
+
+/// Returns a header of the answer that the document of the API lacks.
+fn undocumented<'a>(
+    response: &'a ServiceResponse,
+    gateway: &Gateway,
+    answered: &Request,
+) -> Option<&'a str> {
+    let names = response.headers().keys().map(HeaderName::as_str);
+    gateway.document.lacks((answered.method, answered.route), answered.status, names)
 }
 
 fn route(response: &ServiceResponse) -> &'static str {

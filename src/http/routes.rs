@@ -228,6 +228,37 @@ mod tests {
     use crate::http::problem::kind::Kind;
 
     #[test]
+    fn every_header_of_an_answer_is_named_by_the_document_and_no_other_passes() {
+        let document = Document::new(operations());
+        let lacks = |(method, path), status, names: &[&'static str]| {
+            document.lacks((method, path), status, names.iter().copied())
+        };
+        let post = ("POST", "/domain-events/{producer}/{entity}");
+        let delete_all = ("POST", "/domain-events/{producer}/{entity}/delete-all");
+        let limits = ["ratelimit", "ratelimit-policy", "content-type"];
+        for route in [post, delete_all] {
+            assert_eq!(lacks(route, 201, &["preference-applied", "vary"]), None);
+            assert_eq!(lacks(route, 201, &limits), None);
+            assert_eq!(lacks(route, 429, &limits), None);
+            assert_eq!(lacks(route, 429, &["retry-after"]), None);
+            assert_eq!(lacks(route, 201, &["vary", "retry-after"]), Some("retry-after"));
+        }
+        assert_eq!(lacks(("HEAD", "/subscriptions/{group}/events"), 405, &["allow"]), None);
+        assert_eq!(lacks(("GET", "/readyz"), 503, &["retry-after"]), None);
+        assert_eq!(lacks(("GET", "/readyz"), 200, &["retry-after"]), Some("retry-after"));
+        assert_eq!(lacks(("GET", "/livez"), 429, &["ratelimit"]), None, "it has no such answer");
+    }
+
+    #[test]
+    fn every_operation_that_needs_a_permission_names_the_header_of_the_perimeter() {
+        for (access, operation) in operations() {
+            let names = |it: &serde_json::Value| it["name"] == "X-Okapi-Permissions";
+            let named = operation.parameters.iter().any(names);
+            assert_eq!(named, access.permission.is_some(), "{access:?}");
+        }
+    }
+
+    #[test]
     fn every_kind_of_problem_is_some_operation_s() {
         let document = Document::new(operations()).json;
         let document = std::str::from_utf8(&document).unwrap();

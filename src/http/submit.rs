@@ -80,11 +80,20 @@ pub(super) fn describe(operation: Operation, item: &Schema) -> Operation {
         Kind::EmptyBatch,
         Kind::BatchTooLarge,
     ]);
-    describe_post(operation).answer_of(
+    describe_receipt(describe_post(operation).answer_of(
         201,
         "The events are durable: the receipt of one, or those of a list, in order.",
         &[("application/json", receipts)],
-    )
+    ))
+}
+
+/// Adds the headers of a receipt to a description that has one.
+pub(super) fn describe_receipt(operation: Operation) -> Operation {
+    let applied = "`wait=` and the seconds, if the wait was granted.";
+    let operation = operation.answer_header(201, "Preference-Applied", applied);
+    limit_headers::DESCRIBED
+        .into_iter()
+        .fold(operation, |operation, (name, about)| operation.answer_header(201, name, about))
 }
 
 /// Adds what all posts have to a description.

@@ -7,6 +7,8 @@ mod perimeter;
 
 use actix_web::HttpRequest;
 
+pub(super) use self::perimeter::PERMISSIONS;
+
 use super::problem::Problem;
 use crate::access::{Caller, Denied, Permission, Tokens};
 

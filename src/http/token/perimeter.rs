@@ -16,7 +16,8 @@ use crate::domain::time::Time;
 use crate::http::header;
 use crate::http::problem::Problem;
 
-const PERMISSIONS: &str = "X-Okapi-Permissions";
+/// The header with the permissions of the caller.
+pub(in crate::http) const PERMISSIONS: &str = "X-Okapi-Permissions";
 /// The beginning of the paths of the system interface.
 const SYSTEM: &str = "/_/tenant";
 

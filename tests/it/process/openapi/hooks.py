@@ -13,6 +13,8 @@ import schemathesis
 from schemathesis.core.parameters import ParameterLocation
 
 TENANT = "X-Okapi-Tenant"
+# What the perimeter says of the caller, if it has asked for no permission itself.
+PERMISSIONS = "X-Okapi-Permissions"
 # The tenant that posts and reads, and the one that is enabled, disabled and purged.
 OWN, OTHER = "diku", "college"
 # The topics of `diku` begin with it.
@@ -44,8 +46,13 @@ def map_case(_context, case):
 
 @schemathesis.hook
 def before_call(_context, case, _arguments):
-    """No request disables the tenant that the others are about, and the group that a request is
-    about is there, with the request as its reader's."""
+    """The caller has the permission that the document names, no request disables the tenant that
+    the others are about, and the group that a request is about is there, with the request as its
+    reader's."""
+    if PERMISSIONS in (case.headers or {}):
+        ways = case.operation.definition.raw["security"]
+        names = {name for way in ways for name in sum(way.values(), [])}
+        case.headers[PERMISSIONS] = json.dumps(sorted(names))
     if case.operation.path.startswith("/_/") and (case.headers or {}).get(TENANT) == OWN:
         case.headers[TENANT] = OTHER
     places = (ParameterLocation.PATH, ParameterLocation.QUERY, ParameterLocation.BODY)
