@@ -185,16 +185,22 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
-    use super::{Health, SinkPart};
+    use std::collections::BTreeSet;
+
+    use super::{Component, Health, SinkPart};
     use crate::domain::follower::Follower;
     use crate::domain::lane::Lane;
+    use crate::domain::replay::ReplayId;
     use crate::domain::tenant::TenantId;
     use crate::domain::topic::Topic;
 
+    const TOPIC: &str = "folio.diku.inventory.item";
+    const REPLAY: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a31";
+
     /// Returns one part of each kind.
-    fn parts() -> [SinkPart; 11] {
+    fn parts() -> [SinkPart; 12] {
         let (lane, tenant) = (Lane::new(0), TenantId::parse("diku").unwrap());
-        let topic = Topic::parse("folio.diku.inventory.item").unwrap();
+        let topic = Topic::parse(TOPIC).unwrap();
         [
             SinkPart::Connection,
             SinkPart::Lane(lane),
@@ -204,10 +210,67 @@ mod tests {
             SinkPart::Writes(topic),
             SinkPart::Removal,
             SinkPart::Log(tenant.clone()),
-            SinkPart::Clock(tenant),
+            SinkPart::Clock(tenant.clone()),
             SinkPart::Env(lane),
             SinkPart::Cursors(lane),
+            SinkPart::Replay(tenant, ReplayId::parse(REPLAY).unwrap()),
         ]
+    }
+
+    /// Returns the number of a part's kind. A kind that is new belongs into `parts`, too.
+    fn kind(part: &SinkPart) -> usize {
+        match part {
+            SinkPart::Connection => 0,
+            SinkPart::Lane(_) => 1,
+            SinkPart::Topics => 2,
+            SinkPart::Partitions(_) => 3,
+            SinkPart::Retention(_) => 4,
+            SinkPart::Writes(_) => 5,
+            SinkPart::Removal => 6,
+            SinkPart::Log(_) => 7,
+            SinkPart::Clock(_) => 8,
+            SinkPart::Env(_) => 9,
+            SinkPart::Cursors(_) => 10,
+            SinkPart::Replay(..) => 11,
+        }
+    }
+
+    /// Returns one component of each kind, of two sinks where it is a sink's.
+    fn components() -> Vec<Component> {
+        let sinks = [Follower::relay(), Follower::hexkit()];
+        let of_sinks = sinks.iter().flat_map(|sink| parts().map(|part| part.of(sink)));
+        let lease = Component::Lease(Lane::new(0));
+        let others = [lease, Component::Lanes, Component::Replica, Component::Certificate];
+        // A kind that is new belongs into this list, too.
+        let of_gateway = others.into_iter().inspect(|component| match component {
+            Component::Sink(..) => panic!("{component}"),
+            Component::Lease(_)
+            | Component::Lanes
+            | Component::Replica
+            | Component::Certificate => {}
+        });
+        of_sinks.chain(of_gateway).collect()
+    }
+
+    #[test]
+    fn the_page_for_operators_has_a_row_for_each_component_and_for_nothing_else() {
+        assert!(parts().iter().map(kind).eq(0..parts().len()));
+        let placeholders =
+            [("lane-0", "lane-N"), (TOPIC, "T"), (REPLAY, "R"), ("tenant diku", "tenant X")];
+        let shown = |component: &Component| {
+            let name = component.to_string();
+            match name.strip_prefix("hexkit: ") {
+                Some(_) => "hexkit: …".to_owned(),
+                None => placeholders.iter().fold(name, |name, (it, is)| name.replace(it, is)),
+            }
+        };
+        let expected: BTreeSet<_> = components().iter().map(shown).collect();
+        let page = include_str!("../docs/operators.md");
+        let (_, table) =
+            page.split_once("| `troubles` has | it means | do |\n|---|---|---|\n").unwrap();
+        let rows = table.lines().map_while(|line| line.strip_prefix("| ")?.split(" | ").next());
+        let named = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned));
+        assert_eq!(named.collect::<BTreeSet<_>>(), expected);
     }
 
     #[test]
@@ -235,10 +298,10 @@ mod tests {
             health.degraded(part.clone().of(&relay), format!("relay {number}"));
             health.degraded(part.of(&other), format!("hexkit {number}"));
         }
-        assert_eq!(health.troubles().len(), 22, "{:?}", health.troubles());
+        assert_eq!(health.troubles().len(), 24, "{:?}", health.troubles());
         parts().into_iter().for_each(|part| health.healthy(&part.of(&relay)));
         let left = health.troubles();
-        assert_eq!(left.len(), 11, "{left:?}");
+        assert_eq!(left.len(), 12, "{left:?}");
         assert!(left.iter().all(|(name, why)| name.contains("hexkit") && why.contains("hexkit")));
     }
 }
