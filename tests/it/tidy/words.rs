@@ -1,7 +1,9 @@
-//! The form of sentences and lines: a doc comment has a subject, and a line of the sources is not
-//! too wide.
+//! The form of sentences and lines: a doc comment has a subject, and a line of the sources or of a
+//! page is not too wide.
 
-use super::{rust_files, source_files};
+use std::fs;
+
+use super::{files, name, root, rust_files, source_files};
 
 /// The words with which a doc comment does not begin, since it would have no subject.
 const NO_SUBJECT: [&str; 4] = ["What ", "Whose ", "Of ", "Its "];
@@ -32,6 +34,26 @@ fn no_line_of_the_sources_is_wider_than_100() {
             let code: String = line.split('"').step_by(2).collect();
             if line.chars().count() > 100 && (code.len() > 100 || !line.contains('"')) {
                 wrong.push(format!("src/{file}:{}", at + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A row of a table, what a block shows, and what is made of the code are as wide as they are.
+#[test]
+fn no_line_of_a_page_is_wider_than_120() {
+    let others = ["README.md", "tenants/README.md"].map(|page| root().join(page));
+    let mut wrong = Vec::new();
+    for page in files("docs", ".md").into_iter().chain(others) {
+        let (text, mut is_block) = (fs::read_to_string(&page).unwrap(), false);
+        let written = text.split("\n# Every subcommand\n").next().unwrap();
+        for (at, line) in written.lines().enumerate() {
+            let is_fence = line.trim_start().starts_with("```");
+            is_block ^= is_fence;
+            let is_prose = !is_block && !is_fence && !line.starts_with('|');
+            if is_prose && line.chars().count() > 120 {
+                wrong.push(format!("{}:{}", name(&page), at + 1));
             }
         }
     }
