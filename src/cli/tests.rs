@@ -1,6 +1,8 @@
 //! The promises of the command line: a flag and its variable have one name, a subcommand has only
 //! the options that it reads, and README's table has the same.
 
+mod pages;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Arg, Command};
