@@ -191,7 +191,7 @@ async fn waits_for(
     }
     if store.members().await?.replicas.is_empty() {
         return Ok(Some(vec![
-            "no gateway runs on this store: it goes on once one does".to_owned(),
+            "no gateway with a sink runs: any gateway goes on with it".to_owned(),
         ]));
     }
     let job = store.find_tenant_job(tenant, job).await?;

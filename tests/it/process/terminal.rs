@@ -50,7 +50,7 @@ fn a_purge_shows_what_it_waits_for_and_dies_of_ctrl_c_while_the_purge_goes_on() 
     let setup = without_broker();
     setup.serve().terminate();
     let mut purge = Terminal::run(&setup, &["tenants", "purge", "diku"]);
-    let waits = "diku: no gateway runs on this store: it goes on once one does";
+    let waits = "diku: no gateway with a sink runs: any gateway goes on with it";
     // The line is printed once; a bar has it too, with the time.
     purge.shows(&format!("{waits}, "));
     purge.press(CTRL_C);
