@@ -12,6 +12,8 @@ mod forms;
 mod groups;
 #[cfg(feature = "services")]
 mod java;
+#[cfg(feature = "services")]
+mod kcat;
 mod malformed;
 mod observed;
 #[cfg(feature = "services")]

@@ -1,17 +1,24 @@
 //! Java's clients read on over a kill of the gateway, a change of members and a restart: the plain
 //! consumer, eager and cooperative, and the frameworks that FOLIO's modules use.
 
-use std::process::Command;
+use std::ops::Range;
+use std::sync::Arc;
 
-use crate::support::kafka_clients::{ITEMS, libs, setup};
-use crate::support::readers::read_on;
+use crash::serve::Serve;
+use crash::until;
+use reqwest::Client;
+use serde_json::json;
 
-async fn reads_on(libs: &str, program: &str, more: &[&str]) {
-    let program = format!("{}/tests/it/listen/java/{program}.java", env!("CARGO_MANIFEST_DIR"));
+use crate::support::kafka_clients::{Got, ITEMS, libs, post, setup};
+use crate::support::readers::{Reader, java, read_on};
+
+/// The topics of all tenants that mod-search reads, by the pattern that it has.
+const SEARCH: &str = r"(folio\.)(.*\.)inventory\.(instance|holdings-record|item|bound-with)";
+
+/// Lets members read on that a program makes of a pattern of topics, and of more if it wants more.
+async fn reads_on(libs: &str, program: &str, topics: &[&str]) {
     read_on(setup(&["diku", "college"], 4), |address| {
-        let mut command = Command::new("java");
-        command.args(["-Xmx128m", "-cp", libs, &program, address, "cg.search", ITEMS]).args(more);
-        command
+        java(libs, program, &[&[address, "cg.search"][..], topics].concat())
     })
     .await;
 }
@@ -23,20 +30,56 @@ fn frameworks() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn java_s_consumers_read_on_with_an_eager_assignor() {
-    reads_on(&libs(), "Reader", &["RangeAssignor"]).await;
+    reads_on(&libs(), "Reader", &[ITEMS, "RangeAssignor"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn java_s_consumers_read_on_with_a_cooperative_assignor() {
-    reads_on(&libs(), "Reader", &["CooperativeStickyAssignor"]).await;
+    reads_on(&libs(), "Reader", &[ITEMS, "CooperativeStickyAssignor"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn spring_kafka_reads_on_with_two_threads_each() {
-    reads_on(&frameworks(), "SpringReader", &[]).await;
+    reads_on(&frameworks(), "SpringReader", &[SEARCH]).await;
+}
+
+/// Posts instances, each with a number.
+async fn post_instances(serve: &Serve, tenant: &str, numbers: Range<u64>) {
+    let client = Client::new();
+    for number in numbers {
+        let post = client.post(format!("{}/domain-events/inventory/instance", serve.url));
+        let change = json!({"new": {"id": "the same", "number": number}});
+        let answer = post.header("X-Okapi-Tenant", tenant).json(&change).send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spring_kafka_reads_topics_of_several_kinds_and_those_that_come_later() {
+    let setup = setup(&["diku"], 4);
+    let (serve, got) = (setup.serve(), Arc::new(Got::default()));
+    post(&serve, "diku", 0..20).await;
+    post_instances(&serve, "diku", 0..10).await;
+    let given = [serve.broker(), "cg.search", SEARCH];
+    let reader = Reader::join(java(&frameworks(), "SpringReader", &given), &got);
+    until("it has all", async || got.count() == 30).await;
+
+    setup.add_tenant("college", "[entities.\"inventory.item\"]\npartitions = 3\n");
+    let enable = Client::new().post(format!("{}/_/tenant", serve.url));
+    let enable = enable.header("X-Okapi-Tenant", "college");
+    let enabled = enable.json(&json!({"module_to": "event-gateway"})).send().await.unwrap();
+    assert_eq!(enabled.status(), 201);
+    post(&serve, "college", 0..20).await;
+    post_instances(&serve, "college", 0..10).await;
+    until("it has what the later topics have", async || got.count() == 60).await;
+    post(&serve, "diku", 20..30).await;
+    until("it goes on with those that it had", async || got.count() == 70).await;
+    reader.leave();
+    got.assert_in_order();
+    assert!(serve.terminate().success(), "{}", setup.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn vert_x_reads_on() {
-    reads_on(&frameworks(), "VertxReader", &[]).await;
+    reads_on(&frameworks(), "VertxReader", &[ITEMS]).await;
 }

@@ -2,12 +2,29 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crash::serve::Setup;
 use crash::until;
 
 use crate::support::kafka_clients::{Got, post};
+
+/// Returns the command of a program in Java, beside the stories, with a class path.
+pub fn java(libs: &str, program: &str, given: &[&str]) -> Command {
+    let program = format!("{}/tests/it/listen/java/{program}.java", env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new("java");
+    command.args(["-Xmx128m", "-cp", libs, &program]).args(given);
+    command
+}
+
+/// Returns the command of a program in the Python of a name, beside the stories.
+pub fn python(name: &str, program: &str, given: &[&str]) -> Command {
+    let python = std::env::var(format!("EVENT_GATEWAY_TEST_{name}_PYTHON")).unwrap();
+    let mut command = Command::new(python);
+    command.arg(format!("{}/tests/it/listen/python/{program}", env!("CARGO_MANIFEST_DIR")));
+    command.args(given);
+    command
+}
 
 /// A member of a group, whose process prints a line of topic, key and value for each record, and
 /// leaves when its input ends.
@@ -15,15 +32,23 @@ pub struct Reader(Child);
 
 impl Reader {
     /// Starts the process, and notes what it prints.
-    pub fn join(mut command: Command, got: &Arc<Got>) -> Self {
+    pub fn join(command: Command, got: &Arc<Got>) -> Self {
+        let got = got.clone();
+        Self::start(command, move |line| {
+            if let [topic, key, value] = line.split('\t').collect::<Vec<_>>()[..] {
+                got.note(topic, key, value.as_bytes());
+            }
+        })
+    }
+
+    /// Starts the process, and passes on each line that it prints.
+    fn start(mut command: Command, mut printed: impl FnMut(&str) + Send + 'static) -> Self {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().unwrap();
-        let (out, got) = (child.stdout.take().unwrap(), got.clone());
+        let out = child.stdout.take().unwrap();
         std::thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
-                if let [topic, key, value] = line.split('\t').collect::<Vec<_>>()[..] {
-                    got.note(topic, key, value.as_bytes());
-                }
+                printed(&line);
             }
         });
         Self(child)
@@ -41,6 +66,21 @@ impl Drop for Reader {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Returns the lines of records that a member prints, once there are so many; then it leaves.
+pub async fn printed(command: Command, count: usize) -> Vec<String> {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let noted = lines.clone();
+    let reader = Reader::start(command, move |line| {
+        if line.contains('\t') {
+            noted.lock().unwrap().push(line.to_owned());
+        }
+    });
+    until("the member has all", async || lines.lock().unwrap().len() >= count).await;
+    reader.leave();
+    let mut lines = lines.lock().unwrap();
+    std::mem::take(&mut *lines)
 }
 
 /// Lets two members read what the tenants `diku` and `college` post, over a kill of the gateway,
