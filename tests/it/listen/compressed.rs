@@ -13,16 +13,22 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::protocol::StrBytes;
 
 #[cfg(feature = "services")]
-use crate::support::kafka_clients::{CONSOLE, tool};
+use crate::support::kafka_clients::{CONSOLE, libs, tool};
 use crate::support::kafka_clients::{Got, Member, post, setup};
 use crate::support::kafka_wire::Wire;
+#[cfg(feature = "services")]
+use crate::support::readers::{java, printed, python};
 
 const TOPIC: &str = "folio.diku.inventory.item";
 
 /// The set-up of a gateway whose items have one partition, compressed so.
 fn compressed(compression: &str) -> Setup {
-    let more = format!("partitions = 1\ncompression = \"{compression}\"\n");
-    setup(&["diku"], 1).for_each_tenant(&format!("[entities.\"inventory.item\"]\n{more}"))
+    setup(&["diku"], 1).for_each_tenant(&items(compression))
+}
+
+/// Returns a tenant's file, of items that are compressed so.
+fn items(compression: &str) -> String {
+    format!("[entities.\"inventory.item\"]\npartitions = 1\ncompression = \"{compression}\"\n")
 }
 
 /// Fetches the items in a version; returns the error, and the batches.
@@ -99,6 +105,66 @@ async fn java_s_consumer_and_kcat_read_what_is_compressed() {
         let options = ["-q", "-b", address, "-C", "-e", "-t", TOPIC, "-f", "%k\n"];
         let read = Command::new("kcat").args(options).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&read.stdout).lines().count(), 60, "{read:?}");
+        assert!(serve.terminate().success(), "{}", setup.log());
+    }
+}
+
+/// The number of long items. Together they are more than one batch, and each batch is more than one
+/// block of a compression.
+#[cfg(feature = "services")]
+const LONG: u64 = 40;
+
+/// Posts items with long texts.
+#[cfg(feature = "services")]
+async fn post_long(serve: &Serve) {
+    let client = reqwest::Client::new();
+    for number in 0..LONG {
+        let words = (0..1_500).map(|at| {
+            let mixed = (number * 1_500 + at).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            format!("{mixed:x} é 漢 ")
+        });
+        let text = words.collect::<Vec<_>>().concat();
+        let change = serde_json::json!({"new": {"id": format!("é-{number}"), "text": text}});
+        let post = client.post(format!("{}/domain-events/inventory/item", serve.url));
+        let post = post.header("X-Okapi-Tenant", "diku").json(&change);
+        assert_eq!(post.send().await.unwrap().status(), 201);
+    }
+}
+
+/// Returns what each of the clients prints of the items.
+#[cfg(feature = "services")]
+async fn read_by_each(serve: &Serve, compression: &str) -> [Vec<String>; 3] {
+    let groups = ["aiokafka", "confluent", "java"].map(|it| format!("cg.{it}-{compression}"));
+    let given = groups.iter().map(|group| [serve.broker(), group, "^folio\\.diku\\..+"]);
+    let given: Vec<_> = given.collect();
+    let of_java = [&given[2][..], &["RangeAssignor"]].concat();
+    let count = LONG as usize;
+    let (aiokafka, confluent, java) = tokio::join!(
+        printed(python("HEXKIT", "aiokafka_reader.py", &given[0]), count),
+        printed(python("HEXKIT", "confluent_reader.py", &given[1]), count),
+        printed(java(&libs(), "Reader", &of_java), count),
+    );
+    [aiokafka, confluent, java]
+}
+
+#[cfg(feature = "services")]
+#[tokio::test(flavor = "multi_thread")]
+async fn each_client_reads_compressed_records_byte_for_byte_as_it_reads_others() {
+    let mut setup = compressed("none");
+    let serve = setup.serve();
+    post_long(&serve).await;
+    let plain = read_by_each(&serve, "none").await;
+    assert_eq!(number(&fetch(&serve, 11).1), 0);
+    assert!(serve.terminate().success(), "{}", setup.log());
+    for lines in &plain {
+        assert!(lines == &plain[0] && lines.len() == LONG as usize);
+        assert!(lines.iter().all(|line| line.contains("é 漢") && line.len() > 30_000));
+    }
+    for (compression, expected) in [("lz4", 3), ("zstd", 4)] {
+        setup = setup.for_each_tenant(&items(compression));
+        let serve = setup.serve();
+        assert!(read_by_each(&serve, compression).await == plain, "{compression}");
+        assert_eq!(number(&fetch(&serve, 11).1), expected, "{compression}");
         assert!(serve.terminate().success(), "{}", setup.log());
     }
 }

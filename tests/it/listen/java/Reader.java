@@ -1,5 +1,7 @@
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintStream;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.regex.Pattern;
@@ -11,6 +13,8 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 public class Reader {
     public static void main(String[] args) throws Exception {
         String address = args[0], group = args[1], pattern = args[2], assignor = args[3];
+        // Whatever the locale is.
+        System.setOut(new PrintStream(new FileOutputStream(FileDescriptor.out), false, "UTF-8"));
         Properties settings = new Properties();
         settings.putAll(Map.of(
             "bootstrap.servers", address,
