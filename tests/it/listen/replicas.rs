@@ -1,5 +1,5 @@
-//! Two replicas that listen, on one store: Kafka's clients are told of both, and a group goes on
-//! with the other one when its coordinator stops, wakes up or dies.
+//! Replicas that listen, on one store: Kafka's clients are told of all, and a group goes on with
+//! another one when its coordinator stops, wakes up or dies, and when all are restarted.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -61,19 +61,38 @@ async fn started(setup: &Setup, others: &[&Serve]) -> Serve {
     serve
 }
 
+/// The set-ups of replicas on a store, which are one gateway.
+struct Replicas<const N: usize> {
+    env: String,
+    setups: [Setup; N],
+}
+
+impl<const N: usize> Replicas<N> {
+    fn on(store: &str) -> Self {
+        let env = kafka::env();
+        let setups = [(); N].map(|()| {
+            let setup = setup(&["diku", "college"], 4).with("ENV", &env);
+            setup.with("BROKER", "none").with("STORE_URL", store)
+        });
+        Self { env, setups }
+    }
+
+    /// Lets a member of the group read, which knows these addresses.
+    fn join(&self, addresses: &str, got: &Arc<Got>) -> Member {
+        let topics = format!(r"^{}\.[a-z0-9_]+\.inventory\.item$", self.env);
+        // A replica that stops closes no connection.
+        let more = [("session.timeout.ms", "15000"), ("socket.timeout.ms", "3000")];
+        Member::of_topics(addresses, GROUP, got, &topics, &more)
+    }
+}
+
 async fn goes_on(store: &str) {
-    let env = kafka::env();
-    let setups = [(); 2].map(|()| {
-        let setup = setup(&["diku", "college"], 4).with("ENV", &env);
-        setup.with("BROKER", "none").with("STORE_URL", store)
-    });
+    let replicas = Replicas::<2>::on(store);
+    let setups = &replicas.setups;
     let one = started(&setups[0], &[]).await;
     let two = started(&setups[1], &[&one]).await;
     let (addresses, got) = (format!("{},{}", one.broker(), two.broker()), Arc::new(Got::default()));
-    let topics = format!(r"^{env}\.[a-z0-9_]+\.inventory\.item$");
-    // A replica that stops closes no connection.
-    let more = [("session.timeout.ms", "15000"), ("socket.timeout.ms", "3000")];
-    let join = |got: &Arc<Got>| Member::of_topics(&addresses, GROUP, got, &topics, &more);
+    let join = |got: &Arc<Got>| replicas.join(&addresses, got);
     let members = [(); 2].map(|()| join(&got));
     post(&one, "diku", 0..40).await;
     post(&two, "college", 0..40).await;
@@ -119,4 +138,43 @@ async fn goes_on(store: &str) {
     member.leave();
     assert!(second.terminate().success());
     assert!(first.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_misses_nothing_while_all_replicas_are_restarted_one_after_another() {
+    let replicas = Replicas::<3>::on(&postgres::url());
+    let mut running: Vec<Serve> = Vec::new();
+    for setup in &replicas.setups {
+        let serve = started(setup, &running.iter().collect::<Vec<_>>()).await;
+        running.push(serve);
+    }
+    let addresses: Vec<_> = running.iter().map(Serve::broker).collect();
+    let (addresses, got) = (addresses.join(","), Arc::new(Got::default()));
+    let members = [(); 2].map(|()| replicas.join(&addresses, &got));
+    post(&running[0], "diku", 0..20).await;
+    until("they have all", async || got.count() == 20).await;
+
+    // One of them coordinates the group.
+    for (setup, first) in replicas.setups.iter().zip([20, 40, 60]) {
+        // The oldest one. Nobody waits for the members, who read what they can meanwhile.
+        assert!(running.remove(0).terminate().success(), "{}", setup.log());
+        post(&running[0], "diku", first..first + 10).await;
+        let serve = started(setup, &running.iter().collect::<Vec<_>>()).await;
+        post(&serve, "diku", first + 10..first + 20).await;
+        running.push(serve);
+    }
+    until("they have all that was posted", async || got.count() == 80).await;
+    post(&running[2], "college", 0..20).await;
+    until("they go on", async || got.count() == 100).await;
+    got.assert_in_order();
+    members.into_iter().for_each(Member::leave);
+
+    let again = Arc::new(Got::default());
+    let member = replicas.join(&addresses, &again);
+    post(&running[0], "diku", 80..85).await;
+    until("it has what is new", async || again.count_from(80) == 5).await;
+    member.leave();
+    for serve in running {
+        assert!(serve.terminate().success());
+    }
 }
