@@ -12,10 +12,11 @@ use rdkafka::consumer::Consumer;
 use reqwest::Client;
 use serde_json::json;
 
-use crate::support::kafka_clients::{CONSOLE, Got, Member, post, setup, tool};
+use crate::support::kafka_clients::{CONSOLE, Got, Member, nobody_reads, post, setup, tool};
 
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
+const OFFSETS: &str = "org.apache.kafka.tools.GetOffsetShell";
 const TOPIC: &str = "folio.diku.inventory.item";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,6 +30,8 @@ async fn kafka_s_tools_list_describe_read_and_reset() {
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(listed.contains(&format!("topic \"{TOPIC}\" with 2 partitions")), "{listed}");
 
+    let listed = tool(TOPICS, &address, &["--list"]);
+    assert!(listed.lines().any(|line| line == TOPIC), "{listed}");
     let described = tool(TOPICS, &address, &["--describe", "--topic", TOPIC]);
     assert!(described.contains("PartitionCount: 2"), "{described}");
 
@@ -67,8 +70,12 @@ async fn kafka_s_tools_list_describe_read_and_reset() {
 
 /// Returns the places of a group by partition, as the tool shows them.
 fn places(address: &str) -> BTreeMap<i32, i64> {
-    let described = tool(GROUPS, address, &["--group", "cg.tool", "--describe"]);
-    let its = described.lines().filter(|line| line.contains(TOPIC));
+    told_places(&tool(GROUPS, address, &["--group", "cg.tool", "--describe"]))
+}
+
+/// Returns the places that the tool has told.
+fn told_places(told: &str) -> BTreeMap<i32, i64> {
+    let its = told.lines().filter(|line| line.contains(TOPIC));
     let place = |line: &str| {
         let fields: Vec<_> = line.split_whitespace().collect();
         (fields[2].parse().unwrap(), fields[3].parse().unwrap())
@@ -104,6 +111,15 @@ async fn a_group_goes_on_from_a_time_and_without_offsets_from_the_start() {
     let records = consume(&address, TOPIC, Isolation::ReadCommitted);
     until("it stands at the end", async || places(&address) == from(&records, 15)).await;
 
+    // kcat tells the same offsets of that time as the group is moved to.
+    let at = records.iter().find(|it| it.offset == 8).unwrap().timestamp_ms;
+    let asked = (0..2).map(|partition| format!("{TOPIC}:{partition}:{at}"));
+    let asked = asked.flat_map(|it| ["-t".to_owned(), it]);
+    let told = Command::new("kcat").args(["-q", "-b", &address, "-Q"]).args(asked).output();
+    let told = String::from_utf8(told.unwrap().stdout).unwrap();
+    let line = |(partition, offset): (i32, i64)| format!("{TOPIC} [{partition}] offset {offset}");
+    assert!(told.lines().eq(from(&records, 8).into_iter().map(line)), "{told}");
+
     let event = get(&format!("{}/domain-events?after=7&limit=1", serve.url), "diku").await;
     let time = event["events"][0]["time"].as_str().unwrap();
     let group = |more: &[&str]| tool(GROUPS, &address, &[&["--group", "cg.tool"], more].concat());
@@ -136,6 +152,88 @@ async fn a_group_goes_on_from_a_time_and_without_offsets_from_the_start() {
     member.leave();
     assert_eq!(anew.count(), of_first, "and nothing of the other one");
     serve.terminate();
+}
+
+/// Returns the new places that the tool tells of a reset, by partition.
+fn reset(address: &str, how: &[&str]) -> BTreeMap<i32, i64> {
+    let verb = ["--group", "cg.tool", "--reset-offsets", "--execute"];
+    told_places(&tool(GROUPS, address, &[&verb[..], how].concat()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_s_tools_tell_of_members_and_leave_a_group_alone_that_is_read() {
+    let setup = setup(&["diku"], 2);
+    let serve = setup.serve();
+    let address = serve.broker().to_owned();
+    post(&serve, "diku", 0..10).await;
+    let got = Arc::new(Got::default());
+    let member = Member::join(&address, "cg.tool", &got, &[]);
+    until("it has all", async || got.count() == 10).await;
+    let group = |more: &[&str]| tool(GROUPS, &address, &[&["--group", "cg.tool"], more].concat());
+    let of_group = |told: &str| {
+        let line = told.lines().find(|line| line.starts_with("cg.tool "));
+        let fields = line.unwrap_or_else(|| panic!("{told}")).split_whitespace();
+        fields.map(str::to_owned).collect::<Vec<_>>()
+    };
+
+    let told = of_group(&group(&["--describe", "--members", "--verbose"]));
+    assert!(told[1].starts_with("rdkafka-") && told[2].ends_with("127.0.0.1"), "{told:?}");
+    assert_eq!([&told[3], &told[4], &told[6]], ["rdkafka", "2", &format!("{TOPIC}:0,1")]);
+    let told = of_group(&group(&["--describe", "--state"]));
+    assert_eq!(
+        (&told[1], &told[3..]),
+        (&address, &["range", "Stable", "1"].map(str::to_owned)[..])
+    );
+    let told = tool(GROUPS, &address, &["--describe", "--all-groups"]);
+    let is_member_s = |line: &&str| line.contains(TOPIC) && line.contains("rdkafka-");
+    assert_eq!(told.lines().filter(is_member_s).count(), 2, "{told}");
+    assert_eq!(of_group(&tool(GROUPS, &address, &["--list", "--state", "stable"]))[1], "Stable");
+    let empty = tool(GROUPS, &address, &["--list", "--state", "empty"]);
+    assert!(!empty.contains("cg.tool"), "{empty}");
+
+    let kept = group(&["--delete"]);
+    assert!(kept.contains("GroupNotEmptyException"), "{kept}");
+    assert_eq!(reset(&address, &["--to-earliest", "--all-topics"]), BTreeMap::new());
+    member.leave();
+    nobody_reads(&serve, "cg.tool").await;
+    let empty = tool(GROUPS, &address, &["--list", "--state", "empty"]);
+    assert_eq!(of_group(&empty)[1], "Empty");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_moved_in_each_way_that_kafka_s_tool_has() {
+    let setup = setup(&["diku"], 2);
+    let serve = setup.serve();
+    let address = serve.broker().to_owned();
+    post(&serve, "diku", 0..10).await;
+    let records = consume(&address, TOPIC, Isolation::ReadCommitted);
+    let all = |how: &[&str]| reset(&address, &[how, &["--all-topics"]].concat());
+    // Whoever has never read has no topics: the first move names one.
+    let first = reset(&address, &["--to-latest", "--topic", TOPIC]);
+    assert_eq!(first, from(&records, 11));
+    assert_eq!(all(&["--by-duration", "PT1H"]), from(&records, 1));
+    assert_eq!(places(&address), from(&records, 1));
+    let last = records.iter().find(|it| it.offset == 10).unwrap().partition;
+    let part = format!("{TOPIC}:{last}");
+    let moved = |how: &[&str]| reset(&address, &[how, &["--topic", &part]].concat());
+    assert_eq!(moved(&["--to-offset", "7"]), BTreeMap::from([(last, 7)]));
+    assert_eq!(moved(&["--shift-by", "-2"]), BTreeMap::from([(last, 5)]));
+    assert_eq!(moved(&["--to-current"]), BTreeMap::from([(last, 5)]));
+    let got = Arc::new(Got::default());
+    let expected = |it: &&Record| it.partition != last || it.offset >= 5;
+    let expected = records.iter().filter(expected).count();
+    let member = Member::join(&address, "cg.tool", &got, &[]);
+    until("it has what it was moved to", async || got.count() == expected).await;
+    member.leave();
+    assert_eq!(got.count(), expected, "and nothing from before");
+
+    let offsets = |more: &[&str]| tool(OFFSETS, &address, &[&["--topic", TOPIC], more].concat());
+    let line = |(partition, offset): (i32, i64)| format!("{TOPIC}:{partition}:{offset}");
+    let ends = offsets(&[]);
+    assert!(ends.lines().eq(from(&records, 11).into_iter().map(line)), "{ends}");
+    let starts = offsets(&["--time", "earliest"]);
+    assert!(starts.lines().eq([0, 1].map(|partition| line((partition, 0)))), "{starts}");
+    assert!(serve.terminate().success(), "{}", setup.log());
 }
 
 /// Returns the start of a topic's first partition.
