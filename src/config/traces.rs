@@ -137,7 +137,8 @@ fn headers(text: &str) -> anyhow::Result<HeaderMap> {
 fn header(item: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = item.split_once('=')?;
     let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
-    let value = percent::decode(value.trim()).filter(|value| !value.is_empty())?;
+    let value = percent::decode(value.trim());
+    let value = value.filter(|value| !value.is_empty() && value.is_ascii())?;
     let mut value = HeaderValue::from_str(&value).ok()?;
     // So it is not shown where the configuration is.
     value.set_sensitive(true);

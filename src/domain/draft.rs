@@ -313,7 +313,8 @@ mod tests {
 
     #[test]
     fn record_headers_are_own_then_the_request_s_then_the_gateway_s() {
-        let headers = update("{}", "{}").seal(&stamp()).record_headers();
+        let envelope = update("{}", "{}").seal(&stamp());
+        let headers = envelope.record_headers();
         let names: Vec<_> = headers.iter().map(|(name, _)| name).collect();
         let expected = [
             "mine",

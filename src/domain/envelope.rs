@@ -3,6 +3,8 @@
 //! `Draft::seal` makes it, or a store reads it; every sink publishes it. Its bytes never change
 //! again.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::event::{EventId, EventType};
@@ -56,20 +58,49 @@ pub struct Envelope {
     pub payload: Bytes,
 }
 
+/// All headers of an event's record.
+pub struct RecordHeaders<'a> {
+    stored: &'a Headers,
+    /// Those that follow from the event's other fields.
+    gateways: Vec<(&'static str, Cow<'a, str>)>,
+}
+
+impl RecordHeaders<'_> {
+    /// Returns the names and values in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let gateways = self.gateways.iter().map(|(name, value)| (*name, &**value));
+        self.stored.iter().chain(gateways)
+    }
+
+    /// Returns the value of the header `name`.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
+    }
+
+    /// Returns the same, kept for themselves.
+    pub fn to_headers(&self) -> Headers {
+        let mut all = Headers::default();
+        self.iter().for_each(|(name, value)| all.push(name, value));
+        all
+    }
+}
+
 impl Envelope {
     /// Returns all headers of its record, in order: the change's own, the request's, the gateway's.
-    pub fn record_headers(&self) -> Headers {
-        let mut all = self.headers.clone();
-        all.push("x-okapi-tenant", self.tenant.as_str());
-        all.push("folio.tenantId", self.tenant.as_str());
-        all.push("type", self.event_type.as_str());
-        all.push("event_id", self.event_id.to_string());
-        all.push("log_id", self.log_id.to_string());
-        all.push("position", self.position.to_string());
+    pub fn record_headers(&self) -> RecordHeaders<'_> {
+        let tenant = Cow::Borrowed(self.tenant.as_str());
+        let mut gateways = vec![
+            ("x-okapi-tenant", tenant.clone()),
+            ("folio.tenantId", tenant),
+            ("type", self.event_type.as_str().into()),
+            ("event_id", self.event_id.to_string().into()),
+            ("log_id", self.log_id.to_string().into()),
+            ("position", self.position.to_string().into()),
+        ];
         if let Some(epoch) = self.last_delete_all {
-            all.push("epoch", epoch.to_string());
+            gateways.push(("epoch", epoch.to_string().into()));
         }
-        all
+        RecordHeaders { stored: &self.headers, gateways }
     }
 
     /// Marks it as sent by a replay: its record gets the header `replay_id`.

@@ -51,7 +51,8 @@ impl TopicPattern {
 
     /// Returns whether the pattern matches a topic.
     pub fn matches(&self, topic: &Topic) -> bool {
-        matches(self.0.as_bytes(), topic.as_str().as_bytes())
+        let (pattern, name) = (self.0.as_str(), topic.as_str());
+        pattern == name || pattern.contains('*') && matches(pattern.as_bytes(), name.as_bytes())
     }
 }
 

@@ -67,9 +67,9 @@ pub(super) struct BatchBuilder {
 }
 
 impl BatchBuilder {
-    /// Begins a batch with its first event.
-    pub(super) fn new(event: &Envelope) -> Self {
-        let mut bytes = BytesMut::with_capacity(HEADER_BYTES + event.record_bytes());
+    /// Begins a batch with its first event. It has about so many bytes of records in the end.
+    pub(super) fn new(event: &Envelope, bytes: usize) -> Self {
+        let mut bytes = BytesMut::with_capacity(HEADER_BYTES + bytes);
         bytes.put_bytes(0, HEADER_BYTES);
         let (at, ms) = (event.position, event.time.as_ms());
         let mut batch = Self { bytes, first: at, last: at, first_ms: ms, last_ms: ms, records: 0 };
@@ -252,7 +252,7 @@ mod tests {
     }
 
     fn built(events: &[Envelope]) -> Batch {
-        let mut batch = BatchBuilder::new(&events[0]);
+        let mut batch = BatchBuilder::new(&events[0], 0);
         events[1..].iter().for_each(|event| batch.push(event));
         batch.finish(3)
     }

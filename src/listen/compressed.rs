@@ -54,7 +54,7 @@ mod tests {
 
     /// Returns a batch of so many events.
     fn built(events: u64) -> Batch {
-        let mut batch = BatchBuilder::new(&fixture::event("item", "a", 7));
+        let mut batch = BatchBuilder::new(&fixture::event("item", "a", 7), 0);
         for position in 8..7 + events {
             batch.push(&fixture::event("item", "a", position));
         }

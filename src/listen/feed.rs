@@ -6,12 +6,12 @@
 //! between the batches that a reader gets of a partition no event of it is left out, those of one
 //! answer do not overlap, and an end that is told is one past the partition's last event.
 
+mod ahead;
 mod chunk;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::batch;
@@ -30,6 +30,7 @@ use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::store::Scan;
 use crate::subscribe::{Error, Part, Subscribe};
+pub(super) use chunk::Records;
 use chunk::{Batches, Chunk};
 
 /// The most events and bytes of a stretch that is read at once.
@@ -67,19 +68,12 @@ struct State {
     known_to: Position,
     /// The position below which events may have been removed.
     floor: Position,
+    /// The last event of each partition's last answer.
+    answered: Vec<Position>,
     /// The chunks that are kept, by the position up to which each was looked at.
     chunks: BTreeMap<Position, Arc<Chunk>>,
     /// How often the chunks were forgotten.
     forgotten: u64,
-}
-
-/// A part of a partition, for one request.
-#[derive(Debug, Default)]
-pub(super) struct Records {
-    /// The batches, one after the other.
-    pub(super) batches: Vec<Bytes>,
-    /// Their bytes.
-    pub(super) bytes: usize,
 }
 
 /// Where a partition begins and ends.
@@ -105,6 +99,7 @@ impl Feed {
             last: vec![Position::START; partitions],
             known_to: Position::START,
             floor: Position::START,
+            answered: vec![Position::START; partitions],
             chunks: BTreeMap::new(),
             forgotten: 0,
         };
@@ -223,7 +218,7 @@ impl Feed {
         bytes_max: usize,
     ) -> Result<Records, Error> {
         let (mut records, mut reads) = (Records::default(), 0);
-        let mut after = from.back(1);
+        let (mut after, mut answered) = (from.back(1), None);
         loop {
             let last = self.lock().last[partition];
             if after >= last {
@@ -245,10 +240,17 @@ impl Feed {
                 {
                     break;
                 }
+                answered = Some(batch.last);
                 records.bytes += batch.bytes.len();
                 records.batches.push(batch.bytes.clone());
             }
             after = chunk.scanned;
+        }
+        if let Some(answered) = answered {
+            let mut state = self.lock();
+            let before = std::mem::replace(&mut state.answered[partition], answered);
+            let goes_on = before == from.back(1) && after < state.last[partition];
+            records.next_after = goes_on.then_some(after);
         }
         if records.batches.is_empty() && after >= from {
             let last = after.min(self.lock().last[partition]);
@@ -352,7 +354,7 @@ impl Feed {
         before: Option<Vec<Position>>,
         events: &[&Arc<Envelope>],
     ) -> Chunk {
-        let mut batches = Batches::new(&self.incarnations);
+        let mut batches = Batches::new(&self.incarnations, events, self.partitions);
         for event in events.iter().filter(|event| event.has_content()) {
             batches.push(self.partition(event), event);
         }

@@ -205,6 +205,7 @@ async fn partition(
     match feed.read(server.logs.subscribe(), index, from, most).await {
         Err(error) => Ok(refused(asked, unread(&error))),
         Ok(records) => {
+            feed.read_ahead(server.logs.subscribe(), index, &records);
             // What was read may have been removed meanwhile, or the end may have moved.
             data = within(feed, asked, index);
             let fits = is_first || records.bytes <= most;

@@ -22,15 +22,18 @@ const SHELL: [&str; 9] = ["{", "!", "do", "else", "exec", "if", "then", "until",
 /// The page about the benchmarks, whose commands are called like the gateway's.
 const BENCHES: &str = "docs/performance.md";
 /// Options of other programs.
-const FOREIGN: [&str; 8] = [
+const FOREIGN: [&str; 11] = [
+    "all-groups",
     "delete-offsets",
     "describe",
     "draft",
     "force-conflicts",
     "list",
+    "members",
     "replSet",
     "reset-offsets",
     "retry",
+    "state",
 ];
 
 /// A piece of code on a page.

@@ -71,7 +71,7 @@ impl<'a> Event<'a> {
             key: envelope.key.as_str(),
             r#type: envelope.event_type.as_str(),
             time: envelope.time.to_string(),
-            headers: envelope.record_headers(),
+            headers: envelope.record_headers().to_headers(),
             payload,
             erased: envelope.erased.map(|time| time.to_string()),
             published: None,

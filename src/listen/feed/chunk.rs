@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::domain::envelope::Envelope;
 use crate::domain::incarnation::Incarnations;
@@ -21,17 +24,40 @@ pub(super) struct Chunk {
     pub(super) used: Used,
 }
 
+/// A part of a partition, for one request.
+#[derive(Debug, Default)]
+pub(in crate::listen) struct Records {
+    /// The batches, one after the other.
+    pub(in crate::listen) batches: Vec<Bytes>,
+    /// Their bytes.
+    pub(in crate::listen) bytes: usize,
+    /// Where a reader goes on that has read on from the answer before; `None` at the end.
+    pub(super) next_after: Option<Position>,
+}
+
+/// The bytes that the headers and the key of a record have, about.
+const HEADERS_BYTES: usize = 600;
+
 /// The batches of a chunk that is being made.
 pub(super) struct Batches<'a> {
     /// The ids of the log, under which its events were published.
     incarnations: &'a Incarnations,
+    /// The bytes that each batch has in the end, about.
+    bytes_each: usize,
     builders: BTreeMap<usize, BatchBuilder>,
 }
 
 impl<'a> Batches<'a> {
-    /// Begins without any.
-    pub(super) fn new(incarnations: &'a Incarnations) -> Self {
-        Self { incarnations, builders: BTreeMap::new() }
+    /// Begins without any, for events that go to so many partitions.
+    pub(super) fn new(
+        incarnations: &'a Incarnations,
+        events: &[&Arc<Envelope>],
+        partitions: usize,
+    ) -> Self {
+        let bytes = |event: &&Arc<Envelope>| event.payload.len() + HEADERS_BYTES;
+        let bytes: usize = events.iter().map(bytes).sum();
+        let bytes_each = bytes / partitions.min(events.len()).max(1);
+        Self { incarnations, bytes_each, builders: BTreeMap::new() }
     }
 
     /// Adds an event to its partition.
@@ -39,7 +65,9 @@ impl<'a> Batches<'a> {
         let event = &*as_published(event, self.incarnations);
         match self.builders.get_mut(&partition) {
             Some(builder) => builder.push(event),
-            None => drop(self.builders.insert(partition, BatchBuilder::new(event))),
+            None => {
+                drop(self.builders.insert(partition, BatchBuilder::new(event, self.bytes_each)))
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! The promises of a feed: no event is left out, however the chunks lie.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use kafka_protocol::records::{Record, RecordBatchDecoder};
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::{Bounds, EVENTS_MAX, Feed};
@@ -182,4 +184,28 @@ async fn events_from_before_a_restore_have_the_id_that_they_were_published_under
     let ids: Vec<_> = records.iter().map(id).collect();
     let [former, present] = [former, present].map(|id| id.to_string());
     assert_eq!(ids, [&former, &former, &present, &present].map(Clone::clone));
+}
+
+#[tokio::test]
+async fn the_next_stretch_is_read_while_a_client_that_reads_on_takes_its_answer() {
+    let mut bed = Bed::new().await;
+    append(&mut bed, &keys(EVENTS_MAX * 3)).await;
+    let cache = Arc::new(Cache::new(64 << 20, Arc::default()));
+    let feed = Feed::new(&served(&item(), 1), Arc::default(), cache);
+    feed.learn(&bed.subscribe).await.unwrap();
+    let read = async |from: u64| {
+        let records = feed.read(&bed.subscribe, 0, at(from), 1).await.unwrap();
+        feed.read_ahead(&bed.subscribe, 0, &records);
+        u64::try_from(last_of(&records.batches[0])).unwrap()
+    };
+    let first = read(100).await;
+    assert_eq!(feed.chunks(), 1, "nobody knows yet that it reads on");
+    let second = read(first + 1).await;
+    let has_read = async {
+        while feed.chunks() < 3 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_mins(1), has_read).await.expect("it reads ahead");
+    assert_eq!(read(second + 1).await, (EVENTS_MAX * 3) as u64);
 }

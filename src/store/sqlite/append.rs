@@ -43,7 +43,7 @@ fn logs(
             rows::find_one(writing, sql!("sqlite/head_find.sql"), [tenant.as_str()], |r| r.head());
         let Some(head) = head? else { continue };
         let mut log = LogState::from(head);
-        let epoch = |row: &rusqlite::Row| Ok((row.topic()?, row.position()?));
+        let epoch = |row: &rows::Row| Ok((row.topic()?, row.position()?));
         log.delete_alls.extend(rows::find(
             writing,
             sql!("sqlite/delete_all_find.sql"),

@@ -31,7 +31,7 @@ impl Cursors for Sqlite {
         self.readers
             .read(move |reading| {
                 let of = params![lane.number(), follower.as_str()];
-                let cursor = |row: &rusqlite::Row| Ok((row.tenant()?, row.cursor()?));
+                let cursor = |row: &rows::Row| Ok((row.tenant()?, row.cursor()?));
                 rows::find(reading, sql!("sqlite/cursor_find_lane.sql"), of, cursor)
             })
             .await

@@ -8,9 +8,9 @@
 use std::array;
 use std::ops::{ControlFlow, Range};
 
-use rusqlite::{Connection, Row, ToSql, params};
+use rusqlite::{Connection, ToSql, params};
 
-use super::rows;
+use super::rows::{self, Row};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::key::Key;

@@ -4,7 +4,7 @@
 //! for the one writer.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
 use super::{Sqlite, cursors, rows, trail};
 use crate::domain::event::EventId;
@@ -113,7 +113,7 @@ impl Removal for Sqlite {
         self.writer
             .write(move |writing| {
                 let of = params![tenant.as_str(), before.as_ms(), column_of(max)];
-                let id = |row: &Row| Ok((row.position()?, row.event_id()?));
+                let id = |row: &rows::Row| Ok((row.position()?, row.event_id()?));
                 let old = rows::find(writing, sql!("sqlite/removal_id_list.sql"), of, id)?;
                 for (position, event_id) in &old {
                     let note = params![tenant.as_str(), position.as_column()];
@@ -175,7 +175,7 @@ fn remove(writing: &Connection, step: &RemovalStep) -> Result<Option<u64>, Error
     let mut removed = 0;
     for position in positions {
         let event = params![tenant.as_str(), position.as_column(), topic.as_str()];
-        let id = |row: &Row| Ok((row.event_id()?, row.time()?));
+        let id = |row: &rows::Row| Ok((row.event_id()?, row.time()?));
         let event: Vec<RemovedId> =
             rows::find(writing, sql!("sqlite/removal_event_remove.sql"), event, id)?;
         for (event_id, time) in event {

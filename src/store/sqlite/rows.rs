@@ -4,11 +4,29 @@
 
 use std::ops::ControlFlow;
 
-use rusqlite::{Connection, Params, Row};
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, Params};
 
 use super::error::store_error;
 use crate::store::Error;
 use crate::store::columns::{Columns, unreadable};
+
+/// A row that a statement has found. Its columns' names are asked for once for all rows.
+pub(super) struct Row<'a> {
+    row: &'a rusqlite::Row<'a>,
+    names: &'a [String],
+}
+
+impl Row<'_> {
+    fn index(&self, name: &str) -> Result<usize, Error> {
+        let at = self.names.iter().position(|it| it == name);
+        at.ok_or_else(|| unreadable(name, "there is no such column"))
+    }
+
+    fn get<T: FromSql>(&self, name: &str) -> Result<T, Error> {
+        self.row.get(self.index(name)?).map_err(store_error)
+    }
+}
 
 /// Calls `look` with each row that a statement finds, until it breaks with a result.
 pub(super) fn each<T>(
@@ -18,9 +36,10 @@ pub(super) fn each<T>(
     mut look: impl FnMut(&Row) -> Result<ControlFlow<T>, Error>,
 ) -> Result<Option<T>, Error> {
     let mut statement = connection.prepare_cached(sql).map_err(store_error)?;
+    let names: Vec<_> = statement.column_names().into_iter().map(str::to_owned).collect();
     let mut rows = statement.query(params).map_err(store_error)?;
     while let Some(row) = rows.next().map_err(store_error)? {
-        if let ControlFlow::Break(found) = look(row)? {
+        if let ControlFlow::Break(found) = look(&Row { row, names: &names })? {
             return Ok(Some(found));
         }
     }
@@ -87,22 +106,31 @@ pub(super) fn write(connection: &Connection, sql: &str, params: impl Params) -> 
 
 impl Columns for Row<'_> {
     fn integer(&self, name: &str) -> Result<i64, Error> {
-        self.get(name).map_err(store_error)
+        self.get(name)
     }
 
     fn integer_if_any(&self, name: &str) -> Result<Option<i64>, Error> {
-        self.get(name).map_err(store_error)
+        self.get(name)
     }
 
     fn text(&self, name: &str) -> Result<&str, Error> {
-        self.get_ref(name).map_err(store_error)?.as_str().map_err(|e| unreadable(name, e))
+        self.row
+            .get_ref(self.index(name)?)
+            .map_err(store_error)?
+            .as_str()
+            .map_err(|e| unreadable(name, e))
     }
 
     fn text_if_any(&self, name: &str) -> Result<Option<&str>, Error> {
-        self.get_ref(name).map_err(store_error)?.as_str_or_null().map_err(|e| unreadable(name, e))
+        let value = self.row.get_ref(self.index(name)?).map_err(store_error)?;
+        value.as_str_or_null().map_err(|e| unreadable(name, e))
     }
 
     fn bytes(&self, name: &str) -> Result<&[u8], Error> {
-        self.get_ref(name).map_err(store_error)?.as_blob().map_err(|e| unreadable(name, e))
+        self.row
+            .get_ref(self.index(name)?)
+            .map_err(store_error)?
+            .as_blob()
+            .map_err(|e| unreadable(name, e))
     }
 }

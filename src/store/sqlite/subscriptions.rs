@@ -39,7 +39,7 @@ impl Subscriptions for Sqlite {
                 for (tenant, group) in &names {
                     let find = sql!("sqlite/subscription_find.sql");
                     let named = params![tenant.as_str(), group.as_str()];
-                    let found = |row: &rusqlite::Row| subscriptions::found(row, now);
+                    let found = |row: &rows::Row| subscriptions::found(row, now);
                     all.extend(rows::find_one(reading, find, named, found)?);
                 }
                 Ok(all)

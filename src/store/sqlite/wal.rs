@@ -203,8 +203,9 @@ fn numbers(path: &Path, opened: &str) -> Result<Option<Numbers>, Error> {
     if !connection.table_exists(None, "wal_cycles").map_err(store_error)? {
         return Ok(None);
     }
-    let found =
-        |row: &Row| Ok(Numbers { number: row.integer("number")?, base: row.integer("base")? });
+    let found = |row: &rows::Row| {
+        Ok(Numbers { number: row.integer("number")?, base: row.integer("base")? })
+    };
     rows::find_one(&connection, sql!("sqlite/wal_cycle_find.sql"), [], found)
 }
 
