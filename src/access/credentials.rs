@@ -48,7 +48,7 @@ struct Work {
     others: Vec<PasswordHash>,
 }
 
-/// What has become of a login.
+/// The result of a login.
 struct Checked {
     /// The credential whose name and password were given.
     credential: Option<Arc<Credential>>,

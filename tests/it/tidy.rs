@@ -139,6 +139,7 @@ const SPOKEN: [(&str, &[&str]); 34] = [
             "access/jwks",
             "access/tenants",
             "listen/logs",
+            "listen/feed/ahead",
             "listen/coordinator",
         ],
     ),
