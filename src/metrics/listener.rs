@@ -100,13 +100,15 @@ const MEMBERS: Declared<0> = Declared::replica(
     "event_gateway_listener_members",
     "members",
     "Members of the groups of Kafka's clients that this replica coordinates",
-);
+)
+.alerts(&["EventGatewayRebalances"]);
 const REBALANCES: Declared<0> = Declared::replica(
     "event_gateway_listener_rebalances",
     "rebalances",
     "Rebalances of the groups of Kafka's clients",
 )
-.note("Many in a short time are members that are slower than their session, or that die");
+.note("Many in a short time are members that are slower than their session, or that die")
+.alerts(&["EventGatewayRebalances"]);
 
 /// The metrics of the listener.
 pub(super) struct ListenerMetrics {

@@ -180,8 +180,11 @@ fn the_image_s_variables_are_the_gateway_s_and_its_port_is_the_chart_s() {
         values.push(value);
     }
     let helpers = read("helm/event-gateway/templates/_pod.tpl");
+    let chart_values = read("helm/event-gateway/values.yaml");
     for value in values {
-        assert!(helpers.contains(&format!("value: {value}")), "{value}");
+        let is_given = helpers.contains(&format!("value: {value}"))
+            || chart_values.contains(&format!("\nlistenHost: \"{value}\"\n"));
+        assert!(is_given, "{value}");
     }
     let (_, port) = image.split_once("\nEXPOSE ").unwrap();
     let port = port.lines().next().unwrap();

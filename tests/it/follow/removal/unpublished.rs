@@ -38,7 +38,7 @@ impl Story {
     }
 
     /// Lets a sink begin; returns what was known of it before.
-    async fn begin(&self, sink: &dyn Sink) -> Waiting {
+    pub(super) async fn begin(&self, sink: &dyn Sink) -> Waiting {
         let waiting = self.waiting(sink).await.unwrap();
         begin::accept(&*self.harness.store, sink, &waiting, "test").await.unwrap();
         assert_eq!(self.waiting(sink).await, None);
