@@ -281,6 +281,12 @@ impl Feed {
         }
     }
 
+    /// Returns the number of those who wait for more.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.grown.receiver_count()
+    }
+
     /// Returns the number of chunks that are kept.
     #[cfg(test)]
     pub(super) fn chunks(&self) -> usize {

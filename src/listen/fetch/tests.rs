@@ -16,6 +16,8 @@ use crate::listen::principal::Scope;
 
 /// A version whose clients know every compression.
 const NEWEST: i16 = 12;
+/// The longest time for which a test waits for what must come.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn request() -> FetchRequest {
     let partition = FetchPartition::default().with_partition_max_bytes(1 << 20);
@@ -120,16 +122,21 @@ async fn fetched_after(bed: &mut Bed, least: i32, meanwhile: &[&[&str]]) -> Fetc
     let (server, mut client) = (bed.server().await, anyone());
     let mut asked = request().with_max_wait_ms(200_000).with_min_bytes(least);
     asked.topics[0].partitions[0].fetch_offset = 2;
+    let topics = server.topics.with([ITEM], &client.principal).await.unwrap();
+    let feed = server.feed(&topics, topics.get(ITEM).unwrap(), Instant::now() + PATIENCE).await;
+    let feed = feed.unwrap();
     let mut fetching = Box::pin(fetch(&server, &mut client, NEWEST, asked));
     for keys in meanwhile {
-        for _ in 0..100 {
+        let mut polls = 0;
+        while feed.waiting() == 0 || polls < 100 {
             let answer = poll!(&mut fetching);
             assert!(answer.is_pending(), "there is nothing to answer yet: {answer:?}");
             tokio::task::yield_now().await;
+            polls += 1;
         }
         bed.append(keys).await;
     }
-    timeout(Duration::from_mins(1), fetching).await.expect("an append wakes it")
+    timeout(PATIENCE, fetching).await.expect("an append wakes it")
 }
 
 #[tokio::test]
