@@ -76,7 +76,7 @@ pub(super) fn listen(
 /// Warns of a listener that others reach and that asks nobody who it is: an Okapi or a sidecar,
 /// which checks HTTP's callers, does not stand before Kafka's clients.
 fn warn_of_open(host: IpAddr, auth: &AuthOptions) {
-    let asks_nobody = matches!(auth.auth_mode, None | Some(AuthMode::Perimeter));
+    let asks_nobody = matches!(auth.auth_mode, Some(AuthMode::Perimeter));
     if asks_nobody && auth.credentials_dir.is_none() && !host.to_canonical().is_loopback() {
         tracing::warn!(
             "whoever reaches KAFKA_LISTEN_HOST ({host}) reads the events of all tenants, since \

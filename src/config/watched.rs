@@ -1,6 +1,6 @@
 //! A folder of settings that is read again while the gateway runs, such as the subscriptions'.
 //!
-//! Its files are read at the start, where an illegal one is an error, and again when one is added,
+//! The files are read at the start, where an illegal one is an error, and again when one is added,
 //! changed or removed; an illegal one is reported then, and what it said before stays.
 
 use std::collections::BTreeMap;

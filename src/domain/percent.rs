@@ -1,7 +1,7 @@
 //! Decodes percent-encoding (RFC 3986) strictly: broken escapes and bytes that are not UTF-8 are
 //! refused.
 //!
-//! What is decoded are raw parts of a request's target, and headers that a variable has.
+//! `http` decodes raw parts of a request's target with it, and `config` the headers of a variable.
 
 /// Returns the decoded text; `None` if an escape is broken or the bytes are not UTF-8.
 pub fn decode(text: &str) -> Option<String> {

@@ -31,7 +31,6 @@ const WAIT_MAX: Duration = Duration::from_mins(5);
 const OPEN_WITHIN: Duration = Duration::from_secs(1);
 /// The most bytes of one answer, unless its first batch has more.
 const BYTES_MAX: usize = 16 << 20;
-
 /// The bytes for which an answer has room in any case: it waits until others are read.
 const ROOM_BYTES: usize = 1 << 20;
 
