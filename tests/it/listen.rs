@@ -24,6 +24,8 @@ mod realm;
 mod records;
 #[cfg(feature = "services")]
 mod replicas;
+#[cfg(feature = "services")]
+mod stretches;
 mod tls;
 #[cfg(feature = "services")]
 mod tools;

@@ -1,24 +1,12 @@
 //! The listener's metrics: who is connected, what is read, and how groups come and go.
 
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use crash::serve::Serve;
 use crash::until;
 
-use crate::support::kafka_clients::{Got, Member, post, setup};
-
-/// Returns all metrics by what stands before their values, the listener's own without its name.
-async fn metrics(serve: &Serve) -> BTreeMap<String, f64> {
-    let answer = reqwest::get(format!("{}/metrics", serve.url)).await.unwrap();
-    let text = answer.text().await.unwrap();
-    let lines = text.lines().filter_map(|line| line.strip_prefix("event_gateway_"));
-    let parts = lines.map(|line| line.rsplit_once(' ').unwrap());
-    let short = |name: &str| name.trim_start_matches("listener_").to_owned();
-    parts.map(|(name, value)| (short(name), value.parse().unwrap())).collect()
-}
+use crate::support::kafka_clients::{Got, Member, metrics, post, setup};
 
 /// Sends a frame that is none, and waits for the end of the connection.
 fn send(address: &str, bytes: &[u8]) {

@@ -1,6 +1,6 @@
 //! Actors of the stories about the listener: a gateway that Kafka's clients reach, and members of groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use reqwest::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::serve;
 
@@ -70,26 +70,46 @@ pub async fn post_with(
     numbers: std::ops::Range<u64>,
 ) {
     for number in numbers {
-        let key = format!("item-{}", number % 7);
-        let request = client.post(format!("{}/domain-events/inventory/item", serve.url));
+        let request = client.post(format!("{}{ITEM_PATH}", serve.url));
         let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
-        let answer = request.json(&json!({"new": {"id": key, "number": number}})).send();
+        let answer = request.json(&item(number)).send();
         assert_eq!(answer.await.unwrap().status(), 201);
     }
+}
+
+/// The path to which items are posted.
+pub const ITEM_PATH: &str = "/domain-events/inventory/item";
+
+/// Returns the change that creates the item of a number.
+pub fn item(number: u64) -> Value {
+    json!({"new": {"id": format!("item-{}", number % 7), "number": number}})
 }
 
 /// The items that the members of a group have got: of each tenant's key, the numbers in their
 /// order.
 #[derive(Default)]
-pub struct Got(Mutex<BTreeMap<(String, String), Vec<u64>>>);
+pub struct Got {
+    items: Mutex<BTreeMap<(String, String), Vec<u64>>>,
+    /// The items of all members, if these are the items of one.
+    all: Option<Arc<Got>>,
+}
 
 impl Got {
+    /// Makes the list of the items of one member, which are noted among those of all too.
+    pub fn of_member(all: &Arc<Self>) -> Arc<Self> {
+        Arc::new(Self { all: Some(all.clone()), ..Self::default() })
+    }
+
     /// Notes an item.
     pub fn note(&self, topic: &str, key: &str, value: &[u8]) {
-        let value: serde_json::Value = serde_json::from_slice(value).unwrap();
-        let number = value["new"]["number"].as_u64().unwrap();
-        let mut all = self.0.lock().unwrap();
-        all.entry((topic.to_owned(), key.to_owned())).or_default().push(number);
+        let read: Value = serde_json::from_slice(value).unwrap();
+        let number = read["new"]["number"].as_u64().unwrap();
+        let mut items = self.items.lock().unwrap();
+        items.entry((topic.to_owned(), key.to_owned())).or_default().push(number);
+        drop(items);
+        if let Some(all) = &self.all {
+            all.note(topic, key, value);
+        }
     }
 
     /// Returns how many different items have come.
@@ -99,20 +119,27 @@ impl Got {
 
     /// Returns how many different items have come that have this number or a greater one.
     pub fn count_from(&self, least: u64) -> usize {
-        let all = self.0.lock().unwrap();
+        let items = self.items.lock().unwrap();
         let distinct = |numbers: &Vec<u64>| {
             let mut numbers: Vec<_> = numbers.iter().filter(|it| **it >= least).collect();
             numbers.sort_unstable();
             numbers.dedup();
             numbers.len()
         };
-        all.values().map(distinct).sum()
+        items.values().map(distinct).sum()
+    }
+
+    /// Returns the topics and keys of the items that have come with this number or a greater one.
+    pub fn keys_from(&self, least: u64) -> BTreeSet<(String, String)> {
+        let items = self.items.lock().unwrap();
+        let later = items.iter().filter(|(_, numbers)| numbers.iter().any(|it| *it >= least));
+        later.map(|(key, _)| key.clone()).collect()
     }
 
     /// Checks that each key's items have come in order, apart from those that came again: whoever
     /// goes on does so at or before what is new to it.
     pub fn assert_in_order(&self) {
-        for (key, numbers) in self.0.lock().unwrap().iter() {
+        for (key, numbers) in self.items.lock().unwrap().iter() {
             let mut newest = None;
             for number in numbers {
                 let before = numbers.iter().filter(|it| *it < number).max();
@@ -130,6 +157,17 @@ impl Got {
 pub async fn nobody_reads(serve: &Serve, group: &str) {
     let shown = format!("{}/subscriptions/{group}", serve.url);
     until("nobody reads", async || get(&shown, "diku").await["reader"].is_null()).await;
+}
+
+/// Returns all metrics of a gateway by what stands before their values, the listener's own without
+/// its name.
+pub async fn metrics(serve: &Serve) -> BTreeMap<String, f64> {
+    let answer = reqwest::get(format!("{}/metrics", serve.url)).await.unwrap();
+    let text = answer.text().await.unwrap();
+    let lines = text.lines().filter_map(|line| line.strip_prefix("event_gateway_"));
+    let parts = lines.map(|line| line.rsplit_once(' ').unwrap());
+    let short = |name: &str| name.trim_start_matches("listener_").to_owned();
+    parts.map(|(name, value)| (short(name), value.parse().unwrap())).collect()
 }
 
 /// Returns how many logins a gateway has refused, by those causes that there were.

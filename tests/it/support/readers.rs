@@ -2,12 +2,21 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use crash::poster::Poster;
 use crash::serve::Setup;
 use crash::until;
+use event_gateway::clock::{Clock, System};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
-use crate::support::kafka_clients::{Got, post};
+use crate::support::kafka_clients::{Got, ITEM_PATH, item, metrics, post};
+
+/// The pause between posts, so that members of all kinds keep up.
+const POSTS_PAUSE: Duration = Duration::from_millis(40);
 
 /// Returns the command of a program in Java, beside the stories, with a class path.
 pub fn java(libs: &str, program: &str, given: &[&str]) -> Command {
@@ -83,32 +92,91 @@ pub async fn printed(command: Command, count: usize) -> Vec<String> {
     std::mem::take(&mut *lines)
 }
 
-/// Lets two members read what the tenants `diku` and `college` post, over a kill of the gateway,
-/// a change of members and a restart of the last one. The command is that of a member, given
-/// the gateway's address.
+/// Whoever posts items of `diku` and `college` in turn until told otherwise, each until it is
+/// acknowledged: also while the gateway is away.
+struct Posts {
+    /// The number of which nothing has been posted yet, nor of a greater one.
+    next: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Posts {
+    /// Begins to post to a gateway.
+    fn start(url: &str) -> Self {
+        let (urls, era) = ([url.to_owned()], Arc::default());
+        let posters = ["diku", "college"].map(|tenant| Poster::new(&urls, 0, tenant, None, &era));
+        let (next, is_over) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+        let task = tokio::spawn(Self::post(posters, next.clone(), is_over.clone()));
+        Self { next, is_over, task }
+    }
+
+    async fn post(mut posters: [Poster; 2], next: Arc<AtomicU64>, is_over: Arc<AtomicBool>) {
+        while !is_over.load(Ordering::SeqCst) {
+            let number = next.fetch_add(1, Ordering::SeqCst);
+            for poster in &mut posters {
+                let mut item = item(number);
+                item["eventId"] = System.new_id().to_string().into();
+                poster.until_acknowledged(ITEM_PATH, &item.to_string(), None).await;
+            }
+            sleep(POSTS_PAUSE).await;
+        }
+    }
+
+    /// Returns the least number of which nothing has been posted yet.
+    fn next(&self) -> u64 {
+        self.next.load(Ordering::SeqCst)
+    }
+
+    /// Ends when all is acknowledged; returns the number of each tenant's items.
+    async fn finish(self) -> u64 {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.task.await.unwrap();
+        self.next.load(Ordering::SeqCst)
+    }
+
+    /// Waits until each of these members has got something that was posted while all of them read.
+    async fn are_read_by(&self, members: &[&Got]) {
+        for what in ["all read", "each has got something of what was posted meanwhile"] {
+            let next = self.next();
+            until(what, async || members.iter().all(|it| it.count_from(next) > 0)).await;
+        }
+    }
+}
+
+/// Lets two members read what is posted all the time, while the gateway is killed once right after
+/// the second one has joined and once while they share, over a change of members and a restart of
+/// the last one. The command is that of a member, given the gateway's address.
 pub async fn read_on(setup: Setup, command: impl Fn(&str) -> Command) {
     let (serve, got) = (setup.serve(), Arc::new(Got::default()));
-    post(&serve, "diku", 0..30).await;
-    let one = Reader::join(command(serve.broker()), &got);
-    until("the first member has all", async || got.count() == 30).await;
-    let two = Reader::join(command(serve.broker()), &got);
-    post(&serve, "college", 0..30).await;
-    until("both have all", async || got.count() == 60).await;
+    let address = serve.broker().to_owned();
+    let posts = Posts::start(&serve.url);
+    let [ones, twos] = [(); 2].map(|()| Got::of_member(&got));
+    let one = Reader::join(command(&address), &ones);
+    until("the first member reads", async || ones.count() >= 30).await;
+    let alone = metrics(&serve).await["members"];
+    let two = Reader::join(command(&address), &twos);
+    until("the second member joins", async || metrics(&serve).await["members"] > alone).await;
     serve.kill();
 
     let serve = setup.serve();
-    post(&serve, "diku", 30..60).await;
-    until("both go on", async || got.count() == 90).await;
+    posts.are_read_by(&[&ones, &twos]).await;
+    serve.kill();
+
+    let serve = setup.serve();
+    posts.are_read_by(&[&ones, &twos]).await;
     one.leave();
-    post(&serve, "college", 30..60).await;
-    until("the other one has the rest", async || got.count() == 120).await;
+    posts.are_read_by(&[&twos]).await;
+    let posted = posts.finish().await;
+    let all = usize::try_from(posted).unwrap() * 2;
+    until("nothing is missed", async || got.count() == all).await;
     two.leave();
-    post(&serve, "diku", 60..75).await;
+    post(&serve, "diku", posted..posted + 15).await;
     let anew = Arc::new(Got::default());
-    let again = Reader::join(command(serve.broker()), &anew);
-    until("one that was started again goes on", async || anew.count_from(60) == 15).await;
+    let again = Reader::join(command(&address), &anew);
+    until("one that was started again goes on", async || anew.count_from(posted) == 15).await;
     again.leave();
     got.assert_in_order();
     anew.assert_in_order();
-    assert!(anew.count() < 60, "it began where the group stood, or not far before it");
+    assert!(anew.count() < all / 2, "it began where the group stood, or not far before it");
 }
