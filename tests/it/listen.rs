@@ -14,8 +14,10 @@ mod groups;
 mod java;
 #[cfg(feature = "services")]
 mod kcat;
+mod limits;
 mod malformed;
 mod observed;
+mod partitions;
 #[cfg(feature = "services")]
 mod python;
 #[cfg(feature = "services")]

@@ -36,7 +36,13 @@ fn group() -> Group {
 
 /// Commits an offset without being a member; returns the error's number.
 async fn move_to(server: &Server, client: &mut Session, offset: i64) -> i16 {
+    move_with(server, client, (offset, "")).await
+}
+
+/// The same, with a text.
+async fn move_with(server: &Server, client: &mut Session, (offset, said): (i64, &str)) -> i16 {
     let part = OffsetCommitRequestPartition::default().with_committed_offset(offset);
+    let part = part.with_committed_metadata(Some(text(said)));
     let topic = OffsetCommitRequestTopic::default().with_name(text(ITEM).into());
     let topics = vec![topic.with_partitions(vec![part])];
     let request = OffsetCommitRequest::default().with_group_id(text(GROUP).into());
@@ -115,6 +121,24 @@ async fn a_commit_beyond_the_end_of_the_log_is_refused() {
         bed.append(&["c"]).await;
         assert_eq!(move_to(&server, &mut client, end + 1).await, 0);
     }
+}
+
+#[tokio::test]
+async fn the_text_of_a_commit_has_4096_bytes_at_most_and_is_kept_as_it_is() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a", "b"]).await;
+    let (server, mut client) = (bed.server().await, anyone());
+    // Two bytes each.
+    let longest = "é".repeat(2_048);
+    assert_eq!(move_with(&server, &mut client, (2, &longest)).await, 0);
+    let too_large = ResponseError::OffsetMetadataTooLarge.code();
+    assert_eq!(move_with(&server, &mut client, (3, &(longest.clone() + "x"))).await, too_large);
+    let named = OffsetFetchRequestTopic::default().with_name(text(ITEM).into());
+    let topics = Some(vec![named.with_partition_indexes(vec![0])]);
+    let request = OffsetFetchRequest::default().with_group_id(text(GROUP).into());
+    let answer = fetch(&server, &client, 7, request.with_topics(topics)).await;
+    let part = &answer.topics[0].partitions[0];
+    assert_eq!((part.committed_offset, part.metadata.as_deref()), (2, Some(&*longest)));
 }
 
 #[tokio::test]

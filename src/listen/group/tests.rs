@@ -1,5 +1,6 @@
 //! The promises of a group: one generation, one leader, and no commit from outside of it.
 
+mod limits;
 mod size;
 
 use std::collections::BTreeMap;
