@@ -3,8 +3,8 @@
 
 # Shared by all clones. A changed pom.xml needs another folder name here.
 KAFKA_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/event-gateway/kafka-4.1.0-tools-1
-# The Java frameworks that tests read with: a changed readers.xml needs another folder name.
-KAFKA_READERS_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/event-gateway/kafka-readers-1
+# Java's newest client and the frameworks that tests read with: a changed readers.xml needs another folder name.
+KAFKA_READERS_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/event-gateway/kafka-readers-2
 
 # Downloads the jars of Kafka and of the frameworks, unless they are there.
 fetch_kafka() {

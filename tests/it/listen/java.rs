@@ -1,5 +1,5 @@
 //! Java's clients read on over a kill of the gateway, a change of members and a restart: the plain
-//! consumer, eager and cooperative, and the frameworks that FOLIO's modules use.
+//! consumer, eager and cooperative, of two versions, and the frameworks that FOLIO's modules use.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ async fn reads_on(libs: &str, program: &str, topics: &[&str]) {
     .await;
 }
 
-/// Returns the class path of the frameworks.
-fn frameworks() -> String {
+/// Returns the class path of the newest client and the frameworks.
+fn newest() -> String {
     format!("{}/*", std::env::var("EVENT_GATEWAY_TEST_KAFKA_READERS").unwrap())
 }
 
@@ -39,8 +39,18 @@ async fn java_s_consumers_read_on_with_a_cooperative_assignor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn java_s_newest_consumers_read_on_with_an_eager_assignor() {
+    reads_on(&newest(), "Reader", &[ITEMS, "RangeAssignor"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn java_s_newest_consumers_read_on_with_a_cooperative_assignor() {
+    reads_on(&newest(), "Reader", &[ITEMS, "CooperativeStickyAssignor"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn spring_kafka_reads_on_with_two_threads_each() {
-    reads_on(&frameworks(), "SpringReader", &[SEARCH]).await;
+    reads_on(&newest(), "SpringReader", &[SEARCH]).await;
 }
 
 /// Posts instances, each with a number.
@@ -61,7 +71,7 @@ async fn spring_kafka_reads_topics_of_several_kinds_and_those_that_come_later() 
     post(&serve, "diku", 0..20).await;
     post_instances(&serve, "diku", 0..10).await;
     let given = [serve.broker(), "cg.search", SEARCH];
-    let reader = Reader::join(java(&frameworks(), "SpringReader", &given), &got);
+    let reader = Reader::join(java(&newest(), "SpringReader", &given), &got);
     until("it has all", async || got.count() == 30).await;
 
     setup.add_tenant("college", "[entities.\"inventory.item\"]\npartitions = 3\n");
@@ -81,5 +91,5 @@ async fn spring_kafka_reads_topics_of_several_kinds_and_those_that_come_later() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn vert_x_reads_on() {
-    reads_on(&frameworks(), "VertxReader", &[ITEMS]).await;
+    reads_on(&newest(), "VertxReader", &[ITEMS]).await;
 }
