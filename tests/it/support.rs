@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod collector;
 pub mod commits;
 pub mod config_map;
+pub mod credentials;
 pub mod documentation;
 pub mod documented;
 pub mod drafts;

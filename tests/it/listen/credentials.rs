@@ -1,12 +1,10 @@
 //! Consumers without a user: a credential's file lets a Kafka client in by a name and a password, to
 //! the groups and topics that it names, whoever checks tokens.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crash::serve::{Serve, Setup};
 use crash::until;
-use event_gateway::access::PasswordHash;
 use event_gateway::clock::{Clock, System};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -21,6 +19,7 @@ use kafka_protocol::protocol::StrBytes;
 use reqwest::Client;
 use serde_json::json;
 
+use crate::support::credentials::{password, path, with_folder, write};
 use crate::support::kafka_clients::{Got, Member, logins_refused, post, post_with, setup};
 use crate::support::kafka_wire::Wire;
 use crate::support::tokens::{OKAPI_KEY, hs256, okapi_claims};
@@ -35,28 +34,7 @@ const ITEMS_OF_DIKU: &str = "folio.diku.inventory.item";
 
 /// Returns the set-up of a gateway with two tenants and a folder for credentials' files.
 fn with_credentials() -> Setup {
-    let setup = setup(&["diku", "college"], 2).for_all_tenants("");
-    let folder = setup.path().join("credentials");
-    std::fs::create_dir(&folder).unwrap();
-    setup.with("CREDENTIALS_DIR", folder.display())
-}
-
-fn path(setup: &Setup, name: &str) -> PathBuf {
-    setup.path().join(format!("credentials/{name}.toml"))
-}
-
-fn password(name: &str) -> String {
-    format!("the password of {name}")
-}
-
-/// Writes the file of a credential, whose password is `password(name)`.
-fn write(setup: &Setup, name: &str, group: &str, more: &str) {
-    let tenant = name.split('.').next().unwrap();
-    let hash = PasswordHash::of(&password(name).into()).unwrap();
-    let text = format!(
-        "tenant = \"{tenant}\"\ngroups = [\"{group}\"]\npassword_hash = \"{hash}\"\n{more}\n"
-    );
-    std::fs::write(path(setup, name), text).unwrap();
+    with_folder(setup(&["diku", "college"], 2).for_all_tenants(""))
 }
 
 fn member(serve: &Serve, name: &str, password: &str, group: &str, got: &Arc<Got>) -> Member {

@@ -12,7 +12,11 @@ use rdkafka::consumer::Consumer;
 use reqwest::Client;
 use serde_json::json;
 
-use crate::support::kafka_clients::{CONSOLE, Got, Member, nobody_reads, post, setup, tool};
+use crate::support::credentials;
+use crate::support::kafka_clients::{
+    CONSOLE, Got, Member, nobody_reads, post, post_with, setup, tool,
+};
+use crate::support::pem::{self_signed, write_pair};
 
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
@@ -283,4 +287,34 @@ async fn a_compacted_topic_starts_at_0_and_another_one_where_its_events_were_rem
     let read = tool(CONSOLE, &address, &[&read[..], &["--timeout-ms", "60000"]].concat());
     assert_eq!(read.lines().filter(|line| line.contains("\"number\"")).count(), 7, "{read}");
     serve.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_consumer_reads_over_tls_with_the_password_of_a_credential() {
+    let setup = setup(&["diku", "college"], 2).for_all_tenants("");
+    let setup = credentials::with_folder(setup);
+    credentials::write(&setup, "diku.console", "console-*", "");
+    let [certificate, key] = write_pair(setup.path(), &self_signed());
+    let setup = setup.with("HTTP_TLS_CERT", &certificate).with("HTTP_TLS_KEY", key);
+    let serve = setup.serve();
+    let client = Client::builder().danger_accept_invalid_certs(true).build().unwrap();
+    for (tenant, numbers) in [("diku", 0..10), ("college", 100..110)] {
+        post_with(&client, &serve, &[("X-Okapi-Tenant", tenant)], numbers).await;
+    }
+    let login = "org.apache.kafka.common.security.plain.PlainLoginModule";
+    let password = credentials::password("diku.console");
+    let properties = format!(
+        "security.protocol=SASL_SSL\nssl.truststore.type=PEM\n\
+         ssl.truststore.location={certificate}\nsasl.mechanism=PLAIN\n\
+         sasl.jaas.config={login} required username=\"diku.console\" password=\"{password}\" ;\n"
+    );
+    let file = setup.path().join("client.properties");
+    std::fs::write(&file, properties).unwrap();
+    let with = ["--consumer.config", file.to_str().unwrap(), "--timeout-ms", "60000"];
+    let what = ["--include", ".*item", "--group", "console-1", "--from-beginning"];
+    let arguments = [&with[..], &what, &["--max-messages", "10"]].concat();
+    let read = tool(CONSOLE, serve.broker(), &arguments);
+    assert_eq!(read.lines().filter(|line| line.contains("\"number\"")).count(), 10, "{read}");
+    assert!(!read.contains("\"college\""), "{read}");
+    assert!(serve.terminate().success(), "{}", setup.log());
 }

@@ -13,14 +13,16 @@ use tokio::time::sleep;
 use super::left_out;
 use super::tokens::USER;
 
-/// A module that gets tokens of its own, and its secret.
+/// A module that gets tokens of its own; another one, whose tokens last for some seconds; and the
+/// secret of both.
 pub const MODULE: &str = "mod-search";
+pub const BRIEF: &str = "mod-brief";
 pub const SECRET: &str = "only-for-tests";
 /// The longest time that a start may take on a machine that has other things to do.
 const STARTED_WITHIN: Duration = Duration::from_secs(300);
 
 /// A running Keycloak, with the realms `diku` and `ops`; it is killed when it is dropped. In each, the
-/// user `ann` has everything that the realm gives, and so has the module `mod-search`.
+/// user `ann` has everything that the realm gives, and so have the modules.
 pub struct Keycloak {
     url: String,
     client: Client,
@@ -43,18 +45,28 @@ fn realm(name: &str, role: &str) -> Value {
             }],
         })
     };
+    let module = |id: &str, lifespan_s: u32| {
+        json!({
+            "clientId": id, "secret": SECRET, "publicClient": false,
+            "serviceAccountsEnabled": true, "standardFlowEnabled": false,
+            "attributes": { "access.token.lifespan": lifespan_s.to_string() },
+        })
+    };
+    let account = |id: &str| {
+        json!({
+            "username": format!("service-account-{id}"), "enabled": true,
+            "serviceAccountClientId": id, "realmRoles": [role],
+        })
+    };
     json!({
         "realm": name, "id": name, "enabled": true, "sslRequired": "none",
         "accessTokenLifespan": 3_600,
         "roles": { "realm": [{ "name": role }] },
-        "clients": [client("folio", "RS256"), client("elliptic", "ES256"), {
-            "clientId": MODULE, "secret": SECRET, "publicClient": false,
-            "serviceAccountsEnabled": true, "standardFlowEnabled": false,
-        }],
-        "users": [{
-            "username": format!("service-account-{MODULE}"), "enabled": true,
-            "serviceAccountClientId": MODULE, "realmRoles": [role],
-        }, {
+        "clients": [
+            client("folio", "RS256"), client("elliptic", "ES256"),
+            module(MODULE, 3_600), module(BRIEF, 5),
+        ],
+        "users": [account(MODULE), account(BRIEF), {
             "username": "ann", "enabled": true, "email": "ann@diku.example", "firstName": "Ann",
             "lastName": "A", "realmRoles": [role],
             "credentials": [{ "type": "password", "value": "secret" }],
@@ -98,6 +110,11 @@ impl Keycloak {
         format!("{}/realms/{realm}", self.url)
     }
 
+    /// Returns where clients fetch the tokens of a realm.
+    pub fn token_place(&self, realm: &str) -> String {
+        format!("{}/protocol/openid-connect/token", self.issuer(realm))
+    }
+
     async fn json(&self, request: RequestBuilder) -> Value {
         let answer = request.send().await.unwrap().error_for_status().unwrap();
         answer.json().await.unwrap()
@@ -105,12 +122,22 @@ impl Keycloak {
 
     /// Returns the tokens of a user: `access_token`, `id_token`, `refresh_token`.
     pub async fn tokens(&self, realm: &str, client: &str, user: &str, password: &str) -> Value {
-        let place = format!("{}/protocol/openid-connect/token", self.issuer(realm));
         let form = format!(
             "grant_type=password&scope=openid&client_id={client}&username={user}&password={password}"
         );
-        let asked = self.client.post(place).body(form);
+        self.fetch(realm, form).await
+    }
+
+    async fn fetch(&self, realm: &str, form: String) -> Value {
+        let asked = self.client.post(self.token_place(realm)).body(form);
         self.json(asked.header("Content-Type", "application/x-www-form-urlencoded")).await
+    }
+
+    /// Returns a token of a module's own.
+    pub async fn token_of(&self, realm: &str, module: &str) -> String {
+        let form =
+            format!("grant_type=client_credentials&client_id={module}&client_secret={SECRET}");
+        text(&self.fetch(realm, form).await["access_token"])
     }
 
     pub async fn token(&self, realm: &str, client: &str) -> String {

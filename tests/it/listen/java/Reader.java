@@ -1,5 +1,6 @@
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
+import java.io.FileReader;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.util.Map;
@@ -9,7 +10,10 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.serialization.StringDeserializer;
 
-/** A member of a group: prints each record as topic, key and value, and commits by itself. */
+/**
+ * A member of a group: prints each record as topic, key and value, and commits by itself. It may be given a file of
+ * more settings.
+ */
 public class Reader {
     public static void main(String[] args) throws Exception {
         String address = args[0], group = args[1], pattern = args[2], assignor = args[3];
@@ -27,6 +31,11 @@ public class Reader {
             "metadata.max.age.ms", "1000",
             "isolation.level", "read_committed",
             "partition.assignment.strategy", "org.apache.kafka.clients.consumer." + assignor));
+        if (args.length > 4) {
+            try (FileReader more = new FileReader(args[4])) {
+                settings.load(more);
+            }
+        }
         StringDeserializer text = new StringDeserializer();
         try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(settings, text, text)) {
             consumer.subscribe(Pattern.compile(pattern));
