@@ -1,7 +1,6 @@
 //! Kafka's clients: reading a whole topic from the gateway itself and from a real Kafka, the time
 //! until a consumer has a change, what idle consumers take, the start, and what intake loses.
 
-use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -17,6 +16,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::client::{Plan, Poster, load};
+use crate::consumers::Consumers;
 use crate::contest::{Contest, per_second, quantile};
 use crate::gateway::{Gateway, program, tenants};
 use crate::kafka::committed_from;
@@ -33,8 +33,8 @@ const RARE: u64 = 1_000;
 const RARE_PATH: &str = "/domain-events/inventory/item";
 /// Changes whose way to a consumer is measured.
 const CHANGES: usize = 300;
-/// The longest wait of an idle consumer's fetch, as Kafka's consumers have it.
-const WAIT_MS: i32 = 500;
+/// The events before those for which idle consumers wait.
+const BEFORE: u32 = 10_000;
 /// The time for which CPU time is counted.
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -192,69 +192,34 @@ async fn arrivals(
     }
 }
 
-/// The memory and the CPU time of consumers for whom nothing comes.
+/// The memory and the CPU time of consumers for whom nothing comes: of their fetches alone, and as
+/// members of groups.
 async fn idle(store: Store, place: &Place, consumers: usize) {
     let names = tenants(1);
     let ours = Gateway::start_as(place, None, &names, &|setup| {
         listens(setup, SMALL).with("BROKER", "none").with("KAFKA_HOST", "")
     });
-    load(&Plan::backlog(ours.address, &names, 10_000)).await;
-    let what = |part: &str| format!("{consumers} fetches that wait, {}: {part}", store.name());
+    load(&Plan::backlog(ours.address, &names, BEFORE.into())).await;
+    let what = |part: &str| format!("{consumers} consumers that wait, {}: {part}", store.name());
     let mut memory = Contest::new(what("memory"), "MiB");
     let mut cpu = Contest::new(what("CPU time"), "ms/s");
     let process = Process(ours.pid());
     memory.add("without", process.resident_mib());
-    let is_over = Arc::new(AtomicBool::new(false));
-    let topic = ours.topic(&names[0]);
-    let (fetch, topic_bytes) = (fetch(&topic, 10_001), topic.len());
-    let (asked, mut clients) = (ours.broker().to_owned(), Vec::new());
-    for _ in 0..consumers {
-        let mut stream = TcpStream::connect(&asked).unwrap();
-        stream.set_nodelay(true).unwrap();
-        let (fetch, is_over) = (fetch.clone(), is_over.clone());
-        let thread = thread::Builder::new().stack_size(64 << 10);
-        let reads = move || {
-            while !is_over.load(Ordering::Relaxed) {
-                stream.write_all(&fetch).unwrap();
-                let mut length = [0; 4];
-                stream.read_exact(&mut length).unwrap();
-                let mut answer = vec![0; u32::from_be_bytes(length) as usize];
-                stream.read_exact(&mut answer).unwrap();
-                assert_eq!(error(&answer, topic_bytes), [0, 0], "a fetch was refused");
-            }
-        };
-        clients.push(thread.spawn(reads).unwrap());
+    let end = i64::from(BEFORE) + 1;
+    let waiting = Consumers::start(ours.broker(), &ours.topic(&names[0]), end, consumers);
+    for side in ["of no group", "in groups of ten"] {
+        if side != "of no group" {
+            waiting.join_groups().await;
+        }
+        sleep(Duration::from_secs(3)).await;
+        let (before, since) = (process.cpu_ms(), Instant::now());
+        sleep(QUIET).await;
+        memory.add(side, process.resident_mib());
+        cpu.add(side, (process.cpu_ms() - before) / since.elapsed().as_secs_f64());
     }
-    sleep(Duration::from_secs(3)).await;
-    let (before, since) = (process.cpu_ms(), Instant::now());
-    sleep(QUIET).await;
-    memory.add("while they wait", process.resident_mib());
-    cpu.add("while they wait", (process.cpu_ms() - before) / since.elapsed().as_secs_f64());
     memory.tell();
     cpu.tell();
-    is_over.store(true, Ordering::Relaxed);
-    clients.into_iter().for_each(|client| client.join().unwrap());
-}
-
-/// Returns the error of the only partition in an answer of that version, without its length: it
-/// follows number, pause, the topics, the topic's name, the partitions and the partition's number.
-fn error(answer: &[u8], topic_bytes: usize) -> [u8; 2] {
-    let at = 4 + 4 + 4 + 2 + topic_bytes + 4 + 4;
-    [answer[at], answer[at + 1]]
-}
-
-/// A Fetch of version 4 of a topic's first partition, from an offset on.
-fn fetch(topic: &str, offset: i64) -> Vec<u8> {
-    let text = |text: &str| {
-        let length = i16::try_from(text.len()).unwrap();
-        [&length.to_be_bytes()[..], text.as_bytes()].concat()
-    };
-    let head = [&[0, 1, 0, 4, 0, 0, 0, 7][..], &text("idle")].concat();
-    let limits = [-1_i32, WAIT_MS, 1, 50 << 20].map(i32::to_be_bytes).concat();
-    let topics = [&1_i32.to_be_bytes()[..], &text(topic), &1_i32.to_be_bytes()].concat();
-    let partition = [&0_i32.to_be_bytes()[..], &offset.to_be_bytes(), &(1_i32 << 20).to_be_bytes()];
-    let body = [head, limits, vec![1], topics, partition.concat()].concat();
-    [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat()
+    waiting.stop();
 }
 
 /// The time from the start of the process until Kafka's clients may connect.

@@ -13,6 +13,7 @@
 mod audit;
 mod bare;
 mod client;
+mod consumers;
 mod contest;
 mod fairness;
 mod gateway;
