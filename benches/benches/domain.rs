@@ -41,7 +41,7 @@ fn entity() -> Entity {
 
 fn posting() -> Posting {
     let mut headers = Headers::default();
-    headers.push("correlation_id", Uuid::from_u128(5).to_string());
+    headers.push("correlation_id", Uuid::from_u128(5));
     let origin = Origin { tenant: TenantId::parse("diku").unwrap(), headers: Arc::new(headers) };
     let topic = Topic::parse("folio.diku.inventory.instance").unwrap();
     let place = Place { subject: Subject::new("inventory", "instance"), topic };

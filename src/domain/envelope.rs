@@ -3,8 +3,6 @@
 //! `Draft::seal` makes it, or a store reads it; every sink publishes it. Its bytes never change
 //! again.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 
 use super::event::{EventId, EventType};
@@ -22,6 +20,8 @@ use super::wire_form::WireForm;
 const RECORD_FRAME_BYTES: usize = 128;
 /// The most bytes that one header needs besides its name and value: two lengths.
 const HEADER_FRAME_BYTES: usize = 10;
+/// The bytes that the gateway's headers have, about.
+const GATEWAYS_BYTES: usize = 256;
 /// The bytes of a UUID in its hyphenated form.
 const UUID_BYTES: usize = 36;
 /// The number of digits of the greatest position.
@@ -62,14 +62,13 @@ pub struct Envelope {
 pub struct RecordHeaders<'a> {
     stored: &'a Headers,
     /// Those that follow from the event's other fields.
-    gateways: Vec<(&'static str, Cow<'a, str>)>,
+    gateways: Headers,
 }
 
 impl RecordHeaders<'_> {
     /// Returns the names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let gateways = self.gateways.iter().map(|(name, value)| (*name, &**value));
-        self.stored.iter().chain(gateways)
+        self.stored.iter().chain(self.gateways.iter())
     }
 
     /// Returns the value of the header `name`.
@@ -88,24 +87,22 @@ impl RecordHeaders<'_> {
 impl Envelope {
     /// Returns all headers of its record, in order: the change's own, the request's, the gateway's.
     pub fn record_headers(&self) -> RecordHeaders<'_> {
-        let tenant = Cow::Borrowed(self.tenant.as_str());
-        let mut gateways = vec![
-            ("x-okapi-tenant", tenant.clone()),
-            ("folio.tenantId", tenant),
-            ("type", self.event_type.as_str().into()),
-            ("event_id", self.event_id.to_string().into()),
-            ("log_id", self.log_id.to_string().into()),
-            ("position", self.position.to_string().into()),
-        ];
+        let mut gateways = Headers::with_room(GATEWAYS_BYTES);
+        gateways.push("x-okapi-tenant", self.tenant.as_str());
+        gateways.push("folio.tenantId", self.tenant.as_str());
+        gateways.push("type", self.event_type.as_str());
+        gateways.push("event_id", self.event_id);
+        gateways.push("log_id", self.log_id);
+        gateways.push("position", self.position);
         if let Some(epoch) = self.last_delete_all {
-            gateways.push(("epoch", epoch.to_string().into()));
+            gateways.push("epoch", epoch);
         }
         RecordHeaders { stored: &self.headers, gateways }
     }
 
     /// Marks it as sent by a replay: its record gets the header `replay_id`.
     pub fn mark_replayed(&mut self, id: ReplayId) {
-        self.headers.push("replay_id", id.to_string());
+        self.headers.push("replay_id", id);
     }
 
     /// Returns whether it is one that sinks are sent. A DELETE_ALL that is expanded is not: the

@@ -3,7 +3,10 @@
 //!
 //! `change` and `http::context` make them; they are stored with the event and sent with its record.
 
-use serde::{Deserialize, Serialize};
+use std::fmt::{self, Write};
+
+use serde::de::{DeserializeSeed, Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Invalid;
 use super::json::{Raw, Shape, segment};
@@ -41,11 +44,24 @@ pub const RESERVED: [&str; 8] = [
 pub const CREDENTIALS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
 
 /// Headers in order: names and values are ASCII, and no name is repeated.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Headers(Vec<(String, String)>);
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// The names and values, one after the other: an event's take two allocations, however many
+    /// there are.
+    text: String,
+    /// The index after each name, and the one after its value.
+    ends: Vec<(usize, usize)>,
+}
+
+/// The number of headers for which there is room at first.
+const COUNT: usize = 8;
 
 impl Headers {
+    /// Makes none, with room for so many bytes of names and values.
+    pub(super) fn with_room(bytes: usize) -> Self {
+        Self { text: String::with_capacity(bytes), ends: Vec::with_capacity(COUNT) }
+    }
+
     /// Parses a change's `headers` object; `at` is the JSON pointer to it.
     pub fn parse_own(raw: &Raw, at: &str) -> Result<Self, Vec<Violation>> {
         let violation =
@@ -70,23 +86,33 @@ impl Headers {
 
     /// Reads headers from the store's column.
     pub fn from_column(json: &str) -> Result<Self, Invalid> {
-        serde_json::from_str(json)
-            .map_err(|_| Invalid::new("headers", json, "must be pairs of strings"))
+        // No text is longer than it is in JSON.
+        let mut headers = Self::with_room(json.len());
+        let mut column = serde_json::Deserializer::from_str(json);
+        let read = Pairs(&mut headers).deserialize(&mut column).and_then(|()| column.end());
+        read.map_err(|_| Invalid::new("headers", json, "must be pairs of strings"))?;
+        Ok(headers)
     }
 
     /// Returns the text for the store's column: a JSON array of pairs, which keeps the order.
     pub fn as_column(&self) -> String {
-        serde_json::to_string(&self.0).expect("pairs of strings are JSON")
+        serde_json::to_string(self).expect("pairs of strings are JSON")
     }
 
     /// Adds a header at the end.
-    pub fn push(&mut self, name: &str, value: impl Into<String>) {
-        self.0.push((name.to_owned(), value.into()));
+    pub fn push(&mut self, name: &str, value: impl fmt::Display) {
+        self.text.push_str(name);
+        let name = self.text.len();
+        // A text takes whatever it is given.
+        let _ = write!(self.text, "{value}");
+        self.ends.push((name, self.text.len()));
     }
 
     /// Adds all headers of `more` at the end.
     pub fn extend(&mut self, more: &Headers) {
-        self.0.extend(more.0.iter().cloned());
+        let from = self.text.len();
+        self.text.push_str(&more.text);
+        self.ends.extend(more.ends.iter().map(|(name, value)| (from + name, from + value)));
     }
 
     /// Returns the value of the header `name`.
@@ -96,7 +122,109 @@ impl Headers {
 
     /// Returns the names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        let mut from = 0;
+        self.ends.iter().map(move |&(name, value)| {
+            let header = (&self.text[from..name], &self.text[name..value]);
+            from = value;
+            header
+        })
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl Serialize for Headers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut headers = Self::default();
+        Pairs(&mut headers).deserialize(deserializer)?;
+        Ok(headers)
+    }
+}
+
+/// Reads pairs of strings as headers.
+struct Pairs<'a>(&'a mut Headers);
+
+impl<'de> DeserializeSeed<'de> for Pairs<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Pairs<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("pairs of strings")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut pairs: A) -> Result<(), A::Error> {
+        while pairs.next_element_seed(Pair(self.0))?.is_some() {}
+        Ok(())
+    }
+}
+
+/// Reads a pair of strings as the next header.
+struct Pair<'a>(&'a mut Headers);
+
+impl<'de> DeserializeSeed<'de> for Pair<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_tuple(2, self)
+    }
+}
+
+impl<'de> Visitor<'de> for Pair<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a pair of strings")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut pair: A) -> Result<(), A::Error> {
+        let Headers { text, ends } = self.0;
+        let mut end = |at| {
+            let read = pair.next_element_seed(Text(text))?;
+            read.ok_or_else(|| A::Error::invalid_length(at, &"a pair of strings"))
+        };
+        ends.push((end(0)?, end(1)?));
+        Ok(())
+    }
+}
+
+/// Reads a string as the next one of a text, and returns the index after it.
+struct Text<'a>(&'a mut String);
+
+impl<'de> DeserializeSeed<'de> for Text<'_> {
+    type Value = usize;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Text<'_> {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<usize, E> {
+        self.0.push_str(text);
+        Ok(self.0.len())
     }
 }
 
@@ -141,6 +269,33 @@ mod tests {
         let own = parse(r#"{"b":"2","a":""}"#).unwrap();
         assert_eq!(Headers::from_column(&own.as_column()).unwrap(), own);
         assert_eq!(own.iter().collect::<Vec<_>>(), [("b", "2"), ("a", "")]);
+    }
+
+    #[test]
+    fn headers_are_pairs_in_their_order_however_they_were_made() {
+        let column = r#" [["a","1"] ,["b",""],["c","\u00e9\"\\"]] "#;
+        let read = Headers::from_column(column).unwrap();
+        let pairs = [("a", "1"), ("b", ""), ("c", "é\"\\")];
+        assert_eq!(read.iter().collect::<Vec<_>>(), pairs);
+        let (mut first, mut rest) = (Headers::default(), Headers::default());
+        first.push("a", "1");
+        pairs[1..].iter().for_each(|(name, value)| rest.push(name, *value));
+        first.extend(&rest);
+        assert_eq!(first, read);
+        assert_eq!(serde_json::from_str::<Headers>(column).unwrap(), read);
+        assert_eq!(read.as_column(), r#"[["a","1"],["b",""],["c","é\"\\"]]"#);
+        let values = ["a", "b", "c", "1"].map(|name| read.value(name));
+        assert_eq!(values, [Some("1"), Some(""), Some("é\"\\"), None]);
+        // The same text is not the same headers.
+        let [one, other] = [r#"[["a1","b"]]"#, r#"[["a","1b"]]"#].map(Headers::from_column);
+        assert_ne!(one, other);
+        assert_eq!(Headers::from_column("[]").unwrap(), Headers::default());
+        for other in ["", "{}", "null", "[1]", r#"["ab"]"#, r#"[["a"]]"#, r#"[["a","1","2"]]"#] {
+            assert!(Headers::from_column(other).is_err(), "{other}");
+        }
+        for other in [r#"[["a",1]]"#, r#"[["a",null]]"#, r#"[["a","1"]"#, "[][]"] {
+            assert!(Headers::from_column(other).is_err(), "{other}");
+        }
     }
 
     #[test]

@@ -135,7 +135,7 @@ fn inherited(
     if let Some(value) = header::traced(request, REQUEST_ID) {
         headers.push(TRACED_REQUEST_ID, value);
     }
-    headers.push("correlation_id", correlation_id(request, clock)?.to_string());
+    headers.push("correlation_id", correlation_id(request, clock)?);
     if let Some(trace) = spans::trace_parent(request) {
         headers.push(TRACE_PARENT, trace.as_str());
     }
