@@ -21,6 +21,7 @@ mod feed;
 mod fetch;
 #[cfg(test)]
 mod fixture;
+mod frame;
 mod group;
 mod group_metrics;
 mod listeners;

@@ -1,36 +1,13 @@
-//! Answers: how a message becomes a frame, and which of Kafka's errors says what.
+//! Answers: which of Kafka's errors says what.
 
-use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{ApiKey, ResponseHeader};
-use kafka_protocol::protocol::{Encodable, StrBytes};
+use kafka_protocol::protocol::StrBytes;
 
 use super::coordinator::Absent;
 use super::group::Refusal;
 use super::places::Kept;
 use crate::store;
 use crate::subscribe;
-
-/// A request as its head says it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Head {
-    pub(super) key: ApiKey,
-    pub(super) version: i16,
-    pub(super) correlation: i32,
-}
-
-/// Returns the frame of an answer: its length, its head and the message.
-pub(super) fn frame(head: Head, message: &impl Encodable) -> Result<Bytes, String> {
-    let mut frame = BytesMut::new();
-    frame.put_i32(0);
-    let header = ResponseHeader::default().with_correlation_id(head.correlation);
-    let version = head.key.response_header_version(head.version);
-    header.encode(&mut frame, version).map_err(|why| why.to_string())?;
-    message.encode(&mut frame, head.version).map_err(|why| why.to_string())?;
-    let length = i32::try_from(frame.len() - 4).map_err(|why| why.to_string())?;
-    (&mut frame[..4]).put_i32(length);
-    Ok(frame.freeze())
-}
 
 /// Returns a text as the protocol's crate has it.
 pub(super) fn text(text: impl Into<String>) -> StrBytes {

@@ -227,7 +227,11 @@ fn varint_bytes(number: i64) -> usize {
 }
 
 fn put_varint(bytes: &mut BytesMut, number: i64) {
-    let mut rest = zigzag(number);
+    put_unsigned(bytes, zigzag(number));
+}
+
+/// Puts a number in as few bytes as it has bits for.
+pub(super) fn put_unsigned(bytes: &mut BytesMut, mut rest: u64) {
     while rest >= 0x80 {
         bytes.put_u8((rest & 0x7f) as u8 | 0x80);
         rest >>= 7;

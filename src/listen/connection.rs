@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -172,8 +172,8 @@ async fn serve_one(
     let clients = peer.session.as_ref().map(|session| session.scope().clone());
     let (request, _room) = read(server, stream, &clients, length).await?;
     if let Some(answer) = requests::answer(server, peer, request.freeze()).await? {
-        let written = timeout(FRAME_WITHIN, stream.write_all(&answer)).await;
-        written.map_err(|_| Ended::Slow)??;
+        let sent = timeout(FRAME_WITHIN, answer.send(stream)).await;
+        sent.map_err(|_| Ended::Slow)??;
     }
     if let Some(session) = &mut peer.session {
         session.unread = None;

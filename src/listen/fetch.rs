@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::future::select_all;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest};
@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use super::answer::unread;
 use super::batch;
 use super::feed::{Feed, Records};
+use super::frame::Fetched;
 use super::topics::Seen;
 use super::{Server, Session};
 use crate::domain::compression::Compression;
@@ -46,10 +47,10 @@ pub(super) async fn fetch(
     session: &mut Session,
     version: i16,
     request: FetchRequest,
-) -> FetchResponse {
+) -> Fetched {
     if request.session_id != 0 {
         let error = ResponseError::FetchSessionIdNotFound.code();
-        return FetchResponse::default().with_error_code(error);
+        return FetchResponse::default().with_error_code(error).into();
     }
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let until = Instant::now() + wait.min(WAIT_MAX);
@@ -59,7 +60,7 @@ pub(super) async fn fetch(
         Ok(topics) => topics,
         Err(_) => {
             let error = ResponseError::KafkaStorageError.code();
-            return FetchResponse::default().with_error_code(error);
+            return FetchResponse::default().with_error_code(error).into();
         }
     };
     let opened_by = until.max(Instant::now() + OPEN_WITHIN);
@@ -82,7 +83,8 @@ pub(super) async fn fetch(
                 room.keep(gathered.bytes);
             }
             session.unread = room;
-            return FetchResponse::default().with_responses(gathered.topics);
+            let answer = FetchResponse::default().with_responses(gathered.topics);
+            return Fetched { answer, batches: gathered.batches };
         }
         drop(room);
         wait_for(server, grown, until).await;
@@ -123,6 +125,8 @@ async fn wait_for(server: &Server, mut grown: Vec<watch::Receiver<u64>>, until: 
 /// The answer as far as it goes.
 struct Gathered {
     topics: Vec<FetchableTopicResponse>,
+    /// The batches of each partition.
+    batches: Vec<Vec<Bytes>>,
     bytes: usize,
     has_error: bool,
 }
@@ -130,8 +134,19 @@ struct Gathered {
 impl Gathered {
     /// Returns the number of records.
     fn records(&self) -> usize {
-        let parts = self.topics.iter().flat_map(|topic| &topic.partitions);
-        parts.filter_map(|part| part.records.as_ref()).map(|batches| batch::records(batches)).sum()
+        self.batches.iter().flatten().map(|batch| batch::records(batch)).sum()
+    }
+}
+
+/// A partition's part of the answer, and its records.
+struct Part {
+    data: PartitionData,
+    records: Records,
+}
+
+impl From<PartitionData> for Part {
+    fn from(data: PartitionData) -> Self {
+        Self { data, records: Records::default() }
     }
 }
 
@@ -141,7 +156,8 @@ async fn gather(
     feeds: &HashMap<String, Opened>,
     (most, until): (usize, Instant),
 ) -> Gathered {
-    let mut gathered = Gathered { topics: Vec::new(), bytes: 0, has_error: false };
+    let mut gathered =
+        Gathered { topics: Vec::new(), batches: Vec::new(), bytes: 0, has_error: false };
     // Each partition is answered once, and nothing is read for an answer that is full or late.
     let (mut told, mut is_full) = (HashSet::new(), most == 0);
     for asked in &request.topics {
@@ -154,14 +170,15 @@ async fn gather(
             is_full |= told.len() > 1 && Instant::now() >= until;
             let left = if is_full { 0 } else { most.saturating_sub(gathered.bytes) };
             let is_first = gathered.bytes == 0 && !is_full;
-            let data = match opened {
+            let part = match opened {
                 Ok(feed) => partition(server, feed, part, (left, is_first, until)).await,
-                Err(error) => Ok(refused(part, *error)),
+                Err(error) => Ok(refused(part, *error).into()),
             };
-            is_full |= data.is_err();
-            let data = data.unwrap_or_else(|without| without);
+            is_full |= part.is_err();
+            let Part { data, records } = part.unwrap_or_else(Part::from);
             gathered.has_error |= data.error_code != 0;
-            gathered.bytes += data.records.as_ref().map_or(0, Bytes::len);
+            gathered.bytes += records.batches.iter().map(Bytes::len).sum::<usize>();
+            gathered.batches.push(records.batches);
             partitions.push(data);
         }
         let answered = FetchableTopicResponse::default().with_topic(asked.topic.clone());
@@ -178,40 +195,40 @@ async fn partition(
     feed: &Feed,
     asked: &FetchPartition,
     (left, is_first, until): (usize, bool, Instant),
-) -> Result<PartitionData, PartitionData> {
+) -> Result<Part, PartitionData> {
     let index = usize::try_from(asked.partition).ok().filter(|it| *it < feed.partitions());
     let Some(index) = index else {
-        return Ok(refused(asked, ResponseError::UnknownTopicOrPartition));
+        return Ok(refused(asked, ResponseError::UnknownTopicOrPartition).into());
     };
     if let Some(error) = other_epoch(asked.current_leader_epoch, feed.epoch()) {
-        return Ok(refused(asked, error));
+        return Ok(refused(asked, error).into());
     }
     let most = usize::try_from(asked.partition_max_bytes).unwrap_or(0).min(left);
     if asked.fetch_offset > feed.bounds(index).most {
         // Another replica may have told of what is not known here yet.
         match timeout_at(until, feed.learn(server.logs.subscribe())).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return Ok(refused(asked, unread(&error))),
+            Ok(Err(error)) => return Ok(refused(asked, unread(&error)).into()),
             // Nobody knows yet whether it is out of range.
-            Err(_) => return Ok(refused(asked, ResponseError::KafkaStorageError)),
+            Err(_) => return Ok(refused(asked, ResponseError::KafkaStorageError).into()),
         }
     }
-    let mut data = within(feed, asked, index);
+    let data = within(feed, asked, index);
     if data.error_code != 0 || most == 0 && !is_first {
-        return Ok(data);
+        return Ok(data.into());
     }
     let from = Position::from_column(asked.fetch_offset.max(1));
     match feed.read(server.logs.subscribe(), index, from, most).await {
-        Err(error) => Ok(refused(asked, unread(&error))),
+        Err(error) => Ok(refused(asked, unread(&error)).into()),
         Ok(records) => {
             feed.read_ahead(server.logs.subscribe(), index, &records);
             // What was read may have been removed meanwhile, or the end may have moved.
-            data = within(feed, asked, index);
+            let data = within(feed, asked, index);
             let fits = is_first || records.bytes <= most;
-            if data.error_code == 0 && fits {
-                data.records = Some(joined(records));
+            if fits && data.error_code == 0 {
+                return Ok(Part { data, records });
             }
-            if fits { Ok(data) } else { Err(data) }
+            if fits { Ok(data.into()) } else { Err(data) }
         }
     }
 }
@@ -250,15 +267,6 @@ pub(super) fn other_epoch(known: i32, present: i32) -> Option<ResponseError> {
         known if known < present => Some(ResponseError::FencedLeaderEpoch),
         _ => Some(ResponseError::UnknownLeaderEpoch),
     }
-}
-
-fn joined(mut records: Records) -> Bytes {
-    if records.batches.len() == 1 {
-        return records.batches.remove(0);
-    }
-    let mut joined = BytesMut::with_capacity(records.bytes);
-    records.batches.iter().for_each(|batch| joined.extend_from_slice(batch));
-    joined.freeze()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use kafka_protocol::messages::{ApiKey, RequestHeader};
 use kafka_protocol::protocol::{Decodable, Encodable};
 use tokio::time::Instant;
 
-use super::answer::{Head, frame};
+use super::frame::{Frame, Head};
 use super::login::NotNow;
 use super::principal::Scope;
 use super::shapes::{Shape, Truncated, check_head, find};
@@ -63,7 +63,7 @@ pub(super) async fn answer(
     server: &Server,
     peer: &mut Peer,
     mut bytes: Bytes,
-) -> Result<Option<Bytes>, Broken> {
+) -> Result<Option<Frame>, Broken> {
     if bytes.len() < HEAD_BYTES {
         return Err(Broken::Short(bytes.len()));
     }
@@ -119,7 +119,7 @@ async fn greet(
     peer: &mut Peer,
     (shape, head): (&Shape, Head),
     body: Bytes,
-) -> Result<Bytes, Broken> {
+) -> Result<Frame, Broken> {
     check(shape, head, &body)?;
     match head.key {
         ApiKey::SaslHandshake => {
@@ -146,7 +146,7 @@ async fn dispatch(
     session: &mut Session,
     (shape, head): (&Shape, Head),
     body: Bytes,
-) -> Result<Option<Bytes>, Broken> {
+) -> Result<Option<Frame>, Broken> {
     let Head { key, version, .. } = head;
     check(shape, head, &body)?;
     let answered = match key {
@@ -171,7 +171,8 @@ async fn dispatch(
             written(head, &metadata::producer_id(session, &message(head, body)?))
         }
         ApiKey::Fetch => {
-            written(head, &fetch::fetch(server, session, version, message(head, body)?).await)
+            let fetched = fetch::fetch(server, session, version, message(head, body)?).await;
+            Frame::of_fetch(head, fetched).map_err(|why| unwritten(head, &why))
         }
         ApiKey::ListOffsets => {
             written(head, &offsets::list(server, session, version, message(head, body)?).await)
@@ -199,7 +200,7 @@ async fn of_members(
     session: &Session,
     head: Head,
     body: Bytes,
-) -> Result<Bytes, Broken> {
+) -> Result<Frame, Broken> {
     let Head { key, version, .. } = head;
     match key {
         ApiKey::JoinGroup => {
@@ -240,12 +241,13 @@ fn read<M: Decodable>(head: Head, bytes: &mut Bytes, version: i16) -> Result<M, 
     })
 }
 
-fn written(head: Head, message: &impl Encodable) -> Result<Bytes, Broken> {
-    frame(head, message).map_err(|why| Broken::Unreadable {
-        key: head.key,
-        version: head.version,
-        why: format!("its answer can't be written: {why}"),
-    })
+fn written(head: Head, message: &impl Encodable) -> Result<Frame, Broken> {
+    Frame::new(head, message).map_err(|why| unwritten(head, &why))
+}
+
+fn unwritten(head: Head, why: &str) -> Broken {
+    let Head { key, version, .. } = head;
+    Broken::Unreadable { key, version, why: format!("its answer can't be written: {why}") }
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::poll;
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use tokio::time::{Instant, timeout};
 
-use super::{PartitionData, fetch, gather};
+use super::{Fetched, PartitionData, fetch, gather};
 use crate::listen::answer::text;
 use crate::listen::fixture::{Bed, ITEM, anyone, client, diku, item, served};
 use crate::listen::principal::Scope;
@@ -27,8 +28,13 @@ fn request() -> FetchRequest {
 }
 
 /// Returns the bytes of the records of an answer's first partition.
-fn bytes(answer: &FetchResponse) -> usize {
-    answer.responses[0].partitions[0].records.as_ref().unwrap().len()
+fn bytes(fetched: &Fetched) -> usize {
+    fetched.batches[0].iter().map(Bytes::len).sum()
+}
+
+/// Returns the first partition of an answer.
+fn first(fetched: &Fetched) -> &PartitionData {
+    &fetched.answer.responses[0].partitions[0]
 }
 
 #[tokio::test]
@@ -51,7 +57,7 @@ async fn a_fetch_that_gets_no_room_in_time_is_answered_without_records() {
     let (server, mut client) = (bed.server().await, anyone());
     let unread = server.answers.take_all(&Some(Scope::All));
     let answer = fetch(&server, &mut client, NEWEST, request()).await;
-    let part = &answer.responses[0].partitions[0];
+    let part = first(&answer);
     assert_eq!((part.error_code, part.high_watermark, bytes(&answer)), (0, 2, 0));
     drop(unread);
 }
@@ -85,9 +91,8 @@ async fn a_partition_is_answered_once_and_nothing_is_read_for_an_answer_that_is_
         let topic = topic.with_partitions(partitions.iter().map(part).collect());
         let request = FetchRequest::default().with_topics(vec![topic]);
         let gathered = gather(&server, &request, &feeds, (1 << 20, until)).await;
-        let answers = gathered.topics[0].partitions.iter();
-        let has_records = |it: &PartitionData| it.records.as_ref().is_some_and(|it| !it.is_empty());
-        answers.map(has_records).collect::<Vec<_>>()
+        assert_eq!(gathered.topics[0].partitions.len(), gathered.batches.len());
+        gathered.batches.iter().map(|its| !its.is_empty()).collect::<Vec<_>>()
     };
     let (now, later) = (Instant::now(), Instant::now() + Duration::from_mins(1));
     let all = [(0, 1 << 20), (1, 1 << 20), (2, 1 << 20)];
@@ -113,11 +118,11 @@ async fn a_fetch_waits_while_others_have_not_read_their_answers() {
         tokio::task::yield_now().await;
     }
     drop(unread);
-    assert_eq!(fetching.await.responses[0].partitions[0].error_code, 0);
+    assert_eq!(first(&fetching.await).error_code, 0);
 }
 
 /// Returns the answer of a request that waits for so many bytes, once `meanwhile` is done.
-async fn fetched_after(bed: &mut Bed, least: i32, meanwhile: &[&[&str]]) -> FetchResponse {
+async fn fetched_after(bed: &mut Bed, least: i32, meanwhile: &[&[&str]]) -> Fetched {
     bed.append(&["z"]).await;
     let (server, mut client) = (bed.server().await, anyone());
     let mut asked = request().with_max_wait_ms(200_000).with_min_bytes(least);
@@ -143,7 +148,7 @@ async fn fetched_after(bed: &mut Bed, least: i32, meanwhile: &[&[&str]]) -> Fetc
 async fn a_fetch_that_waits_is_woken_by_an_append() {
     let mut bed = Bed::new().await;
     let answer = fetched_after(&mut bed, 1, &[&["a"]]).await;
-    assert!(answer.responses[0].partitions[0].records.as_ref().is_some_and(|it| !it.is_empty()));
+    assert!(bytes(&answer) > 0);
 }
 
 #[tokio::test]
@@ -151,7 +156,7 @@ async fn a_fetch_waits_on_until_there_is_as_much_as_it_asks_for() {
     let mut bed = Bed::new().await;
     let many = vec!["b"; 20];
     let answer = fetched_after(&mut bed, 2_000, &[&["a"], &many]).await;
-    let bytes = answer.responses[0].partitions[0].records.as_ref().unwrap().len();
+    let bytes = bytes(&answer);
     assert!(bytes >= 2_000, "{bytes}");
 }
 
@@ -163,7 +168,7 @@ async fn a_client_that_knows_another_incarnation_or_a_session_is_told_so() {
     let mut error = async |change: &dyn Fn(&mut FetchRequest)| {
         let mut asked = request();
         change(&mut asked);
-        let answer = fetch(&server, &mut client, NEWEST, asked).await;
+        let answer = fetch(&server, &mut client, NEWEST, asked).await.answer;
         let part = answer.responses.first().map(|topic| topic.partitions[0].error_code);
         (answer.error_code, part)
     };

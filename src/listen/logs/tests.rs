@@ -136,8 +136,8 @@ async fn a_fetch_is_answered_in_time_though_its_topic_is_not_open() {
     let request = FetchRequest::default().with_max_bytes(1 << 20).with_topics(topics);
     let code = async |client: &mut Session| {
         let fetching = fetch::fetch(&server, client, 12, request.clone());
-        let answer = timeout(Duration::from_mins(1), fetching).await.expect("it waits for ever");
-        answer.responses[0].partitions[0].error_code
+        let fetched = timeout(Duration::from_mins(1), fetching).await.expect("it waits for ever");
+        fetched.answer.responses[0].partitions[0].error_code
     };
     assert_eq!(code(&mut client).await, ResponseError::KafkaStorageError.code());
     drop(adds);
