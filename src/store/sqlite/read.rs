@@ -135,6 +135,10 @@ fn fetch_each(
             let of_key = params![tenant, key.as_str(), after, rows_max];
             rows::each(reading, sql!("sqlite/event_read_key.sql"), of_key, look)
         }
+        Along::Topics(topics) if topics.len() == 1 => {
+            let of_topic = params![tenant, topics[0].as_str(), after, rows_max];
+            rows::each(reading, sql!("sqlite/event_read_topic.sql"), of_topic, look)
+        }
         Along::Topics(topics) => {
             let names: [_; TOPICS_MAX] = array::from_fn(|at| topics.get(at).map(Topic::as_str));
             let mut of_topics: Vec<&dyn ToSql> = vec![&tenant, &after, &rows_max];

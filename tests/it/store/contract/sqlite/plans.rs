@@ -12,9 +12,10 @@ const TOPIC_RANGE: &str = "events_topic (tenant=? AND topic=? AND position>? AND
 const KEY_RANGE: &str = "events_key (tenant=? AND key=? AND position>? AND position<?)";
 
 /// The statements that read logs, each with the index that it must use.
-const STATEMENTS: [(&str, &str); 11] = [
+const STATEMENTS: [(&str, &str); 12] = [
     (sql!("event_read.sql"), "sqlite_autoindex_events_1 (tenant=? AND position>?)"),
     (sql!("event_read_key.sql"), "events_key (tenant=? AND key=? AND position>?)"),
+    (sql!("event_read_topic.sql"), "events_topic (tenant=? AND topic=? AND position>?)"),
     (sql!("event_read_topics.sql"), "events_topic (tenant=? AND topic=? AND position>?)"),
     (sql!("position_find.sql"), "sqlite_autoindex_events_1 (tenant=? AND position>?)"),
     (sql!("topic_list.sql"), "events_topic (tenant=?"),
