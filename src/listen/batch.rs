@@ -172,17 +172,16 @@ struct Place {
 fn put_record(bytes: &mut BytesMut, event: &Envelope, at: Place) {
     let headers = event.record_headers();
     let (key, value) = (event.key.as_str().as_bytes(), event.value());
-    let count = headers.iter().count();
-    let header_bytes = |(name, value): (&str, &str)| {
-        sized_bytes(Some(name.len())) + sized_bytes(Some(value.len()))
-    };
+    let (count, header_bytes) = headers.iter().fold((0, 0), |(count, bytes), (name, value)| {
+        (count + 1, bytes + sized_bytes(Some(name.len())) + sized_bytes(Some(value.len())))
+    });
     let length = 1
         + varint_bytes(at.ms)
         + varint_bytes(at.offset)
         + sized_bytes(Some(key.len()))
         + sized_bytes(value.map(Bytes::len))
         + varint_bytes(signed(count))
-        + headers.iter().map(header_bytes).sum::<usize>();
+        + header_bytes;
     bytes.reserve(varint_bytes(signed(length)) + length);
     put_varint(bytes, signed(length));
     bytes.put_i8(0);
