@@ -4,19 +4,40 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use crate::domain::position::Position;
 use crate::metrics::Metrics;
 
 /// The bytes that a chunk takes besides its batches, about.
 const CHUNK_BYTES: usize = 512;
 
+/// The bytes of a chunk that is read ahead, at most.
+const AHEAD_BYTES: usize = 4 << 20;
+
 /// When a chunk was used last, for the cache alone.
 #[derive(Debug, Default)]
-pub(super) struct Used(AtomicU64);
+pub(super) struct Used {
+    at: AtomicU64,
+    /// The room that it takes of the chunks that are read ahead, until a reader comes to it.
+    room: Mutex<Option<AheadRoom>>,
+}
+
+/// Room for one chunk that is read ahead of its reader.
+pub(super) type AheadRoom = OwnedSemaphorePermit;
+
+impl Used {
+    /// Makes the use of a chunk that nobody has come to yet.
+    pub(super) fn not_yet(room: Option<AheadRoom>) -> Self {
+        Self { at: AtomicU64::default(), room: Mutex::new(room) }
+    }
+}
 
 /// The chunks in the order of use, and how many bytes they have.
 pub(super) struct Cache {
     bytes_max: usize,
+    /// How many chunks may be read ahead at once, beside the one that each reader asks for next.
+    ahead: Arc<Semaphore>,
     metrics: Arc<Metrics>,
     kept: Mutex<Kept>,
 }
@@ -41,7 +62,14 @@ type Place = (Weak<dyn Holder>, Position);
 impl Cache {
     /// Makes a cache of so many bytes.
     pub(super) fn new(bytes_max: usize, metrics: Arc<Metrics>) -> Self {
-        Self { bytes_max, metrics, kept: Mutex::default() }
+        let ahead = Arc::new(Semaphore::new(bytes_max / AHEAD_BYTES));
+        Self { bytes_max, ahead, metrics, kept: Mutex::default() }
+    }
+
+    /// Returns room for a chunk that is read ahead; `None` if there might be none for what others
+    /// use.
+    pub(super) fn room_ahead(&self) -> Option<AheadRoom> {
+        self.ahead.clone().try_acquire_owned().ok()
     }
 
     /// Keeps a chunk, and has the least recently used ones dropped that there is no room for.
@@ -50,7 +78,7 @@ impl Cache {
         let mut kept = self.lock();
         let bytes = bytes + CHUNK_BYTES;
         kept.uses += 1;
-        used.0.store(kept.uses, Ordering::Relaxed);
+        used.at.store(kept.uses, Ordering::Relaxed);
         let at = kept.uses;
         kept.chunks.insert(at, (bytes, place));
         kept.bytes += bytes;
@@ -70,10 +98,11 @@ impl Cache {
 
     /// Notes that a chunk is used.
     pub(super) fn used(&self, used: &Used) {
+        drop(used.room.lock().expect("no holder panics").take());
         let mut kept = self.lock();
-        let Some(chunk) = kept.chunks.remove(&used.0.load(Ordering::Relaxed)) else { return };
+        let Some(chunk) = kept.chunks.remove(&used.at.load(Ordering::Relaxed)) else { return };
         kept.uses += 1;
-        used.0.store(kept.uses, Ordering::Relaxed);
+        used.at.store(kept.uses, Ordering::Relaxed);
         let at = kept.uses;
         kept.chunks.insert(at, chunk);
     }
@@ -81,7 +110,7 @@ impl Cache {
     /// Forgets a chunk that its feed has dropped.
     pub(super) fn forget(&self, used: &Used) {
         let mut kept = self.lock();
-        if let Some((bytes, _)) = kept.chunks.remove(&used.0.load(Ordering::Relaxed)) {
+        if let Some((bytes, _)) = kept.chunks.remove(&used.at.load(Ordering::Relaxed)) {
             kept.bytes -= bytes;
             self.metrics.listener_caches(kept.bytes);
         }
@@ -96,7 +125,7 @@ impl Cache {
 mod tests {
     use std::sync::{Arc, Weak};
 
-    use super::{CHUNK_BYTES, Cache, Holder, Used};
+    use super::{AHEAD_BYTES, CHUNK_BYTES, Cache, Holder, Used};
     use crate::domain::position::Position;
 
     struct Nobody;
@@ -107,6 +136,23 @@ mod tests {
 
     fn nobody() -> Weak<dyn Holder> {
         Weak::<Nobody>::new()
+    }
+
+    #[test]
+    fn a_chunk_that_is_read_ahead_has_room_until_a_reader_comes_to_it() {
+        let cache = Cache::new(3 * AHEAD_BYTES - 1, Arc::default());
+        let [first, second] = [(); 2].map(|()| cache.room_ahead());
+        assert!(first.is_some() && second.is_some());
+        assert!(cache.room_ahead().is_none(), "more would drop what others use");
+        let (read, dropped) = (Used::not_yet(first), Used::not_yet(second));
+        cache.keep(&read, 100, (nobody(), Position::new(1).unwrap()));
+        assert!(cache.room_ahead().is_none());
+        cache.used(&read);
+        let third = cache.room_ahead();
+        assert!(third.is_some() && cache.room_ahead().is_none());
+        drop(dropped);
+        assert!(cache.room_ahead().is_some());
+        assert!(Cache::new(AHEAD_BYTES - 1, Arc::default()).room_ahead().is_none());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use tokio::sync::watch;
 
 use super::batch;
-use super::cache::{Cache, Holder, Used};
+use super::cache::{AheadRoom, Cache, Holder, Used};
 use super::compressed::compress;
 use super::epochs;
 use super::topics::Served;
@@ -229,7 +229,7 @@ impl Feed {
                 None if records.bytes > 0 || reads == READS_MAX => break,
                 None => {
                     reads += 1;
-                    self.read_chunk(subscribe, partition, after).await?
+                    self.read_chunk(subscribe, partition, after, None).await?
                 }
             };
             if let Some(batch) = chunk.batches.get(&partition).filter(|it| it.last > after) {
@@ -302,12 +302,14 @@ impl Feed {
         chunks.values().for_each(|chunk| self.cache.forget(&chunk.used));
     }
 
-    /// Reads the stretch after a position, unless it was read while this waited.
+    /// Reads the stretch after a position, unless it was read while this waited; ahead of a reader,
+    /// if it takes room for that.
     async fn read_chunk(
         &self,
         subscribe: &Subscribe,
         partition: usize,
         after: Position,
+        ahead: Option<AheadRoom>,
     ) -> Result<Arc<Chunk>, Error> {
         let _reads = self.reads.lock().await;
         if let Some(chunk) = self.kept(partition, after) {
@@ -319,6 +321,7 @@ impl Feed {
         let events: Vec<_> = part.events.iter().collect();
         let mut chunk = self.chunk(after, part.scanned, None, &events);
         compress(&mut chunk.batches, self.compression);
+        chunk.used = Used::not_yet(ahead);
         let chunk = Arc::new(chunk);
         if !events.is_empty() {
             self.keep(chunk.clone(), forgotten);
@@ -326,15 +329,17 @@ impl Feed {
         Ok(chunk)
     }
 
-    /// Returns the chunk that has a partition's next events after a position, if one is kept.
+    /// Returns the chunk that has a partition's next events after a position, if one is kept, for a
+    /// reader that comes to it.
     fn kept(&self, partition: usize, after: Position) -> Option<Arc<Chunk>> {
+        self.find(partition, after).inspect(|chunk| self.cache.used(&chunk.used))
+    }
+
+    fn find(&self, partition: usize, after: Position) -> Option<Arc<Chunk>> {
         let state = self.lock();
         let (_, chunk) = state.chunks.range(after.next()..).next()?;
         let from = chunk.before.as_ref().map_or(chunk.after, |all| all[partition].min(chunk.after));
-        let chunk = (from <= after).then(|| chunk.clone())?;
-        drop(state);
-        self.cache.used(&chunk.used);
-        Some(chunk)
+        (from <= after).then(|| chunk.clone())
     }
 
     /// Keeps a chunk, unless the chunks were forgotten since it was read: then it may have what

@@ -186,11 +186,12 @@ async fn events_from_before_a_restore_have_the_id_that_they_were_published_under
     assert_eq!(ids, [&former, &former, &present, &present].map(Clone::clone));
 }
 
-#[tokio::test]
-async fn the_next_stretch_is_read_while_a_client_that_reads_on_takes_its_answer() {
+/// Reads a partition of a log of so many stretches, which somebody reads on from answer to answer,
+/// and waits until so many are kept.
+async fn reads_on(stretches: usize, cache_bytes: usize, kept: usize) {
     let mut bed = Bed::new().await;
-    append(&mut bed, &keys(EVENTS_MAX * 3)).await;
-    let cache = Arc::new(Cache::new(64 << 20, Arc::default()));
+    append(&mut bed, &keys(EVENTS_MAX * stretches)).await;
+    let cache = Arc::new(Cache::new(cache_bytes, Arc::default()));
     let feed = Feed::new(&served(&item(), 1), Arc::default(), cache);
     feed.learn(&bed.subscribe).await.unwrap();
     let read = async |from: u64| {
@@ -202,10 +203,24 @@ async fn the_next_stretch_is_read_while_a_client_that_reads_on_takes_its_answer(
     assert_eq!(feed.chunks(), 1, "nobody knows yet that it reads on");
     let second = read(first + 1).await;
     let has_read = async {
-        while feed.chunks() < 3 {
+        while feed.chunks() < kept {
             sleep(Duration::from_millis(1)).await;
         }
     };
     timeout(Duration::from_mins(1), has_read).await.expect("it reads ahead");
-    assert_eq!(read(second + 1).await, (EVENTS_MAX * 3) as u64);
+    let mut last = second;
+    for _ in 2..kept {
+        last = read(last + 1).await;
+    }
+    assert_eq!((last, feed.chunks()), ((EVENTS_MAX * stretches) as u64, kept));
+}
+
+#[tokio::test]
+async fn the_next_stretch_is_read_while_a_client_that_reads_on_takes_its_answer() {
+    reads_on(3, (4 << 20) - 1, 3).await;
+}
+
+#[tokio::test]
+async fn two_stretches_are_read_while_a_client_takes_its_answer_if_the_cache_has_room() {
+    reads_on(4, 64 << 20, 4).await;
 }
