@@ -4,6 +4,7 @@
 //! and specs to the broker.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::Invalid;
 use super::compression::Compression;
@@ -13,9 +14,9 @@ use super::tenant::TenantId;
 /// The part that stands before the last one in names of the gateway's own topics.
 const OWN: &str = "event-gateway";
 
-/// A topic's name, legal for Kafka: 1 to 249 of `[a-zA-Z0-9._-]`.
+/// A topic's name, legal for Kafka: 1 to 249 of `[a-zA-Z0-9._-]`. Its copies share one text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Topic(String);
+pub struct Topic(Arc<str>);
 
 impl Topic {
     /// The most bytes of a name.
@@ -34,7 +35,7 @@ impl Topic {
         {
             return Err(Invalid::new("topic", name, "must have 1 to 249 of a-z A-Z 0-9 . _ -"));
         }
-        Ok(Self(name.to_owned()))
+        Ok(Self(name.into()))
     }
 
     /// Returns the text.
@@ -211,7 +212,7 @@ impl Template {
             Part::Producer => Some(producer.as_str()),
             Part::Name => Some(name),
         });
-        Topic(parts.collect::<Vec<_>>().join("."))
+        Topic(parts.collect::<Vec<_>>().join(".").into())
     }
 }
 

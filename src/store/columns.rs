@@ -315,17 +315,18 @@ pub(super) trait Columns {
     fn envelope(&self, tenant: &TenantId, log_id: LogId) -> Result<Envelope, Error> {
         let position = self.position()?;
         let event = || {
+            // In the order of the statements' columns.
             Ok(Envelope {
                 log_id,
                 tenant: tenant.clone(),
                 position,
-                time: self.time()?,
-                last_delete_all: self.position_if_any("last_delete_all")?,
-                erased: self.integer_if_any("erased_ms")?.map(Time::from_ms),
                 event_id: self.event_id()?,
                 topic: self.topic()?,
                 key: self.noun("key", Key::parse)?,
                 event_type: EventType::from_column(self.text("type")?),
+                time: self.time()?,
+                last_delete_all: self.position_if_any("last_delete_all")?,
+                erased: self.integer_if_any("erased_ms")?.map(Time::from_ms),
                 headers: self.noun("headers", Headers::from_column)?,
                 payload: Bytes::copy_from_slice(self.bytes("payload")?),
             })

@@ -2,25 +2,40 @@
 //!
 //! Between this adapter's statements, which stay prepared, and the nouns of `store::columns`.
 
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Params};
 
 use super::error::store_error;
+use crate::domain::topic::Topic;
 use crate::store::Error;
 use crate::store::columns::{Columns, unreadable};
 
-/// A row that a statement has found. Its columns' names are asked for once for all rows.
+/// A row that a statement has found.
 pub(super) struct Row<'a> {
     row: &'a rusqlite::Row<'a>,
-    names: &'a [String],
+    all: &'a Rows,
+}
+
+/// What all rows of a statement have in common.
+struct Rows {
+    names: Vec<String>,
+    /// The column after the one that was asked for last: most are asked for in their order.
+    next: Cell<usize>,
+    /// The topic of the row before: most have the same one.
+    topic: RefCell<Option<Topic>>,
 }
 
 impl Row<'_> {
     fn index(&self, name: &str) -> Result<usize, Error> {
-        let at = self.names.iter().position(|it| it == name);
-        at.ok_or_else(|| unreadable(name, "there is no such column"))
+        let (names, next) = (&self.all.names, self.all.next.get());
+        let is_next = names.get(next).is_some_and(|it| it == name);
+        let at = if is_next { Some(next) } else { names.iter().position(|it| it == name) };
+        let at = at.ok_or_else(|| unreadable(name, "there is no such column"))?;
+        self.all.next.set(at + 1);
+        Ok(at)
     }
 
     fn get<T: FromSql>(&self, name: &str) -> Result<T, Error> {
@@ -36,10 +51,11 @@ pub(super) fn each<T>(
     mut look: impl FnMut(&Row) -> Result<ControlFlow<T>, Error>,
 ) -> Result<Option<T>, Error> {
     let mut statement = connection.prepare_cached(sql).map_err(store_error)?;
-    let names: Vec<_> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names = statement.column_names().into_iter().map(str::to_owned).collect();
+    let all = Rows { names, next: Cell::default(), topic: RefCell::default() };
     let mut rows = statement.query(params).map_err(store_error)?;
     while let Some(row) = rows.next().map_err(store_error)? {
-        if let ControlFlow::Break(found) = look(&Row { row, names: &names })? {
+        if let ControlFlow::Break(found) = look(&Row { row, all: &all })? {
             return Ok(Some(found));
         }
     }
@@ -132,5 +148,16 @@ impl Columns for Row<'_> {
             .map_err(store_error)?
             .as_blob()
             .map_err(|e| unreadable(name, e))
+    }
+
+    fn topic(&self) -> Result<Topic, Error> {
+        let mut former = self.all.topic.borrow_mut();
+        if let Some(former) = former.as_ref()
+            && former.as_str() == self.text("topic")?
+        {
+            return Ok(former.clone());
+        }
+        let topic = self.noun("topic", Topic::parse)?;
+        Ok(former.insert(topic).clone())
     }
 }
