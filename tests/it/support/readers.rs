@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crash::poster::Poster;
 use crash::serve::Setup;
@@ -17,6 +17,8 @@ use crate::support::kafka_clients::{Got, ITEM_PATH, item, metrics, post};
 
 /// The pause between posts, so that members of all kinds keep up.
 const POSTS_PAUSE: Duration = Duration::from_millis(40);
+/// The longest time for which a member that is asked to leave is waited for.
+const LEAVES_WITHIN: Duration = Duration::from_secs(30);
 
 /// Returns the command of a program in Java, beside the stories, with a class path.
 pub fn java(libs: &str, program: &str, given: &[&str]) -> Command {
@@ -63,10 +65,15 @@ impl Reader {
         Self(child)
     }
 
-    /// Lets it leave the group.
+    /// Lets it leave the group. A client that has lost its coordinator by then may never end by
+    /// itself (aiokafka tries its last commit without end): it is killed, as whoever runs it would
+    /// do, and its session ends in time.
     pub fn leave(mut self) {
         drop(self.0.stdin.take());
-        self.0.wait().unwrap();
+        let asked = Instant::now();
+        while self.0.try_wait().unwrap().is_none() && asked.elapsed() < LEAVES_WITHIN {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
