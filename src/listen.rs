@@ -30,6 +30,7 @@ mod logs;
 mod members;
 mod metadata;
 mod offsets;
+mod peer;
 mod places;
 mod principal;
 mod requests;
@@ -40,7 +41,6 @@ mod shapes;
 mod socket;
 mod topics;
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,14 +51,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{Caller, Credentials, Tokens};
+use crate::access::{Credentials, Tokens};
 use crate::clock::Clock;
 use crate::domain::settings::Settings;
-use crate::domain::tenant::TenantId;
-use crate::domain::time::Time;
-use crate::domain::trail::{Act, Actor, CallerNames, TrailEntry};
 use crate::metrics::Metrics;
-use crate::shares::{Full, Share};
 use crate::store::Store;
 use crate::subscribe::Subscribe;
 use crate::tls::Tls;
@@ -66,20 +62,15 @@ use answer::unread;
 use cache::Cache;
 use coordinator::Coordinator;
 use feed::Feed;
-use group::Client;
 use listeners::Listeners;
 use logs::Logs;
-use principal::{Principal, Scope};
-use requests::Broken;
-use rooms::{Room, Rooms};
-use sasl::Mechanism;
-use seats::{Seats, Stranger};
+use peer::{Peer, Session};
+use rooms::Rooms;
+use seats::Seats;
 use topics::{Seen, Served, Topics};
 
 /// The pause after a connection could not be accepted.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
-/// The most groups and tenants of which a connection remembers that it has moved them.
-const MOVED_MAX: usize = 100;
 
 /// How the listener listens.
 #[derive(Debug, Clone)]
@@ -149,35 +140,6 @@ struct Server {
     requests: Arc<Rooms>,
     answers: Arc<Rooms>,
     closing: CancellationToken,
-}
-
-/// Whoever is at the other end of a connection.
-struct Peer {
-    address: SocketAddr,
-    /// The way that it has chosen to say who it is.
-    mechanism: Option<Mechanism>,
-    /// `None` until it is let in.
-    session: Option<Session>,
-    /// The seat that it has until then.
-    stranger: Option<Stranger>,
-    /// The seat that it has afterwards, for as long as the connection lasts.
-    _seat: Option<Share>,
-    /// Whether the connection ends with this answer, since it is not let in.
-    is_refused: bool,
-}
-
-/// A client that is let in, as long as it is connected.
-struct Session {
-    principal: Principal,
-    peer: SocketAddr,
-    /// The name that the client gives itself.
-    client_id: String,
-    /// Whether it has tried to write.
-    has_produced: bool,
-    /// The groups and tenants of which the trail has told that it moves them, being no member.
-    moved: BTreeSet<(String, TenantId)>,
-    /// The room for the records of the answer that it has not read yet.
-    unread: Option<Room>,
 }
 
 /// The listener, once it has a socket.
@@ -308,94 +270,5 @@ impl Server {
             Ok(opened) => opened.map_err(|error| unread(&error)),
             Err(_) => Err(ResponseError::KafkaStorageError),
         }
-    }
-}
-
-impl Peer {
-    /// Returns a peer that has just connected. Where nobody asks who it is, it is let in.
-    fn new(address: SocketAddr, server: &Server) -> Self {
-        let principal = (!server.asks()).then(Principal::anyone);
-        let session = principal.map(|principal| Session::of(address, principal));
-        let stranger = session.is_none().then(|| server.seats.stranger());
-        Self { address, mechanism: None, session, stranger, _seat: None, is_refused: false }
-    }
-
-    /// Returns the session of a peer that is let in at a time.
-    fn session(&mut self, now: Time) -> Result<&mut Session, Broken> {
-        let session = self.session.as_mut().ok_or(Broken::Stranger)?;
-        match session.principal.ends() {
-            Some(end) if end <= now => Err(Broken::Expired),
-            _ => Ok(session),
-        }
-    }
-
-    /// Returns whether the peer is let in with other tenants' topics.
-    fn is_other(&self, principal: &Principal) -> bool {
-        self.session.as_ref().is_some_and(|it| it.principal.scope != principal.scope)
-    }
-
-    /// Lets the peer in, if its tenant has a seat for it, or goes on to with a new token.
-    fn is_let_in(&mut self, principal: Principal, seats: &Seats) -> Result<(), Full> {
-        if let Some(session) = &mut self.session {
-            session.principal = principal;
-            return Ok(());
-        }
-        if let Scope::Tenant(tenant) = &principal.scope {
-            self._seat = Some(seats.take(tenant)?);
-        }
-        self.session = Some(Session::of(self.address, principal));
-        self.stranger = None;
-        Ok(())
-    }
-}
-
-impl Session {
-    fn of(peer: SocketAddr, principal: Principal) -> Self {
-        let (client_id, moved) = (String::new(), BTreeSet::new());
-        Self { principal, peer, client_id, has_produced: false, moved, unread: None }
-    }
-
-    /// Returns the names by which people know the client.
-    fn client(&self) -> Client {
-        Client { id: self.client_id.clone(), host: self.host() }
-    }
-
-    /// Begins the entry of an act of the client, for the trail.
-    fn does(&self, act: Act, group: &str) -> TrailEntry {
-        let actor = match &self.principal.caller {
-            None => Actor::kafka(&self.client_id, &self.peer.ip().to_string()),
-            Some(Caller { credential: Some(credential), .. }) => {
-                Actor::credential(credential.name().as_str())
-            }
-            Some(caller) => {
-                let (user, subject) = (caller.user.as_deref(), caller.subject.as_deref());
-                Actor::caller(CallerNames { user, subject }, caller.issuer.as_deref(), None)
-            }
-        };
-        actor.does(act).on(group)
-    }
-
-    /// Returns whether the trail has told that the client moves a group with a tenant, though it is
-    /// no member of it.
-    fn has_moved(&self, group: &str, tenant: &TenantId) -> bool {
-        self.moved.contains(&(group.to_owned(), tenant.clone()))
-    }
-
-    /// Notes that the trail tells so. Of many groups some are forgotten, and told again.
-    fn note_moved(&mut self, group: &str, tenant: &TenantId) {
-        if self.moved.len() >= MOVED_MAX {
-            self.moved.pop_first();
-        }
-        self.moved.insert((group.to_owned(), tenant.clone()));
-    }
-
-    /// Returns the part of the gateway that the client sees.
-    fn scope(&self) -> &Scope {
-        &self.principal.scope
-    }
-
-    /// Returns the client's address as Kafka's tools show it.
-    fn host(&self) -> String {
-        format!("/{}", self.peer.ip())
     }
 }

@@ -8,6 +8,7 @@
 
 mod ahead;
 mod chunk;
+mod kept;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use tokio::sync::watch;
 
 use super::batch;
-use super::cache::{AheadRoom, Cache, Holder, Used};
+use super::cache::{AheadRoom, Cache, Used};
 use super::compressed::compress;
 use super::epochs;
 use super::topics::Served;
@@ -287,21 +288,6 @@ impl Feed {
         self.grown.receiver_count()
     }
 
-    /// Returns the number of chunks that are kept.
-    #[cfg(test)]
-    pub(super) fn chunks(&self) -> usize {
-        self.lock().chunks.len()
-    }
-
-    /// Drops what is kept: an event of it was erased.
-    pub(super) fn forget(&self) {
-        let mut state = self.lock();
-        state.forgotten += 1;
-        let chunks = std::mem::take(&mut state.chunks);
-        drop(state);
-        chunks.values().for_each(|chunk| self.cache.forget(&chunk.used));
-    }
-
     /// Reads the stretch after a position, unless it was read while this waited; ahead of a reader,
     /// if it takes room for that.
     async fn read_chunk(
@@ -327,33 +313,6 @@ impl Feed {
             self.keep(chunk.clone(), forgotten);
         }
         Ok(chunk)
-    }
-
-    /// Returns the chunk that has a partition's next events after a position, if one is kept, for a
-    /// reader that comes to it.
-    fn kept(&self, partition: usize, after: Position) -> Option<Arc<Chunk>> {
-        self.find(partition, after).inspect(|chunk| self.cache.used(&chunk.used))
-    }
-
-    fn find(&self, partition: usize, after: Position) -> Option<Arc<Chunk>> {
-        let state = self.lock();
-        let (_, chunk) = state.chunks.range(after.next()..).next()?;
-        let from = chunk.before.as_ref().map_or(chunk.after, |all| all[partition].min(chunk.after));
-        (from <= after).then(|| chunk.clone())
-    }
-
-    /// Keeps a chunk, unless the chunks were forgotten since it was read: then it may have what
-    /// was erased.
-    fn keep(&self, chunk: Arc<Chunk>, forgotten: u64) {
-        let mut state = self.lock();
-        if state.forgotten != forgotten {
-            return;
-        }
-        let former = state.chunks.insert(chunk.scanned, chunk.clone());
-        drop(state);
-        former.iter().for_each(|former| self.cache.forget(&former.used));
-        let bytes = chunk.batches.values().map(|batch| batch.bytes.len()).sum();
-        self.cache.keep(&chunk.used, bytes, (self.this.clone(), chunk.scanned));
     }
 
     /// Makes a chunk of a topic's events, of which the log has no other between `after` and
@@ -385,12 +344,6 @@ impl Feed {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder panics")
-    }
-}
-
-impl Holder for Feed {
-    fn drop_chunk(&self, scanned: Position) {
-        self.lock().chunks.remove(&scanned);
     }
 }
 

@@ -1,5 +1,5 @@
-//! The promises of a connection: whoever asks nothing, does not read, or sends half a request, holds
-//! no place that others need.
+//! The promises of a connection: whoever asks nothing, does not read, or sends half a request,
+//! holds no place that others need.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -19,7 +19,7 @@ pub(super) struct Row<'a> {
     all: &'a Rows,
 }
 
-/// What all rows of a statement have in common.
+/// The state that all rows of a statement share.
 struct Rows {
     names: Vec<String>,
     /// The column after the one that was asked for last: most are asked for in their order.
