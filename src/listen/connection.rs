@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::login::NotNow;
+use super::peer::NotLetIn;
 use super::principal::Principal;
 use super::requests::{self, Broken};
 use super::rooms::{Clients, Room};
@@ -67,11 +68,11 @@ impl Ended {
         match self {
             Self::Io(_) => None,
             Self::Idle(_) => Some("idle"),
-            Self::Refused | Self::Broken(Broken::Stranger) => Some("refused"),
+            Self::Refused | Self::Broken(Broken::NotLetIn(NotLetIn::Stranger)) => Some("refused"),
             Self::Evicted => Some("evicted"),
             Self::CredentialGone => Some("credential-ended"),
             Self::Broken(Broken::NotNow(NotNow::NoSeat)) => Some("tenant-full"),
-            Self::Broken(Broken::Expired) => Some("expired"),
+            Self::Broken(Broken::NotLetIn(NotLetIn::Expired)) => Some("expired"),
             Self::Broken(Broken::NotEnabled) => Some("not-enabled"),
             Self::Broken(Broken::NotNow(NotNow::NoKeys)) => Some("keys-unavailable"),
             Self::Slow => Some("slow"),
@@ -124,7 +125,7 @@ fn unwanted<'a>(server: &'a Server, peer: &Peer) -> impl Future<Output = Ended> 
         tokio::select! {
             () = cancelled(evicted) => Ended::Evicted,
             () = cancelled(credential) => Ended::CredentialGone,
-            () = over(server, ends) => Broken::Expired.into(),
+            () = over(server, ends) => Broken::from(NotLetIn::Expired).into(),
             () = disabled(server, tenant) => Broken::NotEnabled.into(),
         }
     }

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use super::Server;
 use super::group::Client;
 use super::principal::{Principal, Scope};
-use super::requests::Broken;
 use super::rooms::Room;
 use super::sasl::Mechanism;
 use super::seats::{Seats, Stranger};
@@ -18,6 +17,17 @@ use crate::shares::{Full, Share};
 
 /// The most groups and tenants of which a connection remembers that it has moved them.
 const MOVED_MAX: usize = 100;
+
+/// The reason why a peer has no session.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+pub(super) enum NotLetIn {
+    /// The client has not said who it is.
+    #[error("the client asks before it has said who it is")]
+    Stranger,
+    /// The client's token has ended.
+    #[error("the client's token has expired")]
+    Expired,
+}
 
 /// Whoever is at the other end of a connection.
 pub(super) struct Peer {
@@ -58,10 +68,10 @@ impl Peer {
     }
 
     /// Returns the session of a peer that is let in at a time.
-    pub(super) fn session(&mut self, now: Time) -> Result<&mut Session, Broken> {
-        let session = self.session.as_mut().ok_or(Broken::Stranger)?;
+    pub(super) fn session(&mut self, now: Time) -> Result<&mut Session, NotLetIn> {
+        let session = self.session.as_mut().ok_or(NotLetIn::Stranger)?;
         match session.principal.ends() {
-            Some(end) if end <= now => Err(Broken::Expired),
+            Some(end) if end <= now => Err(NotLetIn::Expired),
             _ => Ok(session),
         }
     }

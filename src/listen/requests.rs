@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::frame::{Frame, Head};
 use super::login::NotNow;
+use super::peer::NotLetIn;
 use super::principal::Scope;
 use super::shapes::{Shape, Truncated, check_head, find};
 use super::{Peer, Server, Session};
@@ -34,12 +35,9 @@ pub(super) enum Broken {
         /// The version of the request.
         version: i16,
     },
-    /// The client has not said who it is.
-    #[error("the client asks before it has said who it is")]
-    Stranger,
-    /// The client's token has ended.
-    #[error("the client's token has expired")]
-    Expired,
+    /// The client has no session.
+    #[error(transparent)]
+    NotLetIn(#[from] NotLetIn),
     /// The client's tenant is not enabled, or not any more.
     #[error("the client's tenant is not enabled")]
     NotEnabled,
