@@ -24,6 +24,12 @@ const RECORDS: usize = 57;
 const MAGIC: i8 = 2;
 /// The id, epoch and sequence of no producer: these batches have none.
 const NO_PRODUCER: (i64, i16, i32) = (-1, -1, -1);
+/// The attributes of a batch with markers, which clients keep from their applications.
+const CONTROL: i16 = 0x20;
+/// The record of a marker: that of the end of a transaction, as each transaction leaves one in a
+/// Kafka's log. It stands at the batch's own offset and time; its key has the version and the type
+/// (1 is a commit), and its value the version and the coordinator's epoch.
+const MARKER: [u8; 17] = [32, 0, 0, 0, 8, 0, 0, 0, 1, 12, 0, 0, 0, 0, 0, 0, 0];
 
 /// A batch of one partition's records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,20 +104,27 @@ impl BatchBuilder {
     }
 }
 
-/// Returns a batch without records, which leads a reader from `first` over `last`.
-pub(super) fn empty(first: Position, last: Position, epoch: i32) -> Bytes {
-    let mut bytes = BytesMut::zeroed(HEADER_BYTES);
-    put_header(&mut bytes, Header { first, last, times: (-1, -1), records: 0, epoch });
+/// Returns a batch that leads a reader over a position by a marker there, which is no event. One
+/// without records would do for most clients, but librdkafka takes each for a record that was too
+/// large to be sent, and the eleventh of a partition for an error.
+pub(super) fn marker(at: Position, epoch: i32) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(HEADER_BYTES + MARKER.len());
+    bytes.put_bytes(0, HEADER_BYTES);
+    bytes.put_slice(&MARKER);
+    put_header(&mut bytes, Header { first: at, last: at, times: (-1, -1), records: 1, epoch });
+    (&mut bytes[CHECKED..AFTER_ATTRIBUTES]).put_i16(CONTROL);
+    put_checksum(&mut bytes);
     bytes.freeze()
 }
 
-/// Returns the number of records in batches that follow each other.
+/// Returns the number of events in batches that follow each other.
 pub(super) fn records(mut batches: &[u8]) -> usize {
     let mut records = 0;
     while batches.len() >= HEADER_BYTES {
         let number = |at: usize| usize::try_from((&batches[at..]).get_i32()).unwrap_or(0);
+        let is_marker = (&batches[CHECKED..]).get_i16() & CONTROL != 0;
         let (length, its) = (number(LENGTH), number(RECORDS));
-        records += its;
+        records += if is_marker { 0 } else { its };
         batches = batches.get(AFTER_LENGTH + length..).unwrap_or_default();
     }
     records
@@ -244,7 +257,7 @@ mod tests {
     use kafka_protocol::records::{Record, RecordBatchDecoder};
 
     use super::{
-        Batch, BatchBuilder, HEADER_BYTES, checksum, empty, put_varint, records, varint_bytes,
+        Batch, BatchBuilder, CONTROL, checksum, marker, put_varint, records, varint_bytes,
     };
     use crate::domain::envelope::Envelope;
     use crate::domain::position::Position;
@@ -289,25 +302,33 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_batch_leads_over_what_was_looked_at() {
-        let at = |number| Position::new(number).unwrap();
-        let mut bytes = empty(at(5), at(2_000), 1);
-        assert_eq!(bytes.len(), HEADER_BYTES);
-        let checked = checksum(&bytes);
-        assert_eq!(bytes.get_i64(), 5, "the base offset");
-        assert_eq!(bytes.get_i32() as usize, HEADER_BYTES - super::AFTER_LENGTH);
+    fn a_marker_leads_over_what_was_looked_at_and_is_no_event() {
+        let mut bytes = marker(Position::new(2_000).unwrap(), 1);
+        let markers = RecordBatchDecoder::decode(&mut bytes.clone()).unwrap().records;
+        assert_eq!(markers.len(), 1);
+        let (marker, key, value) = (&markers[0], [0, 0, 0, 1], [0; 6]);
+        assert!(marker.control && !marker.transactional);
+        assert_eq!((marker.offset, marker.key.as_deref()), (2_000, Some(&key[..])), "a commit's");
+        assert_eq!(marker.value.as_deref(), Some(&value[..]));
+        assert!(marker.headers.is_empty());
+
+        let (checked, length) = (checksum(&bytes), bytes.len());
+        assert_eq!(bytes.get_i64(), 2_000, "the base offset");
+        assert_eq!(bytes.get_i32() as usize, length - super::AFTER_LENGTH);
         assert_eq!(bytes.get_i32(), 1, "the epoch");
         assert_eq!(bytes.get_i8(), 2);
         assert_eq!(bytes.get_u32(), checked);
-        bytes.advance(2);
-        assert_eq!(bytes.get_i32(), 1_995, "the last offset, from the base offset on");
+        assert_eq!(bytes.get_i16(), CONTROL);
+        assert_eq!(bytes.get_i32(), 0, "the last offset, from the base offset on");
+        bytes.advance(30);
+        assert_eq!(bytes.get_i32(), 1, "the number of records");
     }
 
     #[test]
-    fn the_records_of_batches_that_follow_each_other_are_counted() {
-        let at = |number| Position::new(number).unwrap();
+    fn the_events_of_batches_that_follow_each_other_are_counted() {
+        let marker = marker(Position::new(400).unwrap(), 3);
         let events = [7, 8, 300].map(|position| fixture::event("item", "a", position));
-        let batches = [built(&events).bytes, empty(at(301), at(400), 3), built(&events[..1]).bytes];
+        let batches = [built(&events).bytes, marker, built(&events[..1]).bytes];
         assert_eq!(records(&batches.concat()), 4);
         assert_eq!(records(&batches[1]), 0);
         assert_eq!(records(&[]), 0);

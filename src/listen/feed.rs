@@ -209,8 +209,8 @@ impl Feed {
     }
 
     /// Returns the batches of a partition from an offset on, at most so many bytes, but at least
-    /// one batch. Where nothing was found in what was looked at, it is an empty batch that leads
-    /// over it. There are none at the end.
+    /// one batch. Where nothing was found in what was looked at, it is a marker that leads over it.
+    /// There are none at the end.
     pub(super) async fn read(
         &self,
         subscribe: &Subscribe,
@@ -255,7 +255,7 @@ impl Feed {
         }
         if records.batches.is_empty() && after >= from {
             let last = after.min(self.lock().last[partition]);
-            records.batches.extend((last >= from).then(|| batch::empty(from, last, self.epoch)));
+            records.batches.extend((last >= from).then(|| batch::marker(last, self.epoch)));
         }
         Ok(records)
     }

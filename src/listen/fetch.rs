@@ -1,7 +1,8 @@
 //! Fetch: the records of partitions from given offsets on, as soon as there are any.
 //!
 //! `requests` calls it. A request that finds too little waits until one of its topics grows;
-//! nothing is looked for meanwhile.
+//! nothing is looked for meanwhile. One that is led on, over others' events, is answered at once:
+//! its client asks for what comes after them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -77,7 +78,8 @@ pub(super) async fn fetch(
         let left = room.as_ref().map_or(0, |room| room.bytes().min(most).max(1));
         let gathered = gather(server, &request, &feeds, (left, by)).await;
         let is_over = room.is_none() || Instant::now() >= until || server.closing.is_cancelled();
-        if gathered.bytes >= least || gathered.has_error || is_over || grown.is_empty() {
+        let has_enough = gathered.bytes >= least || gathered.leads_on || gathered.has_error;
+        if has_enough || is_over || grown.is_empty() {
             server.metrics.fetched(gathered.records(), gathered.bytes);
             if let Some(room) = &mut room {
                 room.keep(gathered.bytes);
@@ -123,16 +125,18 @@ async fn wait_for(server: &Server, mut grown: Vec<watch::Receiver<u64>>, until: 
 }
 
 /// The answer as far as it goes.
+#[derive(Default)]
 struct Gathered {
     topics: Vec<FetchableTopicResponse>,
     /// The batches of each partition.
     batches: Vec<Vec<Bytes>>,
     bytes: usize,
+    leads_on: bool,
     has_error: bool,
 }
 
 impl Gathered {
-    /// Returns the number of records.
+    /// Returns the number of events.
     fn records(&self) -> usize {
         self.batches.iter().flatten().map(|batch| batch::records(batch)).sum()
     }
@@ -156,8 +160,7 @@ async fn gather(
     feeds: &HashMap<String, Opened>,
     (most, until): (usize, Instant),
 ) -> Gathered {
-    let mut gathered =
-        Gathered { topics: Vec::new(), batches: Vec::new(), bytes: 0, has_error: false };
+    let mut gathered = Gathered::default();
     // Each partition is answered once, and nothing is read for an answer that is full or late.
     let (mut told, mut is_full) = (HashSet::new(), most == 0);
     for asked in &request.topics {
@@ -177,6 +180,7 @@ async fn gather(
             is_full |= part.is_err();
             let Part { data, records } = part.unwrap_or_else(Part::from);
             gathered.has_error |= data.error_code != 0;
+            gathered.leads_on |= records.lead_on();
             gathered.bytes += records.batches.iter().map(Bytes::len).sum::<usize>();
             gathered.batches.push(records.batches);
             partitions.push(data);

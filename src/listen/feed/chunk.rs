@@ -29,10 +29,17 @@ pub(super) struct Chunk {
 pub(in crate::listen) struct Records {
     /// The batches, one after the other.
     pub(in crate::listen) batches: Vec<Bytes>,
-    /// Their bytes.
+    /// The bytes of those that have events.
     pub(in crate::listen) bytes: usize,
     /// Where a reader goes on that has read on from the answer before; `None` at the end.
     pub(super) next_after: Option<Position>,
+}
+
+impl Records {
+    /// Returns whether they lead a reader on, over a stretch without an event of the partition.
+    pub(in crate::listen) fn lead_on(&self) -> bool {
+        self.bytes == 0 && !self.batches.is_empty()
+    }
 }
 
 /// The bytes that the headers and the key of a record have, about.

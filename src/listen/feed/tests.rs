@@ -35,11 +35,10 @@ async fn read_all(bed: &Bed, feed: &Feed, partition: usize, bytes_max: usize) ->
         }
         let asked = from;
         for batch in records.batches {
-            if !is_empty(&batch) {
-                let records = RecordBatchDecoder::decode(&mut batch.clone()).unwrap().records;
-                let new = records.iter().map(|record| record.offset);
-                offsets.extend(new.filter(|offset| *offset >= asked));
-            }
+            let records = RecordBatchDecoder::decode(&mut batch.clone()).unwrap().records;
+            let events = records.iter().filter(|record| !record.control);
+            let new = events.map(|record| record.offset);
+            offsets.extend(new.filter(|offset| *offset >= asked));
             from = last_of(&batch) + 1;
         }
     }
@@ -50,10 +49,6 @@ fn last_of(batch: &Bytes) -> i64 {
     let base = batch.get_i64();
     batch.advance(15);
     base + i64::from(batch.get_i32())
-}
-
-fn is_empty(batch: &Bytes) -> bool {
-    (&batch[57..61]).get_i32() == 0
 }
 
 fn keys(count: usize) -> Vec<String> {

@@ -8,10 +8,12 @@ use futures_util::poll;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, pause, resume, timeout};
 
 use super::{Fetched, PartitionData, fetch, gather};
+use crate::domain::partition;
 use crate::listen::answer::text;
+use crate::listen::batch;
 use crate::listen::fixture::{Bed, ITEM, anyone, client, diku, item, served};
 use crate::listen::principal::Scope;
 
@@ -158,6 +160,51 @@ async fn a_fetch_waits_on_until_there_is_as_much_as_it_asks_for() {
     let answer = fetched_after(&mut bed, 2_000, &[&["a"], &many]).await;
     let bytes = bytes(&answer);
     assert!(bytes >= 2_000, "{bytes}");
+}
+
+/// Makes a log whose topic has two partitions: more events of the other one than a request looks
+/// at, and then one of the first.
+async fn others_and_one() -> Bed {
+    let mut bed = Bed::new().await;
+    bed.store.fix_partitions(&[(diku(), item(), 2)]).await.unwrap();
+    let key = |partition: usize| {
+        let mut keys = (0..).map(|number| format!("key-{number}"));
+        keys.find(|key| partition::of_key(key.as_bytes(), 2) == partition).unwrap()
+    };
+    bed.append(&vec![&*key(1); 8_001]).await;
+    bed.append(&[&*key(0)]).await;
+    bed
+}
+
+#[tokio::test]
+async fn a_fetch_that_is_led_on_is_answered_at_once_however_many_bytes_it_asks_for() {
+    let bed = others_and_one().await;
+    let (server, mut client) = (bed.server().await, anyone());
+    let asked = request().with_max_wait_ms(200_000).with_min_bytes(1 << 20);
+    let answer = timeout(PATIENCE, fetch(&server, &mut client, NEWEST, asked)).await;
+    let answer = answer.expect("its client asks for what comes after");
+    assert_eq!(answer.batches[0].len(), 1);
+    assert_eq!(batch::records(&answer.batches[0][0]), 0, "nothing was found yet");
+}
+
+#[tokio::test]
+async fn a_fetch_waits_for_five_minutes_at_most_whatever_it_asks_for() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a"]).await;
+    let (server, mut client) = (bed.server().await, anyone());
+    // Its topic is open, and nobody has to look whether its tenant is enabled.
+    fetch(&server, &mut client, NEWEST, request()).await;
+    client.unread = None;
+    server.topics.all(&client.principal).await.unwrap();
+    let mut asked = request().with_max_wait_ms(600_000).with_min_bytes(1);
+    asked.topics[0].partitions[0].fetch_offset = 2;
+    pause();
+    let since = Instant::now();
+    let answer = fetch(&server, &mut client, NEWEST, asked).await;
+    let waited = since.elapsed();
+    resume();
+    assert_eq!((first(&answer).error_code, bytes(&answer)), (0, 0));
+    assert_eq!(waited.as_secs(), 300);
 }
 
 #[tokio::test]

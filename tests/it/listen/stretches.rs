@@ -5,25 +5,29 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use crash::kafka::{Isolation, assign_all, consumer, record};
-use crash::serve::Serve;
+use crash::serve::{Serve, Setup};
 use crash::until;
 use event_gateway::domain::partition;
 use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::protocol::StrBytes;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 use reqwest::Client;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::kafka_clients::{CONSOLE, ITEM_PATH, setup, tool};
 use crate::support::kafka_wire::Wire;
 use crate::support::readers::{printed, python};
+use crate::support::sqlite::database;
 
 const TOPIC: &str = "folio.diku.inventory.item";
 
 /// The number of events of the other partition: more than one request looks at.
 const OTHERS: usize = 10_000;
+/// The same, where librdkafka would give up if each answer told of a record that is too large.
+const MANY_OTHERS: usize = 210_000;
 /// The number of changes in one request.
 const AT_ONCE: usize = 1_000;
 
@@ -43,6 +47,21 @@ async fn post(serve: &Serve, changes: &[Value]) {
     assert_eq!(answer.status(), 201);
 }
 
+/// Repeats the log's one event, in a store that nobody serves, until there are so many.
+fn repeat(setup: &Setup, events: usize) {
+    let repeats = format!(
+        "BEGIN;
+        WITH RECURSIVE numbers (number) AS
+            (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < {events} - 1)
+        INSERT INTO events (tenant, position, event_id, topic, key, type, time_ms, headers, payload)
+        SELECT tenant, number + 1, randomblob(16), topic, key, type, time_ms, headers, payload
+        FROM events, numbers;
+        UPDATE heads SET position = {events};
+        COMMIT;"
+    );
+    Connection::open(database(setup)).unwrap().execute_batch(&repeats).unwrap();
+}
+
 /// Fetches the first partition from its start; returns the batches.
 fn fetch(address: &str) -> Bytes {
     let partition = FetchPartition::default().with_partition_max_bytes(1 << 20);
@@ -60,7 +79,8 @@ fn fetch(address: &str) -> Bytes {
 fn by_java(address: &str) -> Vec<String> {
     let part = ["--topic", TOPIC, "--partition", "0", "--offset", "earliest"];
     let ends = ["--max-messages", "1", "--timeout-ms", "120000"];
-    let printed = tool(CONSOLE, address, &[&part[..], &ends].concat());
+    let committed = ["--isolation-level", "read_committed"];
+    let printed = tool(CONSOLE, address, &[&part[..], &ends, &committed].concat());
     printed.lines().filter(|line| line.contains('{')).map(str::to_owned).collect()
 }
 
@@ -83,7 +103,12 @@ async fn by_librdkafka(address: &str) -> Vec<String> {
             values.push(String::from_utf8(record(&message).value).unwrap());
             false
         }
-        Some(Err(error)) => matches!(error, KafkaError::PartitionEOF(0)),
+        Some(Err(KafkaError::PartitionEOF(0))) => true,
+        Some(Err(error)) => {
+            let too_large = Some(RDKafkaErrorCode::MessageSizeTooLarge);
+            assert_ne!(error.rdkafka_error_code(), too_large, "{error}");
+            false
+        }
         None => false,
     })
     .await;
@@ -109,9 +134,8 @@ async fn a_client_is_led_over_a_stretch_of_others_events_to_the_only_one_of_its_
     // Each one asks a gateway that keeps nothing of the log in memory yet.
     let serve = setup.serve();
     let batch = fetch(serve.broker());
-    let (first, last) = ((&batch[..8]).get_i64(), (&batch[23..27]).get_i32());
-    assert_eq!((batch.len(), (&batch[57..61]).get_i32()), (61, 0), "it has no record: {batch:?}");
-    let last = first + i64::from(last);
+    let (last, attributes) = ((&batch[..8]).get_i64(), (&batch[21..23]).get_i16());
+    assert_eq!((batch.len(), attributes), (78, 0x20), "it is a marker: {batch:?}");
     assert!((1..=OTHERS as i64).contains(&last), "it leads over what was looked at: {last}");
     assert!(serve.terminate().success(), "{}", setup.log());
     for client in ["Java", "aiokafka", "librdkafka", "kcat"] {
@@ -125,4 +149,21 @@ async fn a_client_is_led_over_a_stretch_of_others_events_to_the_only_one_of_its_
         assert!(values.len() == 1 && values[0].contains(TITLE), "{client}: {values:?}");
         assert!(serve.terminate().success(), "{}", setup.log());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stretch_of_others_events_is_as_long_as_it_likes_and_librdkafka_is_led_over_all_of_it() {
+    let setup = setup(&["diku"], 2);
+    let serve = setup.serve();
+    post(&serve, &[json!({"new": {"id": key_of(1)}})]).await;
+    assert!(serve.terminate().success(), "{}", setup.log());
+    repeat(&setup, MANY_OTHERS);
+    let serve = setup.serve();
+    post(&serve, &[json!({"new": {"id": key_of(0), "title": TITLE}})]).await;
+    for (client, values) in
+        [("librdkafka", by_librdkafka(serve.broker()).await), ("kcat", by_kcat(serve.broker()))]
+    {
+        assert!(values.len() == 1 && values[0].contains(TITLE), "{client}: {values:?}");
+    }
+    assert!(serve.terminate().success(), "{}", setup.log());
 }

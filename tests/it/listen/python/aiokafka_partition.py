@@ -8,7 +8,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 async def read(address, topic, partition):
     """Reads from the start, for no group."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=address, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=address,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )
     consumer.assign([TopicPartition(topic, int(partition))])
     await consumer.start()
 
