@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, OnceCell, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,9 @@ pub(super) type Name = (String, subscription::Group);
 /// Groups by name. One that is being taken has no value yet.
 type Groups = HashMap<Name, Arc<OnceCell<Arc<Coordinated>>>>;
 
+/// The digest of a group's state.
+type Digest = [u8; 32];
+
 /// The groups that this replica has.
 pub(super) struct Coordinator {
     store: Arc<dyn Store>,
@@ -73,7 +77,11 @@ pub(super) struct Coordinated {
 
 struct Inner {
     group: Group<oneshot::Sender<Answer>>,
+    /// The row as the store has it, without the state, whose text is longer than the members that
+    /// it tells of.
     row: KafkaGroup,
+    /// The digest of the state.
+    saved: Digest,
     places: Places,
     metrics: GroupMetrics,
     /// The bytes that its members hold.
@@ -231,8 +239,7 @@ impl Coordinated {
 
     /// Saves what the group has come to, and sends the answers.
     async fn tell(&self, inner: &mut Inner, mut answers: Answers<oneshot::Sender<Answer>>) {
-        let is_new = inner.row.state != inner.group.save().as_column();
-        let is_saved = !is_new || self.save(inner).await;
+        let is_saved = inner.is_saved() || self.save(inner).await;
         if !is_saved {
             refuse(answers);
             answers = inner.group.begin_again(Instant::now());
@@ -260,7 +267,8 @@ impl Coordinated {
         let row = KafkaGroup { summary, state, ..inner.row.clone() };
         match self.store.write_kafka_group(&row).await {
             Ok(true) => {
-                inner.row = KafkaGroup { version: row.version + 1, ..row };
+                inner.saved = digest(&row.state);
+                inner.row = KafkaGroup { version: row.version + 1, state: String::new(), ..row };
                 inner.places.note_saved();
                 true
             }
@@ -305,7 +313,7 @@ impl Coordinated {
         let now = Instant::now();
         let answers = inner.group.tick(now);
         inner.settle();
-        let is_saved = inner.row.state == inner.group.save().as_column();
+        let is_saved = inner.is_saved();
         if !answers.is_empty() || !is_saved && inner.again <= now {
             self.tell(&mut inner, answers).await;
         }
@@ -333,6 +341,17 @@ impl Coordinated {
     fn refuse_gone(&self) -> Result<(), Refusal> {
         if self.gone.is_cancelled() { Err(Refusal::Unavailable) } else { Ok(()) }
     }
+}
+
+impl Inner {
+    /// Returns whether the store has the group as it is.
+    fn is_saved(&self) -> bool {
+        self.saved == digest(&self.group.save().as_column())
+    }
+}
+
+fn digest(state: &str) -> Digest {
+    Sha256::digest(state).into()
 }
 
 fn refuse(answers: Answers<oneshot::Sender<Answer>>) {

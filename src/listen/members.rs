@@ -318,7 +318,7 @@ async fn delete_one(
 ) -> Result<(), ResponseError> {
     session.principal.check::<DeleteSubscription>()?;
     let name = name(session, asked)?;
-    let found = server.store.find_kafka_group(&name.0, &name.1).await;
+    let found = server.store.find_kafka_group_holder(&name.0, &name.1).await;
     if found.map_err(|error| unavailable(&error))?.is_none() {
         return Err(ResponseError::GroupIdNotFound);
     }

@@ -365,8 +365,8 @@ impl Places {
 
     /// Looks whether this replica still has the group, which it lets go if not.
     async fn ensure_held(&self, store: &dyn Store) -> Result<(), Kept> {
-        let found = store.find_kafka_group(&self.scope, &self.group).await?;
-        let is_held = found.map_or(!self.is_saved, |row| row.holder == self.holder);
+        let found = store.find_kafka_group_holder(&self.scope, &self.group).await?;
+        let is_held = found.map_or(!self.is_saved, |holder| holder == self.holder);
         if is_held && !self.gone.is_cancelled() {
             return Ok(());
         }

@@ -73,6 +73,14 @@ pub trait Listening: Send + Sync {
         group: &Group,
     ) -> Result<Option<KafkaGroup>, Error>;
 
+    /// Returns the run of the replica that coordinates a group, without the rest of the row: its
+    /// members may have megabytes.
+    async fn find_kafka_group_holder(
+        &self,
+        scope: &str,
+        group: &Group,
+    ) -> Result<Option<String>, Error>;
+
     /// Lists the rows of a scope, in order of name.
     async fn list_kafka_groups(&self, scope: &str) -> Result<Vec<ListedKafkaGroup>, Error>;
 
@@ -112,10 +120,15 @@ pub(super) fn kafka_group(row: &(impl Columns + ?Sized)) -> Result<KafkaGroup, E
         scope: row.text("scope")?.to_owned(),
         group: row.noun("name", Group::of_kafka)?,
         version: row.count("version")?,
-        holder: row.text("holder")?.to_owned(),
+        holder: holder(row)?,
         summary: summary(row)?,
         state: row.text("state")?.to_owned(),
     })
+}
+
+/// Reads who coordinates a group from its row.
+pub(super) fn holder(row: &(impl Columns + ?Sized)) -> Result<String, Error> {
+    Ok(row.text("holder")?.to_owned())
 }
 
 /// Reads a group of a list from its row.
@@ -123,7 +136,7 @@ pub(super) fn listed(row: &(impl Columns + ?Sized)) -> Result<ListedKafkaGroup, 
     Ok(ListedKafkaGroup {
         group: row.noun("name", Group::of_kafka)?,
         version: row.count("version")?,
-        holder: row.text("holder")?.to_owned(),
+        holder: holder(row)?,
         summary: summary(row)?,
     })
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::bounds::take_bytes;
-use super::{Coordinated, Coordinator, Inner, Name};
+use super::{Coordinated, Coordinator, Inner, Name, digest};
 use crate::listen::group::{Group, Saved, Summary};
 use crate::listen::group_metrics::GroupMetrics;
 use crate::listen::places::Places;
@@ -39,9 +39,9 @@ impl Coordinator {
     ) -> Result<Option<KafkaListener>, Error> {
         let found = match self.listeners.is_alone() {
             true => None,
-            false => self.store.find_kafka_group(scope, group).await?,
+            false => self.store.find_kafka_group_holder(scope, group).await?,
         };
-        let holder = found.map(|row| row.holder).unwrap_or_default();
+        let holder = found.unwrap_or_default();
         self.listeners.look_for(&holder).await?;
         Ok(self.listeners.coordinator(&[scope, group.as_str()], &holder))
     }
@@ -130,6 +130,8 @@ impl Coordinator {
                 }
             }
             let (now, gone) = (Instant::now(), CancellationToken::new());
+            let saved = digest(&row.state);
+            row.state = String::new();
             let places = Places::taken(&row, gone.clone());
             let metrics = GroupMetrics::new(&state, self.metrics.clone());
             return Ok(Arc::new(Coordinated {
@@ -138,6 +140,7 @@ impl Coordinator {
                 inner: tokio::sync::Mutex::new(Inner {
                     group: state,
                     row,
+                    saved,
                     places,
                     metrics,
                     share,

@@ -3,7 +3,7 @@
 
 mod bounds;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use crate::listen::listeners::Listeners;
 use crate::listen::places::{Kept, Mover, Told};
 use crate::listen::principal::Scope;
 use crate::listen::topics::Seen;
-use crate::store::{KafkaGroup, KafkaListener};
+use crate::store::{Calls, KafkaGroup, KafkaListener};
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(3600);
@@ -261,6 +261,35 @@ async fn one_replica_takes_a_group_and_keeps_it_as_long_as_it_is_announced() {
             assert!(matches!(coordinator.group(&name()).await, Err(Absent::Elsewhere)));
         }
     }
+}
+
+/// The names of the store's calls.
+#[derive(Default)]
+struct Called(Mutex<Vec<&'static str>>);
+
+impl Calls for Called {
+    fn called(&self, operation: &'static str, _: Duration, _: Option<&'static str>) {
+        self.0.lock().unwrap().push(operation);
+    }
+}
+
+#[tokio::test]
+async fn neither_a_commit_nor_the_search_for_a_coordinator_reads_what_members_say() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a"]).await;
+    let coordinator = among(&bed, &listener(1, "one"), &[listener(1, "one")], LONG);
+    let (id, _) = assigned(&coordinator).await;
+    let group = coordinator.group(&name()).await.unwrap();
+    let called = Arc::new(Called::default());
+    bed.store.observe(called.clone());
+    assert!(matches!(commit(&bed, &group, &id, 1).await, Ok(Ok(_))));
+    let all = [listener(1, "one"), listener(2, "two")];
+    let other = among(&bed, &all[1], &all, LONG);
+    assert_eq!(other.locate(&name()).await.unwrap().as_ref(), Some(&all[0]));
+    let called = called.0.lock().unwrap();
+    let of = |operation| called.iter().filter(|it| **it == operation).count();
+    assert!(of("find_kafka_group_holder") >= 2, "{called:?}");
+    assert_eq!(of("find_kafka_group"), 0, "{called:?}");
 }
 
 #[tokio::test]

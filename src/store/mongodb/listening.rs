@@ -13,7 +13,7 @@ use super::rows;
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::store::listening::{kafka_group, kafka_listener, listed, partitions};
+use crate::store::listening::{holder, kafka_group, kafka_listener, listed, partitions};
 use crate::store::{Error, KafkaGroup, KafkaListener, ListedKafkaGroup, Listening};
 
 #[async_trait]
@@ -34,6 +34,16 @@ impl Listening for Mongodb {
         let its = doc! { "_id": id(scope, group) };
         let found = reading(self.collections.kafka_groups.find_one(its)).await?;
         found.map(|row| kafka_group(&*row)).transpose()
+    }
+
+    async fn find_kafka_group_holder(
+        &self,
+        scope: &str,
+        group: &Group,
+    ) -> Result<Option<String>, Error> {
+        let its = self.collections.kafka_groups.find_one(doc! { "_id": id(scope, group) });
+        let found = reading(its.projection(doc! { "holder": 1 })).await?;
+        found.map(|row| holder(&*row)).transpose()
     }
 
     async fn list_kafka_groups(&self, scope: &str) -> Result<Vec<ListedKafkaGroup>, Error> {

@@ -12,7 +12,7 @@ use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::store::columns::Columns;
-use crate::store::listening::{kafka_group, kafka_listener, listed, partitions};
+use crate::store::listening::{holder, kafka_group, kafka_listener, listed, partitions};
 use crate::store::{Error, KafkaGroup, KafkaListener, ListedKafkaGroup, Listening};
 
 #[async_trait]
@@ -43,6 +43,16 @@ impl Listening for Postgres {
         let find = named(sql!("postgres/kafka_group_find.sql"), scope, group);
         let found = self.sessions.acquire().await?.find_one(find).await?;
         found.map(|row| kafka_group(&row)).transpose()
+    }
+
+    async fn find_kafka_group_holder(
+        &self,
+        scope: &str,
+        group: &Group,
+    ) -> Result<Option<String>, Error> {
+        let find = named(sql!("postgres/kafka_group_find_holder.sql"), scope, group);
+        let found = self.sessions.acquire().await?.find_one(find).await?;
+        found.map(|row| holder(&row)).transpose()
     }
 
     async fn list_kafka_groups(&self, scope: &str) -> Result<Vec<ListedKafkaGroup>, Error> {

@@ -27,6 +27,15 @@ impl<S: Store> Listening for Spans<S> {
         timed!(self.find_kafka_group(scope, group))
     }
 
+    #[instrument(level = "debug", skip_all, fields(%scope, %group))]
+    async fn find_kafka_group_holder(
+        &self,
+        scope: &str,
+        group: &Group,
+    ) -> Result<Option<String>, Error> {
+        timed!(self.find_kafka_group_holder(scope, group))
+    }
+
     #[instrument(level = "debug", skip_all, fields(%scope))]
     async fn list_kafka_groups(&self, scope: &str) -> Result<Vec<ListedKafkaGroup>, Error> {
         timed!(self.list_kafka_groups(scope))

@@ -10,7 +10,7 @@ use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::store::columns::Columns;
-use crate::store::listening::{kafka_group, listed, partitions};
+use crate::store::listening::{holder, kafka_group, listed, partitions};
 use crate::store::{Error, KafkaGroup, KafkaListener, ListedKafkaGroup, Listening};
 
 #[async_trait]
@@ -43,6 +43,20 @@ impl Listening for Sqlite {
             .read(move |reading| {
                 let find = sql!("sqlite/kafka_group_find.sql");
                 rows::find_one(reading, find, named, |row| kafka_group(row))
+            })
+            .await
+    }
+
+    async fn find_kafka_group_holder(
+        &self,
+        scope: &str,
+        group: &Group,
+    ) -> Result<Option<String>, Error> {
+        let named = [scope.to_owned(), group.to_string()];
+        self.readers
+            .read(move |reading| {
+                let find = sql!("sqlite/kafka_group_find_holder.sql");
+                rows::find_one(reading, find, named, |row| holder(row))
             })
             .await
     }

@@ -198,6 +198,7 @@ macro_rules! contract {
             listening:
                 partitions_stay_as_they_were_fixed_first
                 a_group_of_kafka_clients_is_changed_only_upon_what_was_found
+                who_coordinates_a_group_of_kafka_clients_is_found_by_its_scope_and_name
                 groups_of_kafka_clients_are_listed_and_counted_by_their_scope;
             leases:
                 a_held_lane_is_acquired_by_nobody_else

@@ -107,6 +107,25 @@ async fn a_group_is_taken_over_if_there_is_room_for_what_its_members_say() {
 }
 
 #[tokio::test]
+async fn a_group_holds_what_its_members_say_once_and_not_as_the_text_that_is_saved_too() {
+    let bed = Bed::new().await;
+    let [one, two] = ["one", "two"].map(|it| coordinator(&bed, it));
+    let first = group(&one, "diku", "first").await;
+    assert!(matches!(say(&first, 20_000).await, Answer::Joined(_)));
+    assert!(matches!(assign(&first, 20_000).await, Answer::Assigned(..)));
+    let name = Group::of_kafka("first").unwrap();
+    let stored = bed.store.find_kafka_group("diku", &name).await.unwrap().unwrap();
+    assert!(stored.state.len() > 40_000);
+    let taken = group(&two, "diku", "first").await;
+    for group in [&first, &taken] {
+        let inner = group.inner.lock().await;
+        let KafkaGroup { holder, summary, state, .. } = &inner.row;
+        assert!(holder.capacity() + summary.capacity() + state.capacity() < 1_000);
+        assert!(inner.is_saved());
+    }
+}
+
+#[tokio::test]
 async fn the_store_has_so_many_groups_of_a_scope_and_those_that_are_there_go_on() {
     let bed = Bed::new().await;
     let mut coordinator = coordinator(&bed, "one");

@@ -61,6 +61,24 @@ pub async fn a_group_of_kafka_clients_is_changed_only_upon_what_was_found<B: Sto
     assert_eq!(other, Some(kafka_group("diku", name, 1, "own")), "another scope's stays");
 }
 
+pub async fn who_coordinates_a_group_of_kafka_clients_is_found_by_its_scope_and_name<
+    B: StoreFixture,
+>() {
+    let opened = OpenStore::<B>::new().await;
+    let (store, names) = (&opened.store, ["cg.é", "cg.a"].map(|it| Group::of_kafka(it).unwrap()));
+    for (scope, name, holder) in [("*", "cg.é", "one"), ("diku", "cg.é", "two"), ("*", "b", "x")]
+    {
+        let row = KafkaGroup { holder: holder.to_owned(), ..kafka_group(scope, name, 0, "{}") };
+        assert!(store.write_kafka_group(&row).await.unwrap());
+    }
+    let found =
+        async |scope: &str, name: &Group| store.find_kafka_group_holder(scope, name).await.unwrap();
+    assert_eq!(found("*", &names[0]).await.as_deref(), Some("one"));
+    assert_eq!(found("diku", &names[0]).await.as_deref(), Some("two"));
+    assert_eq!(found("college", &names[0]).await, None);
+    assert_eq!(found("*", &names[1]).await, None);
+}
+
 pub async fn groups_of_kafka_clients_are_listed_and_counted_by_their_scope<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     let store = &opened.store;

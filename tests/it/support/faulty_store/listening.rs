@@ -24,6 +24,14 @@ impl Listening for FaultyStore {
         self.through(Call::Other, self.inner.find_kafka_group(scope, group)).await
     }
 
+    async fn find_kafka_group_holder(
+        &self,
+        scope: &str,
+        group: &Group,
+    ) -> Result<Option<String>, Error> {
+        self.through(Call::Other, self.inner.find_kafka_group_holder(scope, group)).await
+    }
+
     async fn list_kafka_groups(&self, scope: &str) -> Result<Vec<ListedKafkaGroup>, Error> {
         self.through(Call::Other, self.inner.list_kafka_groups(scope)).await
     }
