@@ -164,19 +164,18 @@ impl Listener {
         let listeners = Arc::new(Listeners::new(store.clone(), instance, address));
         let (its, all, end) = (clock.clone(), listeners.clone(), closing.clone());
         let coordinator = Coordinator::new(store.clone(), its, metrics.clone(), all, end);
-        let cluster = settings.naming().own("log");
         let server = Server {
             tokens: deps.tokens,
             credentials: deps.credentials,
             clock,
             store,
+            cluster: settings.naming().own("log"),
             settings,
             metrics,
             topics,
             logs,
             coordinator,
             listeners,
-            cluster,
             seats: Seats::new(config.connections_max),
             request_bytes_max: config.request_bytes_max,
             requests: Rooms::new(config.requests_bytes_max),
@@ -206,8 +205,10 @@ impl Listener {
     /// Serves clients until the gateway stops.
     async fn accept(self) {
         let (mut clients, mut tasks, server) = (JoinSet::new(), JoinSet::new(), self.server);
-        let groups = server.clone();
-        tasks.spawn(async move { groups.coordinator.expire_groups().await });
+        let own = server.clone();
+        tasks.spawn(async move {
+            tokio::join!(own.coordinator.expire_groups(), own.topics.watch());
+        });
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
@@ -228,10 +229,8 @@ impl Listener {
                 server.metrics.client_ended("full");
                 continue;
             }
-            let stream = match stream
-                .set_nodelay(true)
-                .and_then(|()| Tls::stream(self.tls.as_deref(), stream))
-            {
+            let is_set = stream.set_nodelay(true);
+            let stream = match is_set.and_then(|()| Tls::stream(self.tls.as_deref(), stream)) {
                 Ok(stream) => stream,
                 Err(error) => {
                     tracing::debug!(%peer, %error, "a Kafka client has left");

@@ -34,7 +34,7 @@ const STEP_BYTES: usize = 64 << 10;
 const STRANGERS_BYTES_MAX: usize = 64 << 10;
 /// The longest time in which the rest of a frame must arrive, and an answer be read.
 const FRAME_WITHIN: Duration = Duration::from_secs(30);
-/// The time between two looks whether a client may still be there.
+/// The time between two looks at the clock for the end of a client's token.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The time that a request under way has when the gateway stops.
 const FINISH: Duration = Duration::from_secs(1);
@@ -154,12 +154,9 @@ async fn over(server: &Server, end: Option<Time>) {
 
 /// Waits until a tenant is not enabled any more.
 async fn disabled(server: &Server, tenant: Option<TenantId>) {
-    let Some(tenant) = tenant else { return future::pending().await };
-    loop {
-        sleep(LOOK_EVERY).await;
-        if !server.topics.has(&tenant).await {
-            return;
-        }
+    match tenant {
+        Some(tenant) => server.topics.disabled(&tenant).await,
+        None => future::pending().await,
     }
 }
 

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use super::principal::{Principal, Scope};
 use crate::access::Credential;
@@ -23,6 +24,8 @@ use crate::store::{Error, Store};
 /// The age up to which what is known answers a client that asks for topics, and up to which a
 /// tenant counts as enabled.
 const FRESH: Duration = Duration::from_secs(1);
+/// The time between two looks for tenants that are disabled while their clients are connected.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The age up to which it answers one that asks for a topic that is not among them.
 const FRESH_FOR_UNKNOWN: Duration = Duration::from_millis(100);
 
@@ -113,6 +116,8 @@ pub(super) struct Topics {
     listing: tokio::sync::Mutex<()>,
     /// The same, for the topics of all of them, which may take long.
     finding: tokio::sync::Mutex<()>,
+    /// Told when other tenants are enabled than before.
+    changed: watch::Sender<()>,
 }
 
 /// The tenants and the topics as they were found; `None` if nobody has looked yet.
@@ -151,7 +156,8 @@ impl Topics {
     /// Makes them of a store's tenants and their files.
     pub(super) fn new(store: Arc<dyn Store>, settings: Arc<Settings>) -> Self {
         let (listing, finding) = <(tokio::sync::Mutex<()>, tokio::sync::Mutex<()>)>::default();
-        Self { store, settings, known: Mutex::default(), listing, finding }
+        let (known, changed) = (Mutex::default(), watch::Sender::new(()));
+        Self { store, settings, known, listing, finding, changed }
     }
 
     /// Returns all topics; while the store is away, those that were known last: a client that is
@@ -210,6 +216,28 @@ impl Topics {
         }
     }
 
+    /// Waits until a tenant is not enabled any more, as a look of anybody's finds.
+    pub(super) async fn disabled(&self, tenant: &TenantId) {
+        let mut changed = self.changed.subscribe();
+        while self.has(tenant).await {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Looks for those who wait until a tenant is disabled: once for all of them, again and again.
+    pub(super) async fn watch(&self) {
+        loop {
+            sleep(LOOK_EVERY).await;
+            if self.changed.receiver_count() > 0
+                && let Err(error) = self.enabled(Duration::ZERO).await
+            {
+                tracing::debug!(%error, "failed to look for tenants that are disabled");
+            }
+        }
+    }
+
     /// Returns what was found within a time, or finds it; without the topics of tenants that are
     /// not enabled any more.
     async fn known_since(&self, age_max: Duration) -> Result<(Arc<ByName>, Arc<LogIds>), Error> {
@@ -256,8 +284,12 @@ impl Topics {
         let logs = self.store.list().await?.into_iter().filter(|log| log.is_enabled);
         let found: Arc<LogIds> = Arc::new(logs.map(|log| (log.tenant, log.log_id)).collect());
         let mut known = self.lock();
-        known.tenants = Some(Found { since, found: found.clone() });
+        let before = known.tenants.replace(Found { since, found: found.clone() });
         known.keep_enabled();
+        drop(known);
+        if before.is_none_or(|before| before.found != found) {
+            self.changed.send_replace(());
+        }
         Ok(found)
     }
 

@@ -4,6 +4,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::poll;
@@ -27,7 +28,7 @@ use kafka_protocol::messages::{
     OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
     ProduceRequest, TopicName,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, advance, pause, resume, timeout};
 
 use super::{FRESH, Topics};
 use crate::clock::{Clock, System};
@@ -136,6 +137,38 @@ async fn a_tenant_that_is_disabled_is_gone_with_its_topics_and_one_that_comes_is
     assert!(!topics.has(&tenant).await);
     let seen = topics.with([ITEM], &client).await.unwrap();
     assert_eq!((seen.get(ITEM), seen.of_log(&tenant).count()), (None, 0));
+}
+
+/// How often a task was woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_the_end_of_a_tenant_is_woken_by_a_change_alone() {
+    let (bed, _) = bed(1).await;
+    let topics = Topics::new(bed.store.clone(), Arc::default());
+    let (tenant, wakes) = (diku(), Arc::new(Wakes::default()));
+    topics.enabled(Duration::ZERO).await.unwrap();
+    let mut waiting = Box::pin(topics.disabled(&tenant));
+    pause();
+    topics.lock().tenants.as_mut().unwrap().since = Instant::now();
+    let waker = Waker::from(wakes.clone());
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    advance(Duration::from_hours(1)).await;
+    resume();
+    topics.enabled(Duration::ZERO).await.unwrap();
+    topics.enabled(Duration::ZERO).await.unwrap();
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 0, "nothing has changed");
+    bed.store.disable(&tenant, System.now(), None).await.unwrap();
+    topics.enabled(Duration::ZERO).await.unwrap();
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+    timeout(PATIENCE, waiting).await.expect("the tenant is disabled");
 }
 
 /// Returns the answers to all kinds of requests that name a topic, without its name.
