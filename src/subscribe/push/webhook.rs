@@ -1,0 +1,164 @@
+//! Webhooks: each event is posted to a URL, signed as Standard Webhooks has it.
+//!
+//! The headers and the signature are those of
+//! <https://github.com/standard-webhooks/standard-webhooks>. Redirects are not followed, and an
+//! address that the operator does not allow is not connected to, whatever name leads to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode};
+use sha2::Sha256;
+
+use super::Deliver;
+use super::body::body;
+use super::outcome::Outcome;
+use super::reach::Reach;
+use super::window::Attempt;
+use crate::clock::Clock;
+use crate::domain::subscription::{Format, Group, Webhook};
+use crate::domain::time::Time;
+
+/// The longest time that a connection may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// The longest time for which a handler's `Retry-After` is respected.
+const AFTER_MAX: Duration = Duration::from_hours(1);
+/// The most bytes of an answer that are read, for the reason.
+const ANSWER_BYTES_MAX: usize = 4 << 10;
+
+/// The client of all webhooks of a process: one pool of connections.
+pub(super) fn client(reach: &Arc<Reach>) -> reqwest::Result<Client> {
+    Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_WITHIN)
+        .dns_resolver(reach.clone())
+        .user_agent(concat!("event-gateway/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// The webhook of a group.
+pub(super) struct WebhookTarget {
+    pub(super) client: Client,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) reach: Arc<Reach>,
+    pub(super) webhook: Webhook,
+    pub(super) group: Group,
+    pub(super) format: Format,
+}
+
+#[async_trait::async_trait]
+impl Deliver for WebhookTarget {
+    async fn deliver(&self, attempt: &Attempt) -> Outcome {
+        if let Err(refused) = self.reach.check_url(&self.webhook.url) {
+            return Outcome::Stop { why: refused.to_string() };
+        }
+        let body = match body(attempt, &self.group, self.format) {
+            Ok(body) => body,
+            Err(error) => return Outcome::Reject { why: format!("no JSON: {error}") },
+        };
+        // The id names the event, so that a receiver knows a second attempt.
+        let id = attempt.event.event_id.to_string();
+        let seconds = self.clock.now().as_ms() / 1_000;
+        let signatures: Vec<_> = self
+            .webhook
+            .secrets
+            .iter()
+            .map(|secret| sign(secret.key(), &id, seconds, &body))
+            .collect();
+        let request = self
+            .client
+            .post(&self.webhook.url)
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-id", id)
+            .header("webhook-timestamp", seconds)
+            .header("webhook-signature", signatures.join(" "));
+        let traced = attempt.event.headers.value("traceparent");
+        let request = traced.into_iter().fold(request, |it, value| it.header("traceparent", value));
+        match request.body(body).send().await {
+            Ok(answer) => outcome(answer, self.clock.now()).await,
+            Err(error) => Outcome::Retry { why: told(&error), after: None },
+        }
+    }
+}
+
+/// Returns a signature: the version, and HMAC-SHA256 of id, timestamp and body in base64.
+fn sign(key: &[u8], id: &str, seconds: i64, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length is taken");
+    mac.update(format!("{id}.{seconds}.").as_bytes());
+    mac.update(body);
+    format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+/// Returns the error with its causes, without the URL, which stands in the subscription.
+fn told(error: &reqwest::Error) -> String {
+    let mut causes = vec![];
+    let mut next: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    causes.pop().unwrap_or_else(|| "the request failed".to_owned())
+}
+
+async fn outcome(answer: Response, now: Time) -> Outcome {
+    let status = answer.status();
+    if status.is_success() {
+        return Outcome::Ok;
+    }
+    let after = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+        .then(|| retry_after(answer.headers(), now))
+        .flatten();
+    let why = format!("it answered {status}: {}", beginning(answer).await);
+    match status {
+        StatusCode::GONE => Outcome::Stop { why },
+        _ => Outcome::Retry { why, after },
+    }
+}
+
+/// Returns the time to wait that an answer asks for, in seconds or as a date.
+fn retry_after(headers: &HeaderMap, now: Time) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let at = chrono::DateTime::parse_from_rfc2822(text).ok()?.timestamp_millis();
+            Duration::from_millis(u64::try_from(at - now.as_ms()).ok()?)
+        }
+    };
+    Some(wait.min(AFTER_MAX))
+}
+
+/// Returns the beginning of an answer's body, as text.
+async fn beginning(mut answer: Response) -> String {
+    let mut bytes = Vec::new();
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() >= ANSWER_BYTES_MAX {
+            break;
+        }
+    }
+    bytes.truncate(ANSWER_BYTES_MAX);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+
+    use super::sign;
+
+    /// The example of the specification's own libraries.
+    #[test]
+    fn a_signature_is_that_of_the_specification() {
+        let key = BASE64_STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
+        let signed = sign(&key, id, 1_614_265_330, br#"{"test": 2432232314}"#);
+        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+}
