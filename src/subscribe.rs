@@ -129,6 +129,12 @@ fn refused(refusal: &Refusal) -> String {
         Refusal::NotDelivered { scanned } => {
             format!("only positions up to {scanned} were delivered")
         }
+        Refusal::HasHandler => "the group has a handler, which alone gets its events".to_owned(),
+        Refusal::Halted(halt) => format!("the group has halted at {}: {}", halt.since, halt.why),
+        Refusal::NotStopped { at: Some(at) } => {
+            format!("the group has stopped at the event {at}, and only that one can be skipped")
+        }
+        Refusal::NotStopped { at: None } => "the group has not stopped at an event".to_owned(),
     }
 }
 

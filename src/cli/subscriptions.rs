@@ -185,6 +185,7 @@ impl PutOptions {
             auto_commit: self.auto_commit,
             lease_seconds: self.lease_seconds,
             hold_seconds: self.hold_seconds,
+            ..Form::default()
         }
     }
 }

@@ -52,6 +52,7 @@ impl File {
             auto_commit: self.auto_commit,
             lease_seconds: self.lease_seconds.unwrap_or(Form::default().lease_seconds),
             hold_seconds: self.hold_seconds.unwrap_or_default(),
+            ..Form::default()
         };
         for (name, seconds, legal) in [
             ("lease_seconds", form.lease_seconds, Form::LEASE_SECONDS),

@@ -85,6 +85,11 @@ impl Position {
         Self(self.0 + 1)
     }
 
+    /// Returns the position before this one, at least [`Position::START`].
+    pub const fn before(self) -> Self {
+        self.back(1)
+    }
+
     /// Returns the position `distance` before this one, at least [`Position::START`].
     pub const fn back(self, distance: u64) -> Self {
         Self(self.0.saturating_sub(distance))

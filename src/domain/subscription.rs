@@ -12,9 +12,14 @@
 //!                            to the reader      in between
 //! ```
 
+mod dead_letter;
+mod failure;
 mod file;
 mod form;
 mod group;
+mod halt;
+mod handler;
+mod lease;
 mod parts;
 mod start;
 
@@ -25,35 +30,16 @@ use super::position::Position;
 use super::time::Time;
 use super::topic::Topic;
 
+pub use dead_letter::{DeadLetter, LastFailure, Scope};
+pub use failure::{Failure, Order, Policy};
 pub use file::{FileTenants, SubscriptionFile};
 pub use form::{COMMIT_MEMBERS, Form, parse_commit};
 pub use group::{Group, GroupPattern};
+pub use halt::{FailedEvent, Halt, shorten};
+pub use handler::{Format, Handler, Secret, Target, Webhook};
+pub use lease::ReaderLease;
 pub use parts::{Part, PartCommit, Parts};
 pub use start::{Gaps, Start};
-
-/// The time by which a lease may seem to have been given in the future: longer than a statement
-/// waits after it asked for the time.
-const AHEAD_MS: i64 = 1_000;
-
-/// The right of one reader to read for its group, for a while, by the store's clock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReaderLease {
-    /// The reader's name.
-    pub reader: String,
-    /// The end of the lease.
-    pub expires: Time,
-    /// The time for which it was given.
-    pub ttl_ms: i64,
-}
-
-impl ReaderLease {
-    /// Returns whether the lease has not expired. One that was given by a clock far ahead counts as
-    /// expired.
-    pub fn lasts(&self, now: Time) -> bool {
-        let (expires, now) = (self.expires.as_ms(), now.as_ms());
-        expires > now && expires <= now.saturating_add(self.ttl_ms).saturating_add(AHEAD_MS)
-    }
-}
 
 /// One group's subscription, as the store has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +64,8 @@ pub struct Subscription {
     /// The cursors of the partitions, while Kafka clients read: `position` is the least of them,
     /// and none lies beyond `scanned`. `None` while the group reads over HTTP.
     pub parts: Option<Parts>,
+    /// The reason why the group gets no events, if it has halted.
+    pub halt: Option<Halt>,
 }
 
 /// The reason why a subscription is not changed.
@@ -92,6 +80,15 @@ pub enum Refusal {
     NotDelivered {
         /// The last position that may be committed.
         scanned: Position,
+    },
+    /// The group has halted.
+    Halted(Halt),
+    /// The group has a handler, which alone is brought its events.
+    HasHandler,
+    /// The group has not stopped at the event that is to be skipped.
+    NotStopped {
+        /// The event at which it has stopped, if it has.
+        at: Option<Position>,
     },
 }
 
@@ -117,6 +114,7 @@ impl Subscription {
             lease: None,
             went_back_from: None,
             parts: None,
+            halt: None,
         }
     }
 
@@ -140,6 +138,7 @@ impl Subscription {
         let form = Form { filter: self.form.filter.clone(), ..Form::default() };
         // The generation rises whenever another process takes its Kafka clients over.
         self.parts.as_ref().is_some_and(Parts::is_empty)
+            && self.halt.is_none()
             && self.position == Position::START
             && self.form == form
     }
@@ -161,6 +160,32 @@ impl Subscription {
     /// lies after the position from which it resumes is delivered again. If it would miss events
     /// there, it does not begin, and the gap is returned.
     pub fn acquire(
+        &mut self,
+        reader: &str,
+        received: Option<Position>,
+        floors: &Floors,
+        now: Time,
+    ) -> Result<Option<Gap>, Refusal> {
+        self.refuse_whoever_comes()?;
+        self.begin(reader, received, floors, now)
+    }
+
+    /// Lets a replica bring the events to the group's handler, unless another one does; it is the
+    /// group's reader then. It is refused like one that has lost the group if there is no handler.
+    pub fn acquire_for_handler(
+        &mut self,
+        replica: &str,
+        floors: &Floors,
+        now: Time,
+    ) -> Result<Option<Gap>, Refusal> {
+        self.refuse_halted()?;
+        if self.form.handler.is_none() {
+            return Err(Refusal::Fenced(self.holder(now).cloned()));
+        }
+        self.begin(replica, None, floors, now)
+    }
+
+    fn begin(
         &mut self,
         reader: &str,
         received: Option<Position>,
@@ -238,7 +263,7 @@ impl Subscription {
     }
 
     /// Moves the group to a position, while nobody reads. The gaps after it that are accepted are
-    /// those of the move alone.
+    /// those of the move alone. A group that has halted stays so, but at no event any more.
     pub fn seek(
         &mut self,
         after: Position,
@@ -250,18 +275,30 @@ impl Subscription {
         (self.gaps_to, self.parts) = (gaps_to, None);
         self.generation += 1;
         (self.lease, self.went_back_from) = (None, None);
+        self.forget_failed();
         Ok(())
     }
 
-    /// Gives the subscription another form. A changed filter is accepted only while nobody reads,
-    /// and applies after the committed position.
+    /// Gives the subscription another form. A changed filter, or the first handler, is accepted
+    /// only while no reader has the group, and applies after the committed position. The replica
+    /// that brings the events to a handler is fenced by either, and by a changed handler.
     pub fn reform(&mut self, form: &Form, now: Time) -> Result<(), Refusal> {
-        if form.filter != self.form.filter {
-            self.nobody_reads(now)?;
+        let has_handler = self.form.handler.is_some();
+        let has_new_filter = form.filter != self.form.filter;
+        let handled = |form: &Form| (form.handler.clone(), form.failure);
+        if has_new_filter || handled(form) != handled(&self.form) {
+            if has_handler {
+                self.lease = None;
+            } else {
+                self.nobody_reads(now)?;
+            }
             self.read_whole();
             self.generation += 1;
+        }
+        if has_new_filter {
             (self.delivered, self.scanned) = (self.position, self.position);
             self.gaps_to.keep_after(self.position, &form.filter);
+            self.forget_failed();
         }
         self.form = form.clone();
         Ok(())
@@ -280,8 +317,15 @@ impl Subscription {
         if let Some(parts) = &mut self.parts {
             parts.go_back(at);
         }
+        self.forget_failed_beyond(at);
         self.generation += 1;
         self.lease = None;
+    }
+
+    /// Refuses whoever is not the replica that brings the events to the group's handler.
+    pub fn refuse_whoever_comes(&self) -> Result<(), Refusal> {
+        self.refuse_halted()?;
+        if self.form.handler.is_some() { Err(Refusal::HasHandler) } else { Ok(()) }
     }
 
     fn no_other_reads(&self, reader: &str, now: Time) -> Result<(), Refusal> {

@@ -62,8 +62,8 @@ pub(super) fn kept(kept: &Kept) -> ResponseError {
     match kept {
         Kept::Store(error) => unavailable(error),
         Kept::Refused(why) => {
-            // The client tries again until nobody reads over HTTP.
-            tracing::debug!(?why, "a Kafka client's group reads over HTTP");
+            // The client tries again until its group may read.
+            tracing::debug!(?why, "a Kafka client's group must wait");
             ResponseError::CoordinatorLoadInProgress
         }
         Kept::NotEnabled => ResponseError::UnknownTopicOrPartition,

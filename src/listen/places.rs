@@ -73,7 +73,7 @@ pub(super) enum Told {
 pub(super) enum Kept {
     /// The store failed.
     Store(Error),
-    /// The group reads over HTTP now.
+    /// The group reads over HTTP now, has a handler, or has halted.
     Refused(Refusal),
     /// The tenant has no log.
     NotEnabled,
@@ -159,6 +159,7 @@ impl Places {
             return Ok(None);
         };
         let subscription = &found.subscription;
+        subscription.refuse_whoever_comes().map_err(Kept::Refused)?;
         if subscription.parts.is_none()
             && let Some(lease) = subscription.holder(now)
         {

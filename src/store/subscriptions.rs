@@ -91,6 +91,7 @@ pub(super) fn found(row: &(impl Columns + ?Sized), now: Time) -> Result<FoundSub
         lease: lease.transpose()?,
         went_back_from: row.integer_if_any("went_back_from")?.map(Position::from_column),
         parts: parts(row)?,
+        halt: None,
     };
     Ok(FoundSubscription {
         tenant: row.tenant()?,

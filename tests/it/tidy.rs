@@ -126,7 +126,7 @@ const SPOKEN: [(&str, &[&str]); 34] = [
     ("lz4_flex::", &["listen/compressed"]),
     ("zstd::", &["listen/compressed"]),
     ("murmur2::", &["domain/partition"]),
-    ("base64::", &["access/passwords", "listen/group/saved"]),
+    ("base64::", &["access/passwords", "domain/subscription/handler", "listen/group/saved"]),
     // A task that runs as long as the gateway is missed when it ends; a request's task ends with
     // the request, a connection's with the connection, a log's and a group's with those.
     ("JoinSet", &["tasks", "listen"]),

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::failure::Failure;
+use super::handler::Handler;
 use super::start::Start;
 use crate::domain::Invalid;
 use crate::domain::filter::{Filter, TopicPattern, event_type};
@@ -34,6 +36,10 @@ pub struct Form {
     pub lease_seconds: u64,
     /// The seconds up to which events that are not committed are kept from removal; 0 for none.
     pub hold_seconds: u64,
+    /// Who is brought the events; `None` if readers come for them.
+    pub handler: Option<Handler>,
+    /// What is done with an event that the handler fails at.
+    pub failure: Failure,
 }
 
 impl Default for Form {
@@ -43,6 +49,8 @@ impl Default for Form {
             auto_commit: false,
             lease_seconds: LEASE_SECONDS,
             hold_seconds: 0,
+            handler: None,
+            failure: Failure::default(),
         }
     }
 }
@@ -56,7 +64,7 @@ impl Form {
     pub const HOLD_SECONDS: RangeInclusive<u64> = 0..=366 * 86_400;
 
     /// The members of the object that is put.
-    pub const MEMBERS: [&str; 8] = [
+    pub const MEMBERS: [&str; 10] = [
         "topics",
         "keys",
         "types",
@@ -65,10 +73,13 @@ impl Form {
         "autoCommit",
         "leaseSeconds",
         "holdSeconds",
+        "handler",
+        "failure",
     ];
 
     /// Parses the object that is put, `{topics?, keys?, types?, headers?, start?, autoCommit?,
-    /// leaseSeconds?, holdSeconds?}`; returns where a new subscription begins, too.
+    /// leaseSeconds?, holdSeconds?, handler?, failure?}`; returns where a new subscription begins,
+    /// too.
     pub fn parse(raw: &Raw) -> Result<(Self, Start), Violations> {
         let mut object = ObjectReader::parse(raw, &Self::MEMBERS, "")?;
         let filter = Filter {
@@ -83,7 +94,16 @@ impl Form {
             auto_commit: object.flag("autoCommit"),
             lease_seconds: lease_seconds.unwrap_or(LEASE_SECONDS),
             hold_seconds: object.number("holdSeconds", Self::HOLD_SECONDS).unwrap_or_default(),
+            handler: Handler::read(&mut object, "handler"),
+            failure: Failure::read(&mut object, "failure").unwrap_or_default(),
         };
+        if form.handler.is_none() && object.value("failure").is_some() {
+            object.refuse("failure", "needs-target", "needs a handler, which may fail");
+        }
+        if form.handler.is_some() && form.auto_commit {
+            let rule = "must be false with a handler: an event is committed once it is done";
+            object.refuse("autoCommit", "illegal-value", rule);
+        }
         let start = Start::read(&mut object, "start").unwrap_or_default();
         object.finish(Some((form, start)))
     }
@@ -120,11 +140,20 @@ impl Form {
         Self::parse(&raw).map(|(form, _)| form)
     }
 
-    /// Returns the form as JSON, without a start.
+    /// Returns the form as JSON, without a start; of secrets it has the number alone.
     pub fn to_json(&self) -> Value {
+        self.json(Handler::to_json)
+    }
+
+    /// Returns the text for the store's column.
+    pub fn as_column(&self) -> String {
+        self.json(Handler::as_column).to_string()
+    }
+
+    fn json(&self, handler: impl Fn(&Handler) -> Value) -> Value {
         let Filter { topics, keys, types, headers } = &self.filter;
         let headers = headers.iter().map(|(name, value)| (name.clone(), json!(value)));
-        json!({
+        let mut form = json!({
             "topics": topics.iter().map(TopicPattern::as_str).collect::<Vec<_>>(),
             "keys": keys.iter().map(Key::as_str).collect::<Vec<_>>(),
             "types": types,
@@ -132,17 +161,18 @@ impl Form {
             "autoCommit": self.auto_commit,
             "leaseSeconds": self.lease_seconds,
             "holdSeconds": self.hold_seconds,
-        })
-    }
-
-    /// Returns the text for the store's column.
-    pub fn as_column(&self) -> String {
-        self.to_json().to_string()
+        });
+        if let Some(it) = &self.handler {
+            form["handler"] = handler(it);
+            form["failure"] = self.failure.to_json();
+        }
+        form
     }
 
     /// Reads a form from the store's column.
     pub fn from_column(text: &str) -> Result<Self, Invalid> {
-        let unreadable = || Invalid::new("form", text, "must be the JSON of a subscription");
+        // The text may have secrets.
+        let unreadable = || Invalid::new("form", "***", "must be the JSON of a subscription");
         let raw = Raw::parse(&text.to_owned().into()).map_err(|_| unreadable())?;
         Self::parse(&raw).map(|(form, _)| form).map_err(|_| unreadable())
     }
@@ -215,6 +245,83 @@ mod tests {
         assert!(form.auto_commit && form.lease_ms() == 5_000);
         assert_eq!(parse("{}").unwrap().0, Form::default());
         assert_eq!(Form::from_column(&Form::default().as_column()).unwrap(), Form::default());
+    }
+
+    const SECRETS: [&str; 2] =
+        ["whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz", "whsec_YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXo="];
+
+    #[test]
+    fn a_handler_and_its_failure_policy_are_read_back_as_they_were_written() {
+        let [one, other] = SECRETS;
+        let webhook = format!(
+            r#"{{"handler":{{"webhook":{{"url":"https://a/b?c","secrets":["{one}","{other}"]}},
+            "format":"record","concurrency":8,"timeoutSeconds":5}},
+            "failure":{{"policy":"retry","order":"none","attempts":3,"waitMs":10,"waitFactor":3,
+            "waitMsMax":100}}}}"#
+        );
+        let exec = r#"{"handler":{"exec":["./handle","-v"]},"failure":{"policy":"park"}}"#;
+        for text in [&*webhook, exec] {
+            let (form, _) = parse(text).unwrap();
+            assert!(form.handler.is_some());
+            assert_eq!(Form::from_column(&form.as_column()).unwrap(), form);
+            assert_eq!(form.clone().checked().unwrap(), form);
+        }
+        let (form, _) = parse(&webhook).unwrap();
+        let shown = form.to_json();
+        assert_eq!(shown["handler"]["webhook"]["secrets"], 2);
+        assert_eq!(shown["failure"]["waitMsMax"], 100);
+        let told = format!("{shown} {form:?}");
+        assert!(!told.contains("MDEy") && !told.contains("[48, 49, 50"), "{told}");
+        assert!(Form::default().to_json().get("failure").is_none());
+    }
+
+    #[test]
+    fn an_illegal_handler_or_policy_is_named_with_its_place() {
+        let handler = |members: &str| format!(r#"{{"handler":{{{members}}}}}"#);
+        let webhook = |members: &str| handler(&format!(r#""webhook":{{{members}}}"#));
+        let secrets = |list: &str| webhook(&format!(r#""url":"http://a","secrets":{list}"#));
+        let url = |url: &str| webhook(&format!(r#""url":"{url}","secrets":["{}"]"#, SECRETS[0]));
+        let failure =
+            |members: &str| format!(r#"{{"handler":{{"exec":["a"]}},"failure":{{{members}}}}}"#);
+        for (text, place, code) in [
+            (handler(""), "/handler", "needs-target"),
+            (handler(r#""exec":["a"],"webhook":{}"#), "/handler/webhook/url", "missing"),
+            (handler(r#""exec":[]"#), "/handler/exec", "empty-list"),
+            (handler(r#""exec":[""]"#), "/handler/exec/0", "illegal-value"),
+            (handler(r#""exec":["a"],"format":"xml""#), "/handler/format", "illegal-value"),
+            (handler(r#""exec":["a"],"concurrency":0"#), "/handler/concurrency", "illegal-number"),
+            (
+                handler(r#""exec":["a"],"timeoutSeconds":601"#),
+                "/handler/timeoutSeconds",
+                "illegal-number",
+            ),
+            (webhook(r#""url":"http://a""#), "/handler/webhook/secrets", "missing"),
+            (secrets("[]"), "/handler/webhook/secrets", "empty-list"),
+            (secrets(r#"["whsec_MDEy"]"#), "/handler/webhook/secrets/0", "illegal-value"),
+            (secrets(r#"["a","a","a","a"]"#), "/handler/webhook/secrets", "too-many"),
+            (url("ftp://a"), "/handler/webhook/url", "illegal-value"),
+            (url("http://"), "/handler/webhook/url", "illegal-value"),
+            (url("http://u:p@a/"), "/handler/webhook/url", "illegal-value"),
+            (url("http://a/#b"), "/handler/webhook/url", "illegal-value"),
+            (failure(r#""policy":"drop""#), "/failure/policy", "illegal-value"),
+            (failure(r#""policy":"park","order":"none""#), "/failure/order", "illegal-value"),
+            (failure(r#""attempts":0"#), "/failure/attempts", "illegal-number"),
+            (failure(r#""waitMs":0"#), "/failure/waitMs", "illegal-number"),
+            (failure(r#""waitFactor":11"#), "/failure/waitFactor", "illegal-number"),
+            (failure(r#""wait":1"#), "/failure/wait", "unknown-member"),
+            (r#"{"failure":{}}"#.to_owned(), "/failure", "needs-target"),
+            (
+                r#"{"handler":{"exec":["a"]},"autoCommit":true}"#.to_owned(),
+                "/autoCommit",
+                "illegal-value",
+            ),
+        ] {
+            let raw = Raw::parse(&text.clone().into()).unwrap();
+            let violations = Form::parse(&raw).unwrap_err();
+            let first = &violations[0];
+            assert_eq!((&*first.pointer, first.code), (place, code), "{text}: {violations:?}");
+            assert!(violations.iter().all(|it| !it.message.contains("MDEy")), "{violations:?}");
+        }
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Parts {
 
 impl Subscription {
     /// Commits what Kafka clients have read, who are one reader together. It is refused while
-    /// another one reads. With the first commit of a group that reads over HTTP, be it of nothing,
+    /// another one reads, or nobody may. With the first commit of a group that reads over HTTP, be it of nothing,
     /// each partition of `topics`, which are those of the log that the filter matches, stands where
     /// the group stood.
     pub fn commit_parts(
@@ -149,6 +149,7 @@ impl Subscription {
         topics: &[(Topic, usize)],
         now: Time,
     ) -> Result<(), Refusal> {
+        self.refuse_whoever_comes()?;
         self.no_other_reads(reader, now)?;
         if self.is_only_begun() && !commits.is_empty() {
             // A topic without commits is none of those that it has read.
@@ -184,9 +185,11 @@ impl Subscription {
     }
 
     /// Notes that a group's Kafka clients hold it for another while, or (without a time) no longer,
-    /// unless another reader holds it.
+    /// unless another reader holds it, or it has halted.
     pub fn hold_parts(&mut self, reader: &str, ttl_ms: Option<i64>, now: Time) {
-        if self.parts.is_some() && self.no_other_reads(reader, now).is_ok() {
+        let may_read =
+            || self.refuse_whoever_comes().is_ok() && self.no_other_reads(reader, now).is_ok();
+        if self.parts.is_some() && may_read() {
             self.lease = ttl_ms.map(|ttl_ms| ReaderLease {
                 reader: reader.to_owned(),
                 expires: now.after(ttl_ms),

@@ -1,5 +1,7 @@
 //! The promises of a subscription's changes: nothing is skipped, and nobody else moves a group.
 
+mod halts;
+
 use super::{
     AcceptedGaps, Floors, Form, Gap, Group, Part, PartCommit, Position, Progress, Refusal,
     Subscription, Time,

@@ -25,10 +25,15 @@ pub(in crate::http) fn kind(error: &Error) -> Kind {
         Error::TooMany => Kind::TooManySubscriptions,
         Error::NotStored(_) => Kind::TopicNotStored,
         Error::Removed { .. } => Kind::EventsRemoved,
-        Error::Refused(Refusal::Held(_)) => Kind::SubscriptionHeld,
+        Error::Refused(Refusal::Held(_) | Refusal::HasHandler | Refusal::Halted(_)) => {
+            Kind::SubscriptionHeld
+        }
         Error::Refused(Refusal::Fenced(_)) => Kind::GenerationEnded,
         Error::Refused(Refusal::NotDelivered { .. }) => Kind::NotDelivered,
-        Error::Store(_) | Error::NotEnabled => Kind::Internal,
+        // No route asks for a skip.
+        Error::Refused(Refusal::NotStopped { .. }) | Error::Store(_) | Error::NotEnabled => {
+            Kind::Internal
+        }
     }
 }
 

@@ -75,6 +75,7 @@ impl Places {
         now: Time,
     ) -> Result<Subscription, Refusal> {
         let Some(row) = row else { return Ok(Subscription::read_by_kafka(named.iter())) };
+        row.refuse_whoever_comes()?;
         let (mut next, reader) = (row.clone(), self.reader());
         if let Some(lease) = row.holder(now).filter(|lease| lease.reader != reader) {
             return Err(Refusal::Held(lease.clone()));
