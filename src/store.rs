@@ -107,7 +107,9 @@ pub use purges::{Purge, PurgeStart, Purges, Unpublished};
 pub use removal::{LogEntry, Removal, RemovalStep, Stand, TopicRange, Weight};
 pub use replays::Replays;
 pub use sqlite::{backup, restore_backup};
-pub use subscriptions::{FoundSubscription, SubscriptionChange, Subscriptions};
+pub use subscriptions::{
+    DeadChange, DeadCount, FoundSubscription, SubscriptionChange, Subscriptions,
+};
 pub use tenant_jobs::TenantJobs;
 pub use tenants::{ComesBack, TenantLog, Tenants, enabled_by_file};
 pub use trail::{Trail, TrailScan};

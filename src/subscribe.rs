@@ -6,7 +6,9 @@
 //! (`watcher`). A group gets each event that matches at least once and in order.
 
 mod change;
+mod dead_letters;
 mod files;
+mod halts;
 mod log_reader;
 mod reading;
 mod renewals;
@@ -33,6 +35,7 @@ use crate::metrics::Metrics;
 use crate::store::{self, FoundSubscription, Lag, Store, SubscriptionChange};
 use crate::tasks::{Ended, Tasks};
 
+pub use dead_letters::{Marked, Which};
 pub use files::Look;
 pub use log_reader::LogReader;
 pub use reading::{Delivery, Opening, Reading};
@@ -111,6 +114,12 @@ pub enum Error {
     /// The row says no.
     #[error("{}", refused(.0))]
     Refused(Refusal),
+    /// The group has as many dead letters as it may have.
+    #[error("a group has at most 10000 dead letters, of at most 100 keys and topics")]
+    TooManyDead,
+    /// The group has no dead letter at the position.
+    #[error("the group has no dead letter at position {0}")]
+    NoDeadLetter(Position),
 }
 
 fn spell(topics: &[Topic]) -> String {
@@ -240,6 +249,7 @@ impl Groups<'_> {
             group: group.clone(),
             version: 0,
             next: Some(Subscription::new(form.clone(), after, gaps_to)),
+            dead: Vec::new(),
             by: Some(by.clone()),
         };
         // Whoever made it at the same moment made it as well.

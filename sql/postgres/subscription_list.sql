@@ -2,7 +2,7 @@
 -- it has not passed, and the time of the first event there.
 SELECT
     tenant, name, subscriptions.version, form, subscriptions.position, delivered, scanned, gaps_to, generation,
-    reader, expires_ms, ttl_ms, went_back_from, parts,
+    reader, expires_ms, ttl_ms, went_back_from, parts, halt,
     greatest(heads.position - subscriptions.position, 0) AS events, (
         SELECT time_ms
         FROM events

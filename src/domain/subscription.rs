@@ -345,7 +345,8 @@ impl Subscription {
         Some(gap)
     }
 
-    fn refuse_fenced(&self, generation: u64, now: Time) -> Result<(), Refusal> {
+    /// Refuses a generation that is not the present one.
+    pub fn refuse_fenced(&self, generation: u64, now: Time) -> Result<(), Refusal> {
         let is_present = generation == self.generation;
         is_present.then_some(()).ok_or_else(|| Refusal::Fenced(self.holder(now).cloned()))
     }

@@ -308,8 +308,8 @@ impl Places {
         let before = known.row.as_ref();
         let (version, now) = before.map_or((0, Time::ZERO), |found| (found.version, found.now));
         let by = by.map(|entry| entry.clone().of(tenant));
-        let (tenant, group) = (tenant.clone(), self.group.clone());
-        let change = SubscriptionChange { tenant, group, version, next: next.clone(), by };
+        let (tenant, group, dead) = (tenant.clone(), self.group.clone(), Vec::new());
+        let change = SubscriptionChange { tenant, group, version, next: next.clone(), dead, by };
         if store.change_subscriptions(slice::from_ref(&change)).await? != [true] {
             known.is_stale = true;
             return Ok(false);

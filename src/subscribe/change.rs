@@ -8,10 +8,10 @@ use crate::domain::subscription::{Group, Refusal, Subscription};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::trail::TrailEntry;
-use crate::store::{self, FoundSubscription, Store, SubscriptionChange};
+use crate::store::{self, DeadChange, FoundSubscription, Store, SubscriptionChange};
 
 /// The number of times that a change is decided.
-const TRIES_MAX: u32 = 20;
+pub(super) const TRIES_MAX: u32 = 20;
 
 /// Finds a subscription.
 pub(super) async fn find(
@@ -35,7 +35,7 @@ pub(super) async fn change<T>(
         let mut found = find(store, tenant, group).await?;
         let before = found.subscription.clone();
         let done = decide(&mut found.subscription, found.now).map_err(Error::Refused)?;
-        let next = Some(&found.subscription);
+        let next = (Some(&found.subscription), Vec::new());
         if found.subscription == before || write(store, &found, next, by).await? {
             return Ok((done, found));
         }
@@ -52,25 +52,28 @@ pub(super) async fn remove(
 ) -> Result<(), Error> {
     for _ in 0..TRIES_MAX {
         let found = find(store, tenant, group).await?;
-        if write(store, &found, None, Some(by)).await? {
+        if write(store, &found, (None, Vec::new()), Some(by)).await? {
             return Ok(());
         }
     }
     Err(contended())
 }
 
-async fn write(
+/// Writes a subscription, or removes it, and the changes of its dead letters upon the version that
+/// was found; returns whether it still had that.
+pub(super) async fn write(
     store: &dyn Store,
     found: &FoundSubscription,
-    next: Option<&Subscription>,
+    (next, dead): (Option<&Subscription>, Vec<DeadChange>),
     by: Option<&TrailEntry>,
 ) -> Result<bool, Error> {
     let FoundSubscription { tenant, group, version, .. } = found.clone();
-    let change =
-        SubscriptionChange { tenant, group, version, next: next.cloned(), by: by.cloned() };
+    let (next, by) = (next.cloned(), by.cloned());
+    let change = SubscriptionChange { tenant, group, version, next, dead, by };
     Ok(store.change_subscriptions(&[change]).await? == [true])
 }
 
-fn contended() -> Error {
+/// Returns the error of a change that others have always come before.
+pub(super) fn contended() -> Error {
     store::Error::Unavailable("others change the subscription all the time".to_owned()).into()
 }

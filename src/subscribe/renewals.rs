@@ -112,6 +112,7 @@ async fn renew(store: &dyn Store, jobs: Vec<Job>) -> Vec<Job> {
                     group,
                     version: row.version,
                     next,
+                    dead: Vec::new(),
                     by: None,
                 });
                 changed.push((job, row.subscription));

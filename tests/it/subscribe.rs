@@ -1,5 +1,6 @@
 //! Stories about subscriptions: groups that follow a log over HTTP.
 
+mod dead_letters;
 mod killed;
 mod limits;
 mod poll;

@@ -22,6 +22,7 @@ pub mod fake_sink;
 pub mod faulty_store;
 pub mod filled_tenant;
 pub mod gateway;
+pub mod handled_groups;
 pub mod harness;
 #[cfg(feature = "services")]
 pub mod helm;

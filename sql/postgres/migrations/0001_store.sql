@@ -294,7 +294,8 @@ CREATE INDEX replays_open ON replays (tenant) WHERE ended_ms IS NULL;
 -- The subscriptions: how each group reads a tenant's log, and how far it has come. `version` rises
 -- with every change of a row, which is written only upon the version that it was decided on.
 -- `gaps_to` is a JSON object: of topics, the position up to which removed events are accepted as
--- missing. `parts` is one too, while Kafka clients read: of topics, the cursor of each partition.
+-- missing. `parts` is one too, while Kafka clients read: of topics, the cursor of each partition; and so
+-- is `halt`, while the group gets no events: since when and why.
 CREATE TABLE subscriptions (
     tenant         text COLLATE "C" NOT NULL,
     name           text COLLATE "C" NOT NULL,
@@ -310,8 +311,26 @@ CREATE TABLE subscriptions (
     ttl_ms         bigint NOT NULL,
     went_back_from bigint,
     parts          text,
+    halt           text,
     PRIMARY KEY (tenant, name)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+-- The dead letters of groups: events that count as done although their handlers have not done them. `scope`
+-- tells which later events join them: none (`event`), those of the `key`, or of the `topic`. `why` and
+-- `attempts` are those of the last failure; an event that has joined another has none.
+CREATE TABLE dead_letters (
+    tenant      text COLLATE "C" NOT NULL,
+    name        text COLLATE "C" NOT NULL,
+    position    bigint NOT NULL,
+    topic       text   NOT NULL,
+    key         text   NOT NULL,
+    scope       text   NOT NULL,
+    why         text,
+    attempts    bigint NOT NULL,
+    since_ms    bigint NOT NULL,
+    is_redriven bigint NOT NULL,
+    PRIMARY KEY (tenant, name, position)
+);
 
 -- The groups of Kafka clients. `scope` is a tenant's id, or `*` for a group over all tenants; `holder`
 -- is the run of the replica that coordinates the group, `summary` the group in short, and `state` its

@@ -264,7 +264,8 @@ CREATE INDEX replays_open ON replays (tenant) WHERE ended_ms IS NULL;
 -- The subscriptions: how each group reads a tenant's log, and how far it has come. `version` rises
 -- with every change of a row, which is written only upon the version that it was decided on.
 -- `gaps_to` is a JSON object: of topics, the position up to which removed events are accepted as
--- missing. `parts` is one too, while Kafka clients read: of topics, the cursor of each partition.
+-- missing. `parts` is one too, while Kafka clients read: of topics, the cursor of each partition; and so
+-- is `halt`, while the group gets no events: since when and why.
 CREATE TABLE subscriptions (
     tenant         TEXT NOT NULL,
     name           TEXT NOT NULL,
@@ -280,7 +281,25 @@ CREATE TABLE subscriptions (
     ttl_ms         INTEGER NOT NULL,
     went_back_from INTEGER,
     parts          TEXT,
+    halt           TEXT,
     PRIMARY KEY (tenant, name)
+) STRICT, WITHOUT ROWID;
+
+-- The dead letters of groups: events that count as done although their handlers have not done them. `scope`
+-- tells which later events join them: none (`event`), those of the `key`, or of the `topic`. `why` and
+-- `attempts` are those of the last failure; an event that has joined another has none.
+CREATE TABLE dead_letters (
+    tenant      TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    position    INTEGER NOT NULL,
+    topic       TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    scope       TEXT NOT NULL,
+    why         TEXT,
+    attempts    INTEGER NOT NULL,
+    since_ms    INTEGER NOT NULL,
+    is_redriven INTEGER NOT NULL,
+    PRIMARY KEY (tenant, name, position)
 ) STRICT, WITHOUT ROWID;
 
 -- The groups of Kafka clients. `scope` is a tenant's id, or `*` for a group over all tenants; `holder`

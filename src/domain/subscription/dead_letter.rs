@@ -49,6 +49,19 @@ pub struct LastFailure {
     pub attempts: u64,
 }
 
+impl DeadLetter {
+    /// Returns whether it is not to be delivered before another one of its group: that one is
+    /// earlier and of its key, or either is of the whole topic.
+    pub fn waits_for(&self, other: &Self) -> bool {
+        let in_order = self.scope != Scope::Event && other.scope != Scope::Event;
+        let is_whole = self.scope == Scope::Topic || other.scope == Scope::Topic;
+        in_order
+            && other.position < self.position
+            && other.topic == self.topic
+            && (is_whole || other.key == self.key)
+    }
+}
+
 impl Scope {
     /// All scopes.
     pub const ALL: [Self; 3] = [Self::Event, Self::Key, Self::Topic];
@@ -66,5 +79,50 @@ impl Scope {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let found = Self::ALL.into_iter().find(|scope| scope.as_str() == text);
         found.ok_or_else(|| Invalid::new("scope", text, "must be event, key or topic"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DeadLetter, Key, Position, Scope, Time, Topic};
+
+    fn letter(position: i64, topic: &str, key: &str, scope: Scope) -> DeadLetter {
+        DeadLetter {
+            position: Position::from_column(position),
+            topic: Topic::parse(topic).unwrap(),
+            key: Key::parse(key).unwrap(),
+            scope,
+            failure: None,
+            since: Time::from_ms(0),
+            is_redriven: false,
+        }
+    }
+
+    #[test]
+    fn a_dead_letter_waits_for_earlier_ones_of_its_key_and_for_a_whole_topic() {
+        let later = letter(5, "a.item", "k", Scope::Key);
+        for (other, waits) in [
+            (letter(4, "a.item", "k", Scope::Key), true),
+            (letter(6, "a.item", "k", Scope::Key), false),
+            (letter(4, "a.item", "j", Scope::Key), false),
+            (letter(4, "a.loan", "k", Scope::Key), false),
+            (letter(4, "a.item", "k", Scope::Event), false),
+            (letter(4, "a.item", Key::DELETE_ALL, Scope::Topic), true),
+            (letter(4, "a.loan", Key::DELETE_ALL, Scope::Topic), false),
+        ] {
+            assert_eq!(later.waits_for(&other), waits, "{other:?}");
+        }
+        let whole = letter(5, "a.item", Key::DELETE_ALL, Scope::Topic);
+        assert!(whole.waits_for(&letter(4, "a.item", "j", Scope::Key)));
+        let alone = letter(5, "a.item", "k", Scope::Event);
+        assert!(!alone.waits_for(&letter(4, "a.item", "k", Scope::Event)), "order is not kept");
+    }
+
+    #[test]
+    fn each_scope_is_read_back() {
+        for scope in Scope::ALL {
+            assert_eq!(Scope::parse(scope.as_str()), Ok(scope));
+        }
+        assert!(Scope::parse("all").is_err());
     }
 }

@@ -52,18 +52,21 @@ pub(super) async fn holds(
     Ok(holds)
 }
 
-/// Returns the hold of a subscription's group: what it has not committed, and is not older than the
-/// subscription says.
+/// Returns the hold of a subscription's group: what it has not committed, or has since its first
+/// dead letter, and is not older than the subscription says.
 async fn of_group(
     store: &dyn Store,
     found: FoundSubscription,
 ) -> Result<Option<Hold>, store::Error> {
-    let FoundSubscription { tenant, subscription, now, .. } = found;
+    let FoundSubscription { tenant, group, subscription, now, .. } = found;
     let Some(age_max) = subscription.form.hold() else { return Ok(None) };
     let age_ms = i64::try_from(age_max.as_millis()).unwrap_or(i64::MAX);
     let oldest = Time::from_ms(now.as_ms().saturating_sub(age_ms));
     let scan = Scan { from: Some(oldest), ..page_scan(1) };
-    let slices = store.read(&[(tenant, subscription.position.into())], &scan).await?;
+    let dead = store.list_dead_letters(&tenant, &group, Position::START, 1).await?;
+    let first = dead.iter().map(|letter| letter.position.before());
+    let after = first.fold(subscription.position, Position::min);
+    let slices = store.read(&[(tenant, after.into())], &scan).await?;
     let first = slices.first().and_then(|slice| slice.events.first());
     let topics = subscription.form.filter.topics;
     Ok(first.map(|first| Hold { sink: None, from: first.position, topics }))

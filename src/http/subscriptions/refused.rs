@@ -30,10 +30,12 @@ pub(in crate::http) fn kind(error: &Error) -> Kind {
         }
         Error::Refused(Refusal::Fenced(_)) => Kind::GenerationEnded,
         Error::Refused(Refusal::NotDelivered { .. }) => Kind::NotDelivered,
-        // No route asks for a skip.
-        Error::Refused(Refusal::NotStopped { .. }) | Error::Store(_) | Error::NotEnabled => {
-            Kind::Internal
-        }
+        // No route asks for a skip or a dead letter.
+        Error::Refused(Refusal::NotStopped { .. })
+        | Error::NoDeadLetter(_)
+        | Error::TooManyDead
+        | Error::Store(_)
+        | Error::NotEnabled => Kind::Internal,
     }
 }
 

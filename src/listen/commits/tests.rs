@@ -99,7 +99,8 @@ async fn holder(bed: &Bed) -> Option<String> {
 
 async fn write(bed: &Bed, version: u64, next: Subscription) {
     let (tenant, group) = (diku(), group());
-    let change = SubscriptionChange { tenant, group, version, next: Some(next), by: None };
+    let change =
+        SubscriptionChange { tenant, group, version, next: Some(next), dead: Vec::new(), by: None };
     assert_eq!(bed.store.change_subscriptions(&[change]).await.unwrap(), [true]);
 }
 

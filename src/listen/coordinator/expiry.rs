@@ -160,7 +160,8 @@ mod tests {
         let commit = PartCommit { topic: item(), partition: 0, partitions: 1, part };
         let (tenant, group) = (diku(), Group::of_kafka("stands").unwrap());
         let next = Some(Subscription::of_kafka(&[commit]));
-        let change = SubscriptionChange { tenant, group, version: 0, next, by: None };
+        let change =
+            SubscriptionChange { tenant, group, version: 0, next, dead: Vec::new(), by: None };
         assert_eq!(store.change_subscriptions(&[change]).await.unwrap(), [true]);
 
         coordinator.expire().await.unwrap();

@@ -43,8 +43,15 @@ impl Places {
                 };
                 if next.as_ref() != before {
                     let (tenant, group) = (tenant.clone(), self.group.clone());
-                    let version = row.map_or(0, |found| found.version);
-                    changes.push(SubscriptionChange { tenant, group, version, next, by: None });
+                    let (version, dead) = (row.map_or(0, |found| found.version), Vec::new());
+                    changes.push(SubscriptionChange {
+                        tenant,
+                        group,
+                        version,
+                        next,
+                        dead,
+                        by: None,
+                    });
                 }
             }
             if changes.is_empty() {

@@ -51,7 +51,10 @@
 //! | `replicas`     | replica                      | instance, expires, ttl_ms                  |
 //! | `subscriptions` | {tenant, name}              | version, form, position, delivered,        |
 //! |                |                              | scanned, gaps_to, generation, reader,      |
-//! |                |                              | expires_ms, ttl_ms, went_back_from, parts  |
+//! |                |                              | expires_ms, ttl_ms, went_back_from, parts, |
+//! |                |                              | halt                                       |
+//! | `dead_letters` | {tenant, name, position}     | topic, key, scope, why, attempts,          |
+//! |                |                              | since_ms, is_redriven                      |
 //! | `kafka_groups` | {scope, name}                | version, holder, summary, state            |
 //! | `listeners`    | node                         | instance, host, port, expires, ttl_ms      |
 //! | `topic_partitions` | {tenant, topic}          | partitions                                 |
@@ -63,8 +66,8 @@
 //! Rows that are written one by one (`cursors`, `leases`, `replays`, `subscriptions`,
 //! `kafka_groups`, `listeners`, `replicas`, `checks`) are never changed by a transaction, which
 //! would hold such writes up for as long as it lasts. The exceptions are the resize of lanes, when
-//! no replica runs, the rotation of a log's id, when its lane rests, and acts, which are few: the
-//! trail has them in the same transaction.
+//! no replica runs, the rotation of a log's id, when its lane rests, and acts and dead letters, which
+//! are few: the trail, or the group's row, has them in the same transaction.
 
 use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::{Hint, IndexOptions};
@@ -113,6 +116,7 @@ pub(super) struct Collections {
     pub(super) replays: Rows,
     pub(super) replicas: Rows,
     pub(super) subscriptions: Rows,
+    pub(super) dead_letters: Rows,
     pub(super) kafka_groups: Rows,
     pub(super) listeners: Rows,
     pub(super) topic_partitions: Rows,
@@ -148,6 +152,7 @@ impl Collections {
             replays: rows("replays"),
             replicas: rows("replicas"),
             subscriptions: rows("subscriptions"),
+            dead_letters: rows("dead_letters"),
             kafka_groups: rows("kafka_groups"),
             listeners: rows("listeners"),
             topic_partitions: rows("topic_partitions"),
@@ -182,7 +187,7 @@ impl Collections {
     }
 
     /// Returns the indexes of each collection, by name.
-    fn indexes(&self) -> [(&Rows, Vec<(&'static str, Document)>); 13] {
+    fn indexes(&self) -> [(&Rows, Vec<(&'static str, Document)>); 14] {
         [
             (
                 &self.trail,
@@ -196,6 +201,10 @@ impl Collections {
             (&self.subject_topics, vec![("subject", doc! { "_id.tenant": 1, "_id.subject": 1 })]),
             (&self.floors, vec![("tenant", doc! { "_id.tenant": 1 })]),
             (&self.subscriptions, vec![("tenant", doc! { "_id.tenant": 1 })]),
+            (
+                &self.dead_letters,
+                vec![("group", doc! { "_id.tenant": 1, "_id.name": 1, "_id.position": 1 })],
+            ),
             (&self.cursors, vec![("tenant", doc! { "_id.tenant": 1 })]),
             (&self.incarnations, vec![("tenant", doc! { "_id.tenant": 1, "_id.number": 1 })]),
             (&self.tenants, vec![("lane", doc! { "lane": 1, "_id": 1 })]),

@@ -248,11 +248,13 @@ fn in_steps<'a>(
     tenant: &TenantId,
 ) -> impl Iterator<Item = (&'a Rows, Document)> {
     let Collections { events, idempotency, removed_ids, parked, .. } = collections;
-    let Collections { replays, erasures, subscriptions, kafka_groups, .. } = collections;
-    let all = [events, idempotency, removed_ids, parked, replays, erasures, subscriptions];
+    let Collections { replays, erasures, subscriptions, dead_letters, kafka_groups, .. } =
+        collections;
+    let of_groups = [subscriptions, dead_letters];
+    let all = [events, idempotency, removed_ids, parked, replays, erasures];
     let its = of_tenant(tenant);
     let groups = (kafka_groups, within("scope", tenant));
-    all.into_iter().map(move |rows| (rows, its.clone())).chain([groups])
+    all.into_iter().chain(of_groups).map(move |rows| (rows, its.clone())).chain([groups])
 }
 
 /// Removes all that is left of a tenant that has no log, but the number of its head.

@@ -1,21 +1,25 @@
 //! The port's `Subscriptions` on MongoDB.
 //!
-//! Each row is changed by itself, upon its version; a few changes are under way at once.
+//! Each row is changed by itself, upon its version; a few changes are under way at once. One that is
+//! an act, or concerns dead letters, is a transaction.
 
-use ::mongodb::bson::{Document, RawDocumentBuf, doc};
+use ::mongodb::bson::{Document, RawDocumentBuf, cstr, doc, rawdoc};
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::collections::Collections;
 use super::error::{is_known, reading, writing};
-use super::trail::{ActOnRow, Change};
+use super::trail::{ActOnRow, Change, column_of};
+use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, rows};
 use crate::domain::position::Position;
-use crate::domain::subscription::{Group, Subscription};
+use crate::domain::subscription::{DeadLetter, Group, Scope, Subscription};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::store::columns::Columns;
-use crate::store::subscriptions::{self, Row};
-use crate::store::{Error, FoundSubscription, Lag, SubscriptionChange, Subscriptions};
+use crate::store::error::TransactionError;
+use crate::store::subscriptions::{self, LetterRow, Row};
+use crate::store::{DeadCount, Error, FoundSubscription, Lag, SubscriptionChange, Subscriptions};
 
 /// The changes that are under way at once.
 const AT_ONCE: usize = 32;
@@ -57,6 +61,34 @@ impl Subscriptions for Mongodb {
         }
         stream::iter(under_way).buffered(AT_ONCE).try_collect().await
     }
+
+    async fn list_dead_letters(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        let mut its = letters_of(tenant, group);
+        its.insert("_id.position", doc! { "$gt": after.as_column() });
+        let found = reading(async {
+            let found = self.collections.dead_letters.find(its).sort(doc! { "_id.position": 1 });
+            found.limit(column_of(limit)).await?.try_collect::<Vec<_>>().await
+        });
+        found.await?.iter().map(|row| subscriptions::dead_letter(&**row)).collect()
+    }
+
+    async fn count_dead_letters(
+        &self,
+        of: Option<(&TenantId, &Group)>,
+    ) -> Result<Vec<DeadCount>, Error> {
+        let its = of.map_or(doc! {}, |(tenant, group)| letters_of(tenant, group));
+        let counted = reading(async {
+            let counted = self.collections.dead_letters.aggregate(count(its, &self.collections));
+            counted.with_type::<RawDocumentBuf>().await?.try_collect::<Vec<_>>().await
+        });
+        counted.await?.iter().map(|row| subscriptions::dead_count(&**row)).collect()
+    }
 }
 
 impl Mongodb {
@@ -93,14 +125,12 @@ impl Mongodb {
 
     /// Writes a change upon its version; returns whether the row still had it.
     async fn change_subscription(&self, change: &SubscriptionChange) -> Result<bool, Error> {
-        let SubscriptionChange { tenant, group, version, next, by } = change;
+        let SubscriptionChange { tenant, group, version, next, by, .. } = change;
         let (rows, version) = (&self.collections.subscriptions, version.cast_signed());
         let found = doc! { "_id": id(tenant, group), "version": version };
-        if by.is_some() {
-            return self.act_on_subscription(change).await;
-        }
-        let Some(next) = next else {
-            return Ok(writing(rows.delete_one(found)).await?.deleted_count == 1);
+        let Some(next) = next.as_ref().filter(|_| by.is_none() && !change.has_letters()) else {
+            let whole = Whole { collections: &self.collections, change };
+            return transaction::commit(&self.collections.open_transactions, &whole).await;
         };
         let next = doc! { "$set": fields(next, version + 1) };
         if version > 0 {
@@ -126,10 +156,31 @@ impl Mongodb {
         let known = self.collections.tenants.find_one(doc! { "_id": tenant.as_str() });
         Ok(reading(known).await?.is_some())
     }
+}
 
-    /// Writes a change that is an act upon its version, with its entry.
-    async fn act_on_subscription(&self, change: &SubscriptionChange) -> Result<bool, Error> {
-        let SubscriptionChange { tenant, group, version, next, by } = change;
+/// A change with its entry and its dead letters.
+struct Whole<'a> {
+    collections: &'a Collections,
+    change: &'a SubscriptionChange,
+}
+
+#[async_trait]
+impl TransactionBody for Whole<'_> {
+    type Done = bool;
+
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<bool, TransactionError> {
+        let is_written = self.act().run(transaction).await?;
+        if is_written && self.change.has_letters() {
+            self.write_letters(transaction).await?;
+        }
+        Ok(is_written)
+    }
+}
+
+impl Whole<'_> {
+    /// Returns the change of the row upon its version.
+    fn act(&self) -> ActOnRow<'_> {
+        let SubscriptionChange { tenant, group, version, next, by, .. } = self.change;
         let (by, version) = (by.as_ref(), version.cast_signed());
         let (mut its, mut unless) = (doc! { "_id": id(tenant, group), "version": version }, None);
         let change = match next {
@@ -141,9 +192,33 @@ impl Mongodb {
                 Change::Insert(tenant, fields(next, version + 1))
             }
         };
-        let collections = &self.collections;
+        let collections = self.collections;
         let rows = &collections.subscriptions;
-        ActOnRow { collections, rows, its, change, unless, by }.commit().await
+        ActOnRow { collections, rows, its, change, unless, by }
+    }
+
+    /// Writes the changes of the group's dead letters, or removes all of a group that is removed.
+    async fn write_letters(
+        &self,
+        transaction: &mut Transaction<'_>,
+    ) -> Result<(), TransactionError> {
+        let SubscriptionChange { tenant, group, next, .. } = self.change;
+        let rows = &self.collections.dead_letters;
+        if next.is_none() {
+            rows.delete_many(letters_of(tenant, group)).session(transaction).await?;
+            return Ok(());
+        }
+        let (put, mut removed) = self.change.letters();
+        // Those that are there already are written anew.
+        removed.extend(put.iter().map(|letter| letter.position));
+        let ids: Vec<_> = removed.iter().map(|it| letter_id(tenant, group, *it)).collect();
+        let those = rows.delete_many(doc! { "_id": { "$in": ids } });
+        those.session(&mut *transaction).await?;
+        if !put.is_empty() {
+            let put = put.into_iter().map(|letter| letter_row(tenant, group, letter));
+            rows.insert_many(put).session(transaction).await?;
+        }
+        Ok(())
     }
 }
 
@@ -183,5 +258,79 @@ fn fields(subscription: &Subscription, version: i64) -> Document {
         "ttl_ms": row.ttl_ms,
         "went_back_from": row.went_back_from,
         "parts": row.parts,
+        "halt": row.halt,
     }
+}
+
+/// Returns the filter for the dead letters of a group.
+fn letters_of(tenant: &TenantId, group: &Group) -> Document {
+    doc! { "_id.tenant": tenant.as_str(), "_id.name": group.as_str() }
+}
+
+fn letter_id(tenant: &TenantId, group: &Group, position: Position) -> Document {
+    doc! { "tenant": tenant.as_str(), "name": group.as_str(), "position": position.as_column() }
+}
+
+fn letter_row(tenant: &TenantId, group: &Group, letter: &DeadLetter) -> RawDocumentBuf {
+    let LetterRow { topic, key, scope, why, attempts, since_ms, is_redriven } = letter.into();
+    let mut row = rawdoc! {
+        "_id": {
+            "tenant": tenant.as_str(),
+            "name": group.as_str(),
+            "position": letter.position.as_column(),
+        },
+        "topic": topic,
+        "key": key,
+        "scope": scope,
+        "attempts": attempts,
+        "since_ms": since_ms,
+        "is_redriven": is_redriven,
+    };
+    if let Some(why) = why {
+        row.append(cstr!("why"), why);
+    }
+    row
+}
+
+/// Returns the pipeline that counts the dead letters that a filter finds, of each group of a tenant
+/// that has a log.
+fn count(its: Document, collections: &Collections) -> Vec<Document> {
+    let joined = doc! { "$switch": {
+        "branches": [
+            {
+                "case": { "$eq": ["$scope", Scope::Key.as_str()] },
+                "then": { "topic": "$topic", "key": "$key" },
+            },
+            { "case": { "$eq": ["$scope", Scope::Topic.as_str()] }, "then": { "topic": "$topic" } },
+        ],
+        "default": null,
+    } };
+    let name = || doc! { "tenant": "$_id.tenant", "name": "$_id.name" };
+    let mut with_joined = name();
+    with_joined.insert("joined", joined);
+    let is_joined = doc! { "$cond": [{ "$eq": ["$_id.joined", null] }, 0_i64, 1_i64] };
+    vec![
+        doc! { "$match": its },
+        doc! { "$group": {
+            "_id": with_joined,
+            "letters": { "$sum": 1_i64 },
+            "oldest_ms": { "$min": "$since_ms" },
+            "least": { "$min": "$_id.position" },
+        } },
+        doc! { "$group": {
+            "_id": name(),
+            "letters": { "$sum": "$letters" },
+            "scopes": { "$sum": is_joined },
+            "oldest_ms": { "$min": "$oldest_ms" },
+            "least": { "$min": "$least" },
+        } },
+        doc! { "$lookup": {
+            "from": collections.tenants.name(),
+            "localField": "_id.tenant",
+            "foreignField": "_id",
+            "as": "logs",
+        } },
+        doc! { "$match": { "logs": { "$ne": [] } } },
+        doc! { "$sort": { "_id.tenant": 1, "_id.name": 1 } },
+    ]
 }

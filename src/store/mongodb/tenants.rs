@@ -269,8 +269,12 @@ impl TransactionBody for Renewal<'_> {
         let moved = replays.update_many(open, vec![doc! { "$set": moved }]);
         moved.session(&mut *transaction).await?;
         let whose = doc! { "_id.tenant": self.tenant.as_str() };
-        let moved = groups.update_many(whose, subscriptions::rotation(self.at));
+        let moved = groups.update_many(whose.clone(), subscriptions::rotation(self.at));
         moved.session(&mut *transaction).await?;
+        let mut beyond = whose;
+        beyond.insert("_id.position", doc! { "$gt": self.at.as_column() });
+        let gone = self.collections.dead_letters.delete_many(beyond);
+        gone.session(&mut *transaction).await?;
         begin(self.collections, self.tenant, self.new, self.at, transaction).await?;
         Ok(true)
     }

@@ -10,12 +10,13 @@ use sqlx::postgres::PgRow;
 use super::Postgres;
 use super::error::committed;
 use super::rows::Statement;
-use crate::domain::subscription::{Group, Subscription};
+use crate::domain::position::Position;
+use crate::domain::subscription::{DeadLetter, Group, Subscription};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::store::columns::Columns;
-use crate::store::subscriptions::{self, Row};
-use crate::store::{Error, FoundSubscription, Lag, SubscriptionChange, Subscriptions};
+use crate::store::subscriptions::{self, LetterRow, Row};
+use crate::store::{DeadCount, Error, FoundSubscription, Lag, SubscriptionChange, Subscriptions};
 
 #[async_trait]
 impl Subscriptions for Postgres {
@@ -46,7 +47,7 @@ impl Subscriptions for Postgres {
         let (mut written, mut updates) = (vec![false; changes.len()], Vec::new());
         for (index, change) in changes.iter().enumerate() {
             match &change.next {
-                Some(next) if change.version > 0 && change.by.is_none() => {
+                Some(next) if change.version > 0 && is_alone(change) => {
                     updates.push((change, Row::from(next)));
                 }
                 next => written[index] = self.alone(change, next.as_ref()).await?,
@@ -67,10 +68,38 @@ impl Subscriptions for Postgres {
         }
         Ok(written)
     }
+
+    async fn list_dead_letters(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        let list = sqlx::query(sql!("postgres/dead_letter_list.sql"))
+            .bind(tenant.to_string())
+            .bind(group.to_string())
+            .bind(after.as_column())
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let listed = self.sessions.acquire().await?.find_all(list).await?;
+        listed.iter().map(subscriptions::dead_letter).collect()
+    }
+
+    async fn count_dead_letters(
+        &self,
+        of: Option<(&TenantId, &Group)>,
+    ) -> Result<Vec<DeadCount>, Error> {
+        let (tenant, group) = of.unzip();
+        let count = sqlx::query(sql!("postgres/dead_letter_count.sql"))
+            .bind(tenant.map(TenantId::to_string))
+            .bind(group.map(Group::to_string));
+        let counted = self.sessions.acquire().await?.find_all(count).await?;
+        counted.iter().map(subscriptions::dead_count).collect()
+    }
 }
 
 impl Postgres {
-    /// Writes one change, and its entry.
+    /// Writes one change, its entry, and its dead letters.
     async fn alone(
         &self,
         change: &SubscriptionChange,
@@ -81,8 +110,26 @@ impl Postgres {
             Some(row) if change.version > 0 => update(&[(change, row)]),
             Some(row) => insert(change, row),
         };
-        self.act(statement, change.by.as_ref()).await
+        if !change.has_letters() {
+            return self.act(statement, change.by.as_ref()).await;
+        }
+        let mut session = self.sessions.begin().await?;
+        if session.change(statement).await? == 0 {
+            session.rollback().await?;
+            return Ok(false);
+        }
+        for letters in letters(change) {
+            session.run(letters).await?;
+        }
+        session.note(change.by.as_ref()).await?;
+        session.commit().await?;
+        Ok(true)
     }
+}
+
+/// Returns whether a change is of its row alone.
+fn is_alone(change: &SubscriptionChange) -> bool {
+    change.by.is_none() && !change.has_letters()
 }
 
 fn now(row: &PgRow) -> Result<Time, Error> {
@@ -108,6 +155,7 @@ fn insert(change: &SubscriptionChange, row: Row) -> Statement {
         .bind(row.ttl_ms)
         .bind(row.went_back_from)
         .bind(row.parts)
+        .bind(row.halt)
 }
 
 fn remove(change: &SubscriptionChange) -> Statement {
@@ -135,4 +183,39 @@ fn update(updates: &[(&SubscriptionChange, Row)]) -> Statement {
         .bind(rows().map(|row| row.went_back_from).collect::<Vec<_>>())
         .bind(changes().map(|change| change.version.cast_signed()).collect::<Vec<_>>())
         .bind(rows().map(|row| row.parts.clone()).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.halt.clone()).collect::<Vec<_>>())
+}
+
+/// Returns the statements that write the changes of a group's dead letters, or remove all of a
+/// group that is removed.
+fn letters(change: &SubscriptionChange) -> Vec<Statement> {
+    let of = |sql| sqlx::query(sql).bind(change.tenant.to_string()).bind(change.group.to_string());
+    if change.next.is_none() {
+        return vec![of(sql!("postgres/dead_letter_forget.sql"))];
+    }
+    let (put, removed) = change.letters();
+    let mut statements = Vec::new();
+    if !removed.is_empty() {
+        let positions: Vec<_> = removed.into_iter().map(Position::as_column).collect();
+        statements.push(of(sql!("postgres/dead_letter_remove.sql")).bind(positions));
+    }
+    if !put.is_empty() {
+        let rows = || put.iter().map(|letter| LetterRow::from(*letter));
+        let texts = |text: fn(&LetterRow) -> String| rows().map(|it| text(&it)).collect::<Vec<_>>();
+        let numbers =
+            |number: fn(&LetterRow) -> i64| rows().map(|it| number(&it)).collect::<Vec<_>>();
+        let positions: Vec<_> = put.iter().map(|letter| letter.position.as_column()).collect();
+        statements.push(
+            of(sql!("postgres/dead_letter_put.sql"))
+                .bind(positions)
+                .bind(texts(|it| it.topic.to_owned()))
+                .bind(texts(|it| it.key.to_owned()))
+                .bind(texts(|it| it.scope.to_owned()))
+                .bind(rows().map(|it| it.why.map(str::to_owned)).collect::<Vec<_>>())
+                .bind(numbers(|it| it.attempts))
+                .bind(numbers(|it| it.since_ms))
+                .bind(numbers(|it| it.is_redriven)),
+        );
+    }
+    statements
 }

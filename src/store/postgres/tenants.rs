@@ -112,8 +112,12 @@ impl Tenants for Postgres {
             session.run(of(rotate).bind(new.clone()).bind(at.as_column())).await?;
         }
         session.run(of(sql!("postgres/parked_drop.sql"))).await?;
-        let groups = sqlx::query(sql!("postgres/subscription_rotate.sql"));
-        session.run(groups.bind(tenant.to_string()).bind(at.as_column())).await?;
+        for rotate in
+            [sql!("postgres/subscription_rotate.sql"), sql!("postgres/dead_letter_rotate.sql")]
+        {
+            let moved = sqlx::query(rotate).bind(tenant.to_string()).bind(at.as_column());
+            session.run(moved).await?;
+        }
         session.commit().await?;
         Ok(true)
     }

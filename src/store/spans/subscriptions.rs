@@ -4,10 +4,12 @@ use async_trait::async_trait;
 use tracing::instrument;
 
 use super::{Spans, trail};
-use crate::domain::subscription::Group;
+use crate::domain::position::Position;
+use crate::domain::subscription::{DeadLetter, Group};
 use crate::domain::tenant::TenantId;
 use crate::store::{
-    Error, FoundSubscription, Growth, Lag, Store, SubscriptionChange, Subscriptions, Watch,
+    DeadCount, Error, FoundSubscription, Growth, Lag, Store, SubscriptionChange, Subscriptions,
+    Watch,
 };
 
 #[async_trait]
@@ -37,6 +39,25 @@ impl<S: Store> Subscriptions for Spans<S> {
         let done = changes.iter().zip(&written).filter(|(_, written)| **written);
         done.for_each(|(change, _)| trail::told(change.by.as_ref()));
         Ok(written)
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%tenant, %group))]
+    async fn list_dead_letters(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        timed!(self.list_dead_letters(tenant, group, after, limit))
+    }
+
+    #[instrument(level = "debug", skip_all, fields(group = of.map(|(_, group)| group.as_str())))]
+    async fn count_dead_letters(
+        &self,
+        of: Option<(&TenantId, &Group)>,
+    ) -> Result<Vec<DeadCount>, Error> {
+        timed!(self.count_dead_letters(of))
     }
 }
 

@@ -5,11 +5,14 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use super::{Sqlite, rows, trail};
-use crate::domain::subscription::Group;
+use crate::domain::position::Position;
+use crate::domain::subscription::{DeadLetter, Group};
 use crate::domain::tenant::TenantId;
 use crate::store::columns::Columns;
-use crate::store::subscriptions::{self, Row};
-use crate::store::{Error, FoundSubscription, Lag, SubscriptionChange, Subscriptions, Watch};
+use crate::store::subscriptions::{self, LetterRow, Row};
+use crate::store::{
+    DeadCount, Error, FoundSubscription, Lag, SubscriptionChange, Subscriptions, Watch,
+};
 
 #[async_trait]
 impl Subscriptions for Sqlite {
@@ -63,6 +66,38 @@ impl Subscriptions for Sqlite {
             })
             .await
     }
+
+    async fn list_dead_letters(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        let (tenant, group) = (tenant.clone(), group.clone());
+        let (after, limit) = (after.as_column(), i64::try_from(limit).unwrap_or(i64::MAX));
+        self.readers
+            .read(move |reading| {
+                let list = sql!("sqlite/dead_letter_list.sql");
+                let wanted = params![tenant.as_str(), group.as_str(), after, limit];
+                rows::find(reading, list, wanted, |row| subscriptions::dead_letter(row))
+            })
+            .await
+    }
+
+    async fn count_dead_letters(
+        &self,
+        of: Option<(&TenantId, &Group)>,
+    ) -> Result<Vec<DeadCount>, Error> {
+        let (tenant, group) = of.unzip();
+        let (tenant, group) = (tenant.map(TenantId::to_string), group.map(Group::to_string));
+        self.readers
+            .read(move |reading| {
+                let count = sql!("sqlite/dead_letter_count.sql");
+                rows::find(reading, count, [&tenant, &group], |row| subscriptions::dead_count(row))
+            })
+            .await
+    }
 }
 
 impl Watch for Sqlite {}
@@ -92,6 +127,7 @@ fn change(writing: &Connection, change: &SubscriptionChange) -> Result<bool, Err
                 row.ttl_ms,
                 row.went_back_from,
                 row.parts,
+                row.halt,
             ];
             rows::change(writing, insert, new)?
         }
@@ -112,9 +148,45 @@ fn change(writing: &Connection, change: &SubscriptionChange) -> Result<bool, Err
                 row.went_back_from,
                 version,
                 row.parts,
+                row.halt,
             ];
             rows::change(writing, update, new)?
         }
     };
+    if written == 1 && change.has_letters() {
+        write_letters(writing, change)?;
+    }
     Ok(written == 1)
+}
+
+/// Writes the changes of a group's dead letters, or removes all of a group that is removed.
+fn write_letters(writing: &Connection, change: &SubscriptionChange) -> Result<(), Error> {
+    let (tenant, group) = (change.tenant.as_str(), change.group.as_str());
+    if change.next.is_none() {
+        let forget = sql!("sqlite/dead_letter_forget.sql");
+        return rows::change(writing, forget, [tenant, group]).map(drop);
+    }
+    let (put, removed) = change.letters();
+    for position in removed {
+        let remove = sql!("sqlite/dead_letter_remove.sql");
+        rows::change(writing, remove, params![tenant, group, position.as_column()])?;
+    }
+    for letter in put {
+        let LetterRow { topic, key, scope, why, attempts, since_ms, is_redriven } = letter.into();
+        let position = letter.position.as_column();
+        let columns = params![
+            tenant,
+            group,
+            position,
+            topic,
+            key,
+            scope,
+            why,
+            attempts,
+            since_ms,
+            is_redriven,
+        ];
+        rows::write(writing, sql!("sqlite/dead_letter_put.sql"), columns)?;
+    }
+    Ok(())
 }

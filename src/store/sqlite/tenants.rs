@@ -164,8 +164,11 @@ impl Tenants for Sqlite {
                     rows::change(writing, rotate, params![tenant, old, new, at.as_column()])?;
                 }
                 rows::change(writing, sql!("sqlite/parked_drop.sql"), [&tenant, &old])?;
-                let groups = params![tenant, at.as_column()];
-                rows::change(writing, sql!("sqlite/subscription_rotate.sql"), groups)?;
+                for rotate in
+                    [sql!("sqlite/subscription_rotate.sql"), sql!("sqlite/dead_letter_rotate.sql")]
+                {
+                    rows::change(writing, rotate, params![tenant, at.as_column()])?;
+                }
                 Ok(true)
             })
             .await

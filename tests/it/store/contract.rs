@@ -8,6 +8,7 @@
 mod append;
 mod choke;
 mod cursors;
+mod dead_letters;
 mod epochs;
 mod erasures;
 mod expansions;
@@ -195,6 +196,13 @@ macro_rules! contract {
                 a_group_s_lag_is_what_it_has_not_committed
                 a_lease_goes_by_the_store_s_clock
                 a_restored_log_takes_its_groups_along;
+            dead_letters:
+                dead_letters_are_kept_as_they_were_written
+                dead_letters_are_written_upon_what_was_found_and_go_with_their_group
+                dead_letters_are_counted_by_their_group
+                a_restored_log_has_no_dead_letter_beyond_its_events
+                only_the_present_generation_writes_dead_letters
+                dead_letters_are_redriven_in_order_and_discarded_as_they_are_named;
             listening:
                 partitions_stay_as_they_were_fixed_first
                 a_group_of_kafka_clients_is_changed_only_upon_what_was_found

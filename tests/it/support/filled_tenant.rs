@@ -6,18 +6,22 @@ use event_gateway::domain::parked::{Parked, State};
 use event_gateway::domain::position::Position;
 use event_gateway::domain::replay::{Plan, Progress, Rate, Replay, ReplayId, Wish};
 use event_gateway::domain::subject::Subject;
-use event_gateway::domain::subscription::{Form, Group, Subscription};
+use event_gateway::domain::subscription::{
+    DeadLetter, Form, Group, LastFailure, Scope, Subscription,
+};
 use event_gateway::domain::tenant_job::{
     JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId,
 };
 use event_gateway::domain::time::Time;
 use event_gateway::domain::trail::Actor;
-use event_gateway::store::{ExpansionStep, KafkaGroup, Lease, RemovalStep, SubscriptionChange};
+use event_gateway::store::{
+    DeadChange, ExpansionStep, KafkaGroup, Lease, RemovalStep, SubscriptionChange,
+};
 use uuid::Uuid;
 
 use crate::support::drafts::{create, delete_all, parked};
 use crate::support::erasures::erasure;
-use crate::support::ids::{diku, log_id, position, topic};
+use crate::support::ids::{diku, key, log_id, position, topic};
 use crate::support::store_fixture::{OpenStore, StoreFixture, cursors};
 use crate::support::store_parking::{hold, write_rows};
 
@@ -81,11 +85,25 @@ pub fn kafka_group(scope: &str) -> KafkaGroup {
     KafkaGroup { scope: scope.to_owned(), group, version: 0, holder, summary, state }
 }
 
+/// Returns the dead letter of the group.
+pub fn dead_letter() -> DeadLetter {
+    DeadLetter {
+        position: position(2),
+        topic: topic(ITEM),
+        key: key("k"),
+        scope: Scope::Key,
+        failure: Some(LastFailure { why: "it fell \"over\"".to_owned(), attempts: 4 }),
+        since: Time::from_ms(7),
+        is_redriven: true,
+    }
+}
+
 pub fn subscribe() -> SubscriptionChange {
     let (tenant, group) = (diku(), Group::parse("cg.search").unwrap());
     let gaps = AcceptedGaps::from_column("{}").unwrap();
     let next = Some(Subscription::new(Form::default(), Position::START, gaps));
-    SubscriptionChange { tenant, group, version: 0, next, by: None }
+    let dead = vec![DeadChange::Put(dead_letter())];
+    SubscriptionChange { tenant, group, version: 0, next, dead, by: None }
 }
 
 pub fn replay() -> Replay {

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::support::drafts::{create, create_in};
 use crate::support::erasures::erasure;
-use crate::support::filled_tenant::{fill, kafka_group, replay, scope, subscribe};
+use crate::support::filled_tenant::{dead_letter, fill, kafka_group, replay, scope, subscribe};
 use crate::support::ids::{college, diku, event_id, log_id, position, tenant, topic};
 use crate::support::store_fixture::{Dumped, LANES, OpenStore};
 use crate::support::store_parking::{TTL, found};
@@ -136,6 +136,8 @@ async fn has_its_groups(store: &dyn Store) {
     let rows = store.find_subscriptions(&[(diku(), group)]).await.unwrap();
     let [row] = &rows[..] else { panic!("{rows:?}") };
     assert_eq!(row.subscription.form, form);
+    let letters = store.list_dead_letters(&diku(), &row.group, Position::START, 9).await.unwrap();
+    assert_eq!(letters, [dead_letter()]);
     let group = KafkaGroup { version: 1, ..kafka_group("diku") };
     assert_eq!(store.find_kafka_group("diku", &group.group).await.unwrap(), Some(group.clone()));
     assert_eq!(store.fix_partitions(&[(diku(), topic(ITEM), 9)]).await.unwrap(), [2]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use event_gateway::domain::floors::{AcceptedGaps, Floors};
 use event_gateway::domain::position::Position;
 use event_gateway::domain::subscription::{
-    Form, Group, Parts, Progress, ReaderLease, Subscription,
+    FailedEvent, Form, Group, Halt, Parts, Progress, ReaderLease, Subscription,
 };
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
@@ -37,6 +37,8 @@ fn full(at: u64) -> Subscription {
     let item = Topic::parse("folio.diku.inventory.item").unwrap();
     let lease =
         ReaderLease { reader: "pod-1 \"é\"".to_owned(), expires: Time::from_ms(5), ttl_ms: 9 };
+    let failed = Some(FailedEvent { position: position(at + 2), attempts: 4 });
+    let halt = Halt { since: Time::from_ms(8), why: "it fell \"over\"".to_owned(), failed };
     Subscription {
         delivered: position(at + 2),
         scanned: position(at + 3),
@@ -44,6 +46,7 @@ fn full(at: u64) -> Subscription {
         lease: Some(lease),
         went_back_from: Some(position(at + 4)),
         parts: Some(Parts::at(position(at + 1), &[(item, 2)])),
+        halt: Some(halt),
         ..beginning(form, position(at), r#"{"folio.diku.inventory.item":77,"loan":9}"#)
     }
 }
@@ -54,7 +57,7 @@ async fn change(
     version: u64,
     next: Option<Subscription>,
 ) -> bool {
-    let change = SubscriptionChange { tenant, group, version, next, by: None };
+    let change = SubscriptionChange { tenant, group, version, next, dead: Vec::new(), by: None };
     store.change_subscriptions(&[change]).await.unwrap() == [true]
 }
 
@@ -106,6 +109,7 @@ pub async fn many_subscriptions_are_changed_each_by_itself<B: StoreFixture>() {
             group: group.clone(),
             version,
             next: Some(full(at)),
+            dead: Vec::new(),
             by: None,
         };
         names.iter().map(change).collect()

@@ -36,7 +36,7 @@ fn change(
         Subscription::new(Form::default(), position(at), gaps)
     });
     let group = Group::parse(group).unwrap();
-    SubscriptionChange { tenant: diku(), group, version, next, by }
+    SubscriptionChange { tenant: diku(), group, version, next, dead: Vec::new(), by }
 }
 
 /// Opens a store in which each act of `acts` can be done once.

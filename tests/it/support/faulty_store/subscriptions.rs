@@ -1,7 +1,8 @@
 //! The calls about subscriptions of a store that fails.
 
 use async_trait::async_trait;
-use event_gateway::domain::subscription::Group;
+use event_gateway::domain::position::Position;
+use event_gateway::domain::subscription::{DeadLetter, Group};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::*;
 
@@ -28,6 +29,24 @@ impl Subscriptions for FaultyStore {
         changes: &[SubscriptionChange],
     ) -> Result<Vec<bool>, Error> {
         self.through(Call::Other, self.inner.change_subscriptions(changes)).await
+    }
+
+    async fn list_dead_letters(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        let list = self.inner.list_dead_letters(tenant, group, after, limit);
+        self.through(Call::Other, list).await
+    }
+
+    async fn count_dead_letters(
+        &self,
+        of: Option<(&TenantId, &Group)>,
+    ) -> Result<Vec<DeadCount>, Error> {
+        self.through(Call::Other, self.inner.count_dead_letters(of)).await
     }
 }
 

@@ -1,0 +1,13 @@
+-- Counts the dead letters of each group that has some, of all groups or of one: tenant and group, or nulls.
+-- `scopes` is how many keys and topics have some whose later events join them.
+SELECT
+    tenant, name, count(*) AS letters, count(
+        DISTINCT CASE scope
+            WHEN 'key' THEN topic || ' ' || key
+            WHEN 'topic' THEN topic
+        END
+    ) AS scopes, min(since_ms) AS oldest_ms, min(position) AS least
+FROM dead_letters JOIN tenants USING (tenant)
+WHERE (?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR name = ?2)
+GROUP BY tenant, name
+ORDER BY tenant, name

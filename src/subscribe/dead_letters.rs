@@ -1,0 +1,323 @@
+//! The dead letters of groups: written before the group's position passes them, delivered again if
+//! somebody asks for it, or discarded.
+//!
+//! Each change is decided on the group's row and the dead letters as they were found, and is
+//! written with that row upon its version: whoever changes either meanwhile makes it be decided
+//! again. So a handler that has lost its group writes none.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Error, Groups, change};
+use crate::domain::key::Key;
+use crate::domain::position::Position;
+use crate::domain::subscription::{DeadLetter, Group, LastFailure, Refusal, Scope, shorten};
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
+use crate::store::{DeadChange, DeadCount, FoundSubscription};
+
+/// The most dead letters of a group.
+const LETTERS_MAX: u64 = 10_000;
+/// The most keys and topics of a group whose later events join dead letters.
+const SCOPES_MAX: u64 = 100;
+/// The dead letters that are read at once.
+const PAGE: usize = 1_000;
+
+/// The dead letters that somebody means: those of these keys or at these positions, or all if none
+/// are named; the oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Which {
+    /// The keys.
+    pub keys: Vec<Key>,
+    /// The positions.
+    pub positions: Vec<Position>,
+    /// The most that one call concerns.
+    pub limit: usize,
+}
+
+/// The dead letters that a call concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marked {
+    /// The number of those.
+    pub count: u64,
+    /// The number of the others that are meant, which the limit has left for the next call.
+    pub left: u64,
+}
+
+/// A change of the dead letters of a group.
+enum Ask<'a> {
+    Bury(u64, &'a [DeadLetter]),
+    Settle(u64, Position, Option<&'a LastFailure>),
+    Redrive(&'a Which),
+    Discard(&'a Which),
+}
+
+impl Which {
+    /// The most that one call may concern.
+    pub const LIMIT_MAX: usize = 1_000;
+
+    fn has(&self, letter: &DeadLetter) -> bool {
+        let all = self.keys.is_empty() && self.positions.is_empty();
+        all || self.positions.contains(&letter.position) || self.keys.contains(&letter.key)
+    }
+}
+
+impl Groups<'_> {
+    /// Writes the dead letters of a generation, which count as done from then on. One that has joined
+    /// earlier ones leaves what is known of it as it is; it is to be redriven as soon as all of them
+    /// are, or have gone.
+    pub async fn bury(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        generation: u64,
+        letters: &[DeadLetter],
+    ) -> Result<(), Error> {
+        self.change_letters((tenant, group), &Ask::Bury(generation, letters), None).await.map(drop)
+    }
+
+    /// Notes how a generation's delivery of a dead letter has ended. One that is done is removed.
+    /// One that has failed again stays, and so do the later ones that wait for it, which are to be
+    /// redriven anew. One that is gone stays so.
+    pub async fn settle(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        generation: u64,
+        position: Position,
+        failure: Option<LastFailure>,
+    ) -> Result<(), Error> {
+        let settle = Ask::Settle(generation, position, failure.as_ref());
+        self.change_letters((tenant, group), &settle, None).await.map(drop)
+    }
+
+    /// Returns the dead letters of a group after a position, in order.
+    pub async fn dead_letters(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        change::find(self.store, tenant, group).await?;
+        Ok(self.store.list_dead_letters(tenant, group, after, limit).await?)
+    }
+
+    /// Returns the dead letter of a position.
+    pub async fn dead_letter(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        position: Position,
+    ) -> Result<DeadLetter, Error> {
+        change::find(self.store, tenant, group).await?;
+        self.letter_at((tenant, group), position).await?.ok_or(Error::NoDeadLetter(position))
+    }
+
+    /// Has dead letters delivered again: those that are meant and are not to be yet, with the
+    /// earlier ones that they wait for, the oldest first.
+    pub async fn redrive(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        which: &Which,
+        by: &TrailEntry,
+    ) -> Result<Marked, Error> {
+        self.change_letters((tenant, group), &Ask::Redrive(which), Some(by)).await
+    }
+
+    /// Discards the dead letters that are meant, and no others: they are never delivered.
+    pub async fn discard(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        which: &Which,
+        by: &TrailEntry,
+    ) -> Result<Marked, Error> {
+        self.change_letters((tenant, group), &Ask::Discard(which), Some(by)).await
+    }
+
+    /// Returns how many dead letters each group has that has some.
+    pub async fn dead_counts(&self) -> Result<Vec<DeadCount>, Error> {
+        Ok(self.store.count_dead_letters(None).await?)
+    }
+
+    async fn change_letters(
+        &self,
+        name: (&TenantId, &Group),
+        ask: &Ask<'_>,
+        by: Option<&TrailEntry>,
+    ) -> Result<Marked, Error> {
+        for _ in 0..change::TRIES_MAX {
+            let found = change::find(self.store, name.0, name.1).await?;
+            let (dead, marked) = self.decide(&found, ask).await?;
+            let next = Some(&found.subscription);
+            if dead.is_empty() || change::write(self.store, &found, (next, dead), by).await? {
+                return Ok(marked);
+            }
+        }
+        Err(change::contended())
+    }
+
+    async fn decide(
+        &self,
+        found: &FoundSubscription,
+        ask: &Ask<'_>,
+    ) -> Result<(Vec<DeadChange>, Marked), Error> {
+        let name = (&found.tenant, &found.group);
+        let (dead, left) = match *ask {
+            Ask::Bury(generation, letters) => {
+                refuse(found, generation, letters)?;
+                (self.buried(found, letters).await?, 0)
+            }
+            Ask::Settle(generation, position, failure) => {
+                refuse(found, generation, &[])?;
+                (self.settled(found, position, failure).await?, 0)
+            }
+            Ask::Redrive(which) => {
+                let meant = redriven(&self.letters_after(name, Position::START).await?, which);
+                let left = meant.len().saturating_sub(which.limit);
+                (meant.into_iter().take(which.limit).map(DeadChange::Put).collect(), left)
+            }
+            Ask::Discard(which) => {
+                let all = self.letters_after(name, Position::START).await?;
+                let meant: Vec<_> = all.into_iter().filter(|letter| which.has(letter)).collect();
+                let left = meant.len().saturating_sub(which.limit);
+                let gone = |letter: DeadLetter| DeadChange::Remove(letter.position);
+                (meant.into_iter().take(which.limit).map(gone).collect(), left)
+            }
+        };
+        let marked = Marked { count: dead.len() as u64, left: left as u64 };
+        Ok((dead, marked))
+    }
+
+    async fn buried(
+        &self,
+        found: &FoundSubscription,
+        letters: &[DeadLetter],
+    ) -> Result<Vec<DeadChange>, Error> {
+        let (tenant, group) = (&found.tenant, &found.group);
+        let given = || letters.iter().map(|letter| letter.position);
+        let (Some(first), Some(last)) = (given().min(), given().max()) else {
+            return Ok(Vec::new());
+        };
+        let has_joined = letters.iter().any(|letter| letter.failure.is_none());
+        let after = if has_joined { Position::START } else { first.before() };
+        let mut known = self.letters_after((tenant, group), after).await?;
+        known.retain(|letter| letter.position <= last);
+        let places: HashSet<_> = known.iter().map(|letter| letter.position).collect();
+        let is_new = |letter: &&DeadLetter| !places.contains(&letter.position);
+        let counted = self.store.count_dead_letters(Some((tenant, group))).await?;
+        let (count, scopes) = counted.first().map_or((0, 0), |it| (it.count, it.scopes));
+        let count = count + letters.iter().filter(is_new).count() as u64;
+        // Those that have joined another one are of its scope.
+        let failed = letters.iter().filter(|letter| letter.failure.is_some());
+        let failed: HashSet<_> = failed.filter(is_new).filter_map(scope).collect();
+        let is_wider = !failed.is_empty() && scopes + failed.len() as u64 > SCOPES_MAX;
+        if count > LETTERS_MAX || is_wider {
+            return Err(Error::TooManyDead);
+        }
+        let put = letters.iter().filter(|letter| letter.failure.is_some() || is_new(letter));
+        let put = written(known, put.map(|letter| buried(letter, found.now)).collect());
+        Ok(put.into_iter().map(DeadChange::Put).collect())
+    }
+
+    async fn settled(
+        &self,
+        found: &FoundSubscription,
+        position: Position,
+        failure: Option<&LastFailure>,
+    ) -> Result<Vec<DeadChange>, Error> {
+        let name = (&found.tenant, &found.group);
+        let Some(letter) = self.letter_at(name, position).await? else { return Ok(Vec::new()) };
+        if failure.is_none() {
+            return Ok(vec![DeadChange::Remove(position)]);
+        }
+        let mut waiting = self.letters_after(name, position).await?;
+        waiting.retain(|later| later.is_redriven && later.waits_for(&letter));
+        let unmarked = |later| DeadLetter { is_redriven: false, ..later };
+        let failed = buried(&DeadLetter { failure: failure.cloned(), ..letter }, found.now);
+        let all = [failed].into_iter().chain(waiting.into_iter().map(unmarked));
+        Ok(all.map(DeadChange::Put).collect())
+    }
+
+    async fn letter_at(
+        &self,
+        (tenant, group): (&TenantId, &Group),
+        position: Position,
+    ) -> Result<Option<DeadLetter>, Error> {
+        let found = self.store.list_dead_letters(tenant, group, position.before(), 1).await?;
+        Ok(found.into_iter().find(|letter| letter.position == position))
+    }
+
+    /// Returns all dead letters of a group after a position.
+    async fn letters_after(
+        &self,
+        (tenant, group): (&TenantId, &Group),
+        mut after: Position,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        let mut all = Vec::new();
+        loop {
+            let page = self.store.list_dead_letters(tenant, group, after, PAGE).await?;
+            let is_last = page.len() < PAGE;
+            after = page.last().map_or(after, |letter| letter.position);
+            all.extend(page);
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+}
+
+/// Refuses whoever has lost the group, and dead letters that it was not given.
+fn refuse(found: &FoundSubscription, generation: u64, letters: &[DeadLetter]) -> Result<(), Error> {
+    found.subscription.refuse_fenced(generation, found.now).map_err(Error::Refused)?;
+    let scanned = found.subscription.scanned;
+    let is_given = letters.iter().all(|letter| letter.position <= scanned);
+    is_given.then_some(()).ok_or(Error::Refused(Refusal::NotDelivered { scanned }))
+}
+
+/// Returns the key or topic whose later events join a dead letter.
+fn scope(letter: &DeadLetter) -> Option<(&str, Option<&str>)> {
+    match letter.scope {
+        Scope::Event => None,
+        Scope::Key => Some((letter.topic.as_str(), Some(letter.key.as_str()))),
+        Scope::Topic => Some((letter.topic.as_str(), None)),
+    }
+}
+
+/// Returns a dead letter as it is written at a time.
+fn buried(letter: &DeadLetter, now: Time) -> DeadLetter {
+    let kept = |LastFailure { why, attempts }| LastFailure { why: shorten(&why), attempts };
+    let failure = letter.failure.clone().map(kept);
+    DeadLetter { failure, since: now, is_redriven: false, ..letter.clone() }
+}
+
+/// Returns new dead letters as they are written beside those that are known: one that has joined
+/// others is to be redriven if each of these is.
+fn written(known: Vec<DeadLetter>, mut new: Vec<DeadLetter>) -> Vec<DeadLetter> {
+    new.sort_unstable_by_key(|letter| letter.position);
+    let (first, mut all) = (known.len(), known);
+    for letter in new {
+        let mut joins = all.iter().filter(|earlier| letter.waits_for(earlier));
+        let is_redriven = letter.failure.is_none() && joins.all(|earlier| earlier.is_redriven);
+        all.push(DeadLetter { is_redriven, ..letter });
+    }
+    all.split_off(first)
+}
+
+/// Returns those of a group's dead letters, in order, that are to be redriven: the ones that are
+/// meant, and the earlier ones that they wait for.
+fn redriven(all: &[DeadLetter], which: &Which) -> Vec<DeadLetter> {
+    // The last ones of the keys and topics that are meant so far.
+    let mut ends: HashMap<_, &DeadLetter> = HashMap::new();
+    let mut meant = Vec::new();
+    for letter in all.iter().rev() {
+        if which.has(letter) || ends.values().any(|later| later.waits_for(letter)) {
+            meant.push(letter);
+            ends.extend(scope(letter).map(|scope| (scope, letter)));
+        }
+    }
+    let due = meant.into_iter().rev().filter(|letter| !letter.is_redriven);
+    due.map(|letter| DeadLetter { is_redriven: true, ..letter.clone() }).collect()
+}

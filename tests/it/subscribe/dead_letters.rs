@@ -1,0 +1,158 @@
+//! Halts and dead letters of groups: nobody is brought events past a failure that nobody has decided
+//! on, and what waits is bounded.
+
+use std::sync::Arc;
+
+use event_gateway::domain::position::Position;
+use event_gateway::domain::subscription::{
+    DeadLetter, FailedEvent, Form, Group, Refusal, Scope, Start,
+};
+use event_gateway::domain::trail::Act;
+use event_gateway::store::{Store, TrailScan};
+use event_gateway::subscribe::{Error, Groups, Marked, Opening, Subscribe, SubscribeDeps, Which};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::gateway::{Gateway, settings};
+use crate::support::handled_groups::{begin, failed, found, joined, letters, redriven, search};
+use crate::support::ids::{diku, position};
+use crate::support::trail::by;
+
+#[tokio::test]
+async fn a_paused_group_is_read_by_nobody_until_it_is_resumed() {
+    let gateway = Gateway::start().await;
+    let deps = SubscribeDeps {
+        store: gateway.store.clone(),
+        settings: Arc::new(settings()),
+        metrics: Arc::default(),
+        lanes: 8,
+        closing: CancellationToken::new(),
+    };
+    let (subscribe, tasks) = Subscribe::start(deps);
+    let (groups, group, act) = (subscribe.groups(), search(), by(Act::SeekSubscription));
+    groups.put(&diku(), &group, &Form::default(), Start::Earliest, &act).await.unwrap();
+    let opening = Opening { reader: "one".to_owned(), generation: None, received: None };
+    let reading = subscribe.open(&diku(), &group, &opening).await.unwrap();
+    let paused = groups.pause(&diku(), &group, "an upgrade", &act).await.unwrap();
+    assert_eq!(paused.subscription.halt.unwrap().why, "an upgrade");
+    let generation = Some(reading.generation());
+    let on = subscribe.open(&diku(), &group, &Opening { generation, ..opening.clone() }).await;
+    let on = on.map(drop);
+    assert!(matches!(on, Err(Error::Refused(Refusal::Fenced(None)))), "{on:?}");
+    let anew = subscribe.open(&diku(), &group, &opening).await.map(drop);
+    assert!(matches!(anew, Err(Error::Refused(Refusal::Halted(_)))), "{anew:?}");
+    assert_eq!(groups.resume(&diku(), &group, &act).await.unwrap().subscription.halt, None);
+    subscribe.open(&diku(), &group, &opening).await.unwrap().close().await;
+    tasks.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_comes_for_the_events_of_a_group_with_a_handler() {
+    let gateway = Gateway::start().await;
+    begin(&*gateway.store, diku(), 0).await;
+    let deps = SubscribeDeps {
+        store: gateway.store.clone(),
+        settings: Arc::new(settings()),
+        metrics: Arc::default(),
+        lanes: 8,
+        closing: CancellationToken::new(),
+    };
+    let (subscribe, tasks) = Subscribe::start(deps);
+    let opening = Opening { reader: "one".to_owned(), generation: None, received: None };
+    let opened = subscribe.open(&diku(), &search(), &opening).await.map(drop);
+    assert!(matches!(opened, Err(Error::Refused(Refusal::HasHandler))), "{opened:?}");
+    tasks.stop().await;
+}
+
+#[tokio::test]
+async fn a_group_that_stopped_goes_on_after_the_event_that_is_skipped_and_no_other() {
+    let gateway = Gateway::start().await;
+    let (store, settings) = (&*gateway.store, settings());
+    let groups = Groups { store, settings: &settings };
+    let (group, act) = (search(), by(Act::SeekSubscription));
+    begin(store, diku(), 9).await;
+    groups.commit(&diku(), &group, 1, position(3)).await.unwrap();
+    let failed = Some(FailedEvent { position: position(4), attempts: 4 });
+    groups.stop(&diku(), &group, 1, ("it fell over", failed)).await.unwrap();
+    let late = groups.stop(&diku(), &group, 1, ("late", None)).await;
+    assert!(matches!(late, Err(Error::Refused(Refusal::Fenced(None)))), "{late:?}");
+    let other = groups.skip(&diku(), &group, position(5), &act).await;
+    let expected = Refusal::NotStopped { at: Some(position(4)) };
+    assert!(matches!(&other, Err(Error::Refused(why)) if *why == expected), "{other:?}");
+    let row = found(store, diku()).await;
+    assert_eq!(row.subscription.position, position(3));
+    assert_eq!(row.subscription.halt.unwrap().failed, failed);
+    let skipped = groups.skip(&diku(), &group, position(4), &act).await.unwrap().subscription;
+    assert_eq!((skipped.position, skipped.halt), (position(4), None));
+    let again = groups.skip(&diku(), &group, position(4), &act).await;
+    assert!(matches!(again, Err(Error::Refused(Refusal::NotStopped { at: None }))), "{again:?}");
+    let scan = TrailScan { act: Some(Act::SeekSubscription), rows_max: 9, ..TrailScan::default() };
+    assert_eq!(store.trail(&scan).await.unwrap().len(), 1, "what was refused has no entry");
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_dead_letter_stays_when_its_event_comes_again() {
+    let gateway = Gateway::start().await;
+    let (store, settings) = (&*gateway.store, settings());
+    let groups = Groups { store, settings: &settings };
+    begin(store, diku(), 9).await;
+    groups.bury(&diku(), &search(), 1, &[failed(2, "a"), joined(5, "a")]).await.unwrap();
+    let before = letters(store).await;
+    groups.bury(&diku(), &search(), 1, &[joined(2, "a"), joined(5, "a")]).await.unwrap();
+    assert_eq!(letters(store).await, before);
+    let one = groups.dead_letter(&diku(), &search(), position(5)).await.unwrap();
+    assert_eq!(one, before[1]);
+    let none = groups.dead_letter(&diku(), &search(), position(4)).await;
+    assert!(matches!(none, Err(Error::NoDeadLetter(at)) if at == position(4)), "{none:?}");
+    let page = groups.dead_letters(&diku(), &search(), position(2), 9).await.unwrap();
+    assert_eq!(page, before[1..]);
+    let nobody = Group::parse("cg.nobody").unwrap();
+    let unknown = groups.dead_letters(&diku(), &nobody, Position::START, 9).await;
+    assert!(matches!(unknown, Err(Error::Unknown(_))), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn what_joins_dead_letters_is_redriven_once_they_are_or_have_gone() {
+    let gateway = Gateway::start().await;
+    let (store, settings) = (&*gateway.store, settings());
+    let groups = Groups { store, settings: &settings };
+    begin(store, diku(), 9).await;
+    groups.bury(&diku(), &search(), 1, &[failed(2, "a"), failed(3, "b")]).await.unwrap();
+    let which = Which { positions: vec![position(2)], limit: 9, ..Which::default() };
+    let discarded = groups.discard(&diku(), &search(), &which, &by(Act::SeekSubscription)).await;
+    assert_eq!(discarded.unwrap(), Marked { count: 1, left: 0 });
+    let late = [joined(5, "a"), joined(6, "a"), joined(7, "b")];
+    groups.bury(&diku(), &search(), 1, &late).await.unwrap();
+    assert_eq!(redriven(store).await, [5, 6], "what they wait for is gone, or redriven");
+}
+
+async fn count(store: &dyn Store) -> u64 {
+    store.count_dead_letters(None).await.unwrap().iter().map(|it| it.count).sum()
+}
+
+#[tokio::test]
+async fn a_group_has_dead_letters_of_so_many_keys_and_so_many_in_all() {
+    let gateway = Gateway::start().await;
+    let (store, settings) = (&*gateway.store, settings());
+    let groups = Groups { store, settings: &settings };
+    begin(store, diku(), 20_000).await;
+    let bury = async |letters: &[DeadLetter]| groups.bury(&diku(), &search(), 1, letters).await;
+    let keys: Vec<_> = (1..=100).map(|at| failed(at, &format!("k{at}"))).collect();
+    bury(&keys).await.unwrap();
+    let one_more = bury(&[failed(101, "another")]).await;
+    assert!(matches!(one_more, Err(Error::TooManyDead)), "{one_more:?}");
+    bury(&[joined(102, "k7")]).await.unwrap();
+    let alone = DeadLetter { scope: Scope::Event, ..failed(103, "another") };
+    bury(&[alone]).await.unwrap();
+    let rest: Vec<_> = (104..=10_001).map(|at| joined(at, "k7")).collect();
+    bury(&rest).await.unwrap();
+    assert_eq!(count(store).await, 10_000);
+    let one_more = bury(&[joined(10_002, "k7")]).await;
+    assert!(matches!(one_more, Err(Error::TooManyDead)), "{one_more:?}");
+    let which = Which { limit: Which::LIMIT_MAX, ..Which::default() };
+    let act = by(Act::SeekSubscription);
+    let redriven = groups.redrive(&diku(), &search(), &which, &act).await.unwrap();
+    assert_eq!(redriven, Marked { count: 1_000, left: 9_000 });
+    let discarded = groups.discard(&diku(), &search(), &which, &act).await.unwrap();
+    assert_eq!(discarded, Marked { count: 1_000, left: 9_000 });
+    assert_eq!(count(store).await, 9_000);
+}
