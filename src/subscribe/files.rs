@@ -46,7 +46,7 @@ struct Files {
 
 /// How the last file of a place was taken.
 enum Seen {
-    Put(SubscriptionFile),
+    Put(Box<SubscriptionFile>),
     /// It is tried again, and the reason was told.
     Refused(String),
 }
@@ -77,12 +77,12 @@ impl Files {
     }
 
     async fn put(&mut self, place: Place, file: &SubscriptionFile) -> Result<(), store::Error> {
-        if matches!(self.seen.get(&place), Some(Seen::Put(before)) if before == file) {
+        if matches!(self.seen.get(&place), Some(Seen::Put(before)) if **before == *file) {
             return Ok(());
         }
         let (tenant, _, group) = &place;
         let seen = match self.put_one(tenant, group, file).await {
-            Ok(()) => Seen::Put(file.clone()),
+            Ok(()) => Seen::Put(Box::new(file.clone())),
             Err(Error::Store(error)) => return Err(error),
             Err(error) => {
                 let why = match error {
