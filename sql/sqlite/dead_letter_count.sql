@@ -2,7 +2,7 @@
 -- `scopes` is how many keys and topics have some whose later events join them.
 SELECT
     tenant, name, count(*) AS letters, count(
-        DISTINCT CASE scope
+        DISTINCT CASE joined_by
             WHEN 'key' THEN topic || ' ' || key
             WHEN 'topic' THEN topic
         END

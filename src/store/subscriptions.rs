@@ -175,7 +175,7 @@ pub(super) fn dead_letter(row: &(impl Columns + ?Sized)) -> Result<DeadLetter, E
         position: row.position()?,
         topic: row.topic()?,
         key: row.noun("key", Key::parse)?,
-        scope: row.noun("scope", Scope::parse)?,
+        scope: row.noun("joined_by", Scope::parse)?,
         failure: why.map(|why| LastFailure { why, attempts }),
         since: Time::from_ms(row.integer("since_ms")?),
         is_redriven: row.integer("is_redriven")? != 0,

@@ -315,7 +315,7 @@ CREATE TABLE subscriptions (
     PRIMARY KEY (tenant, name)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
--- The dead letters of groups: events that count as done although their handlers have not done them. `scope`
+-- The dead letters of groups: events that count as done although their handlers have not done them. `joined_by`
 -- tells which later events join them: none (`event`), those of the `key`, or of the `topic`. `why` and
 -- `attempts` are those of the last failure; an event that has joined another has none.
 CREATE TABLE dead_letters (
@@ -324,7 +324,7 @@ CREATE TABLE dead_letters (
     position    bigint NOT NULL,
     topic       text   NOT NULL,
     key         text   NOT NULL,
-    scope       text   NOT NULL,
+    joined_by   text   NOT NULL,
     why         text,
     attempts    bigint NOT NULL,
     since_ms    bigint NOT NULL,

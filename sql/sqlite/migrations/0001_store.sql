@@ -285,7 +285,7 @@ CREATE TABLE subscriptions (
     PRIMARY KEY (tenant, name)
 ) STRICT, WITHOUT ROWID;
 
--- The dead letters of groups: events that count as done although their handlers have not done them. `scope`
+-- The dead letters of groups: events that count as done although their handlers have not done them. `joined_by`
 -- tells which later events join them: none (`event`), those of the `key`, or of the `topic`. `why` and
 -- `attempts` are those of the last failure; an event that has joined another has none.
 CREATE TABLE dead_letters (
@@ -294,7 +294,7 @@ CREATE TABLE dead_letters (
     position    INTEGER NOT NULL,
     topic       TEXT NOT NULL,
     key         TEXT NOT NULL,
-    scope       TEXT NOT NULL,
+    joined_by   TEXT NOT NULL,
     why         TEXT,
     attempts    INTEGER NOT NULL,
     since_ms    INTEGER NOT NULL,

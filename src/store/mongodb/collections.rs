@@ -53,7 +53,7 @@
 //! |                |                              | scanned, gaps_to, generation, reader,      |
 //! |                |                              | expires_ms, ttl_ms, went_back_from, parts, |
 //! |                |                              | halt                                       |
-//! | `dead_letters` | {tenant, name, position}     | topic, key, scope, why, attempts,          |
+//! | `dead_letters` | {tenant, name, position}     | topic, key, joined_by, why, attempts,      |
 //! |                |                              | since_ms, is_redriven                      |
 //! | `kafka_groups` | {scope, name}                | version, holder, summary, state            |
 //! | `listeners`    | node                         | instance, host, port, expires, ttl_ms      |

@@ -281,7 +281,7 @@ fn letter_row(tenant: &TenantId, group: &Group, letter: &DeadLetter) -> RawDocum
         },
         "topic": topic,
         "key": key,
-        "scope": scope,
+        "joined_by": scope,
         "attempts": attempts,
         "since_ms": since_ms,
         "is_redriven": is_redriven,
@@ -298,10 +298,10 @@ fn count(its: Document, collections: &Collections) -> Vec<Document> {
     let joined = doc! { "$switch": {
         "branches": [
             {
-                "case": { "$eq": ["$scope", Scope::Key.as_str()] },
+                "case": { "$eq": ["$joined_by", Scope::Key.as_str()] },
                 "then": { "topic": "$topic", "key": "$key" },
             },
-            { "case": { "$eq": ["$scope", Scope::Topic.as_str()] }, "then": { "topic": "$topic" } },
+            { "case": { "$eq": ["$joined_by", Scope::Topic.as_str()] }, "then": { "topic": "$topic" } },
         ],
         "default": null,
     } };
