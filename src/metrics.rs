@@ -8,6 +8,7 @@
 mod access;
 mod calls;
 mod catalogue;
+mod handlers;
 mod http;
 mod intake;
 mod listener;
@@ -30,6 +31,8 @@ use access::AccessMetrics;
 use calls::CallMetrics;
 use catalogue::Catalogue;
 pub use catalogue::{Entry, Label, Scope, Values};
+pub use handlers::CountedCall;
+use handlers::HandlerMetrics;
 use http::Http;
 pub use http::Request;
 use intake::IntakeMetrics;
@@ -74,6 +77,7 @@ pub struct Metrics {
     pages: PageMetrics,
     replays: ReplayMetrics,
     subscriptions: SubscriptionMetrics,
+    handlers: HandlerMetrics,
     listener: ListenerMetrics,
     removal: RemovalMetrics,
     calls: CallMetrics,
@@ -96,6 +100,7 @@ impl Default for Metrics {
             pages: PageMetrics::new(&mut all),
             replays: ReplayMetrics::new(&mut all),
             subscriptions: SubscriptionMetrics::new(&mut all),
+            handlers: HandlerMetrics::new(&mut all),
             listener: ListenerMetrics::new(&mut all),
             removal: RemovalMetrics::new(&mut all),
             calls: CallMetrics::new(&mut all),

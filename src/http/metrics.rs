@@ -17,7 +17,7 @@ use super::health;
 use super::operation::{Described, Operation};
 use crate::access::permission::GetMetrics;
 use crate::metrics::{GroupLag, MEDIA_TYPE, Scrape, StoreCounts, TenantPositions};
-use crate::store::{Error, FoundSubscription, Lag};
+use crate::store::{DeadCount, Error, FoundSubscription, Lag};
 
 /// The longest time that the store's count may take.
 const COUNTS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,7 +60,13 @@ async fn count(gateway: &Gateway) -> Result<StoreCounts, Error> {
         lags.push((follower.clone(), store.lag(follower).await?));
     }
     let groups = store.list_subscriptions(None).await?.into_iter();
-    let groups = groups.map(|(found, lag)| group_lag(found, lag)).collect();
+    let dead = store.count_dead_letters(None).await?.into_iter();
+    let dead: BTreeMap<_, _> = dead.map(|it| ((it.tenant.clone(), it.group.clone()), it)).collect();
+    let groups = groups.map(|(found, lag)| {
+        let dead = dead.get(&(found.tenant.clone(), found.group.clone()));
+        group_lag(found, lag, dead)
+    });
+    let groups = groups.collect();
     let tenants = positions(gateway).await?;
     // A right that the user of the database lacks must not hide the rest.
     let disk_bytes = store.disk_bytes().await.ok();
@@ -86,7 +92,15 @@ async fn positions(gateway: &Gateway) -> Result<Vec<TenantPositions>, Error> {
     Ok(named.collect())
 }
 
-fn group_lag(found: FoundSubscription, lag: Lag) -> GroupLag {
-    let is_read = found.subscription.holder(found.now).is_some();
-    GroupLag { group: found.group, is_read, lag }
+fn group_lag(found: FoundSubscription, lag: Lag, dead: Option<&DeadCount>) -> GroupLag {
+    let since = |count: &DeadCount| found.now.as_ms().saturating_sub(count.oldest.as_ms());
+    let dead_ms = dead.map_or(0, since);
+    GroupLag {
+        is_read: found.subscription.holder(found.now).is_some(),
+        is_halted: found.subscription.halt.is_some(),
+        lag,
+        dead: dead.map_or(0, |count| count.count),
+        dead_for: Duration::from_millis(u64::try_from(dead_ms).unwrap_or_default()),
+        group: found.group,
+    }
 }

@@ -67,7 +67,8 @@ mod tests {
     }
 
     fn group(name: &str, lag: Lag) -> GroupLag {
-        GroupLag { group: Group::of_kafka(name).unwrap(), is_read: false, lag }
+        let (group, dead_for) = (Group::of_kafka(name).unwrap(), Duration::ZERO);
+        GroupLag { group, is_read: false, lag, is_halted: false, dead: 0, dead_for }
     }
 
     fn zero() -> EventCounts {

@@ -1,4 +1,5 @@
-//! Metrics of the subscriptions: readers, delivered events, and each group's lag.
+//! Metrics of the subscriptions: readers, delivered events, and each group's lag, halt and dead
+//! letters.
 //!
 //! `subscribe` counts here; the lags are added when `/metrics` is asked for. A group's label has no
 //! tenant, and Kafka's clients give any name to their groups: so only names of modules that nobody
@@ -68,8 +69,30 @@ const LAG_SECONDS: Declared<1> = Declared::store(
 .note(
     "[Subscriptions](subscriptions.md) says what a group is; how far one may lag, its module knows",
 );
+const HALTED: Declared<1> = Declared::store(
+    "event_gateway_subscription_halted",
+    "subscriptions",
+    "Subscriptions of a group that are paused, or have stopped at an event or for good, of all \
+     tenants",
+)
+.by([GROUP])
+.note("[Handlers](handlers.md) says what stops one, and how it goes on")
+.alerts(&["EventGatewaySubscriptionHalted"]);
+const DEAD: Declared<1> = Declared::store(
+    "event_gateway_handler_dead_letters",
+    "events",
+    "Dead letters of a group, of all tenants",
+)
+.by([GROUP]);
+const DEAD_SECONDS: Declared<1> = Declared::store(
+    "event_gateway_handler_dead_letter_seconds",
+    "seconds",
+    "Time since the oldest dead letter of a group failed; 0 without one",
+)
+.by([GROUP])
+.alerts(&["EventGatewayDeadLetters"]);
 
-/// The lag of one tenant's group.
+/// The lag of one tenant's group, and what is not well with it.
 #[derive(Debug, Clone)]
 pub struct GroupLag {
     /// The group.
@@ -78,6 +101,21 @@ pub struct GroupLag {
     pub is_read: bool,
     /// The lag.
     pub lag: Lag,
+    /// Whether it has halted.
+    pub is_halted: bool,
+    /// The number of its dead letters.
+    pub dead: u64,
+    /// The time since the oldest one failed.
+    pub dead_for: Duration,
+}
+
+/// The sum of several groups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sum {
+    lag: Lag,
+    halted: u64,
+    dead: u64,
+    dead_for: Duration,
 }
 
 /// The metrics of the subscriptions.
@@ -87,6 +125,9 @@ pub(super) struct SubscriptionMetrics {
     ended: Labelled<1, Counter>,
     lag_events: Labelled<1, Gauge>,
     lag_seconds: Labelled<1, Seconds>,
+    halted: Labelled<1, Gauge>,
+    dead: Labelled<1, Gauge>,
+    dead_seconds: Labelled<1, Seconds>,
 }
 
 impl SubscriptionMetrics {
@@ -100,6 +141,9 @@ impl SubscriptionMetrics {
             ended,
             lag_events: all.gauges(LAG_EVENTS),
             lag_seconds: all.each_seconds(LAG_SECONDS),
+            halted: all.gauges(HALTED),
+            dead: all.gauges(DEAD),
+            dead_seconds: all.each_seconds(DEAD_SECONDS),
         }
     }
 }
@@ -131,44 +175,64 @@ impl Metrics {
         self.subscriptions.ended.with([reason.into()]).inc();
     }
 
-    /// Sets the lag of every group, over all tenants; none while the store is down.
+    /// Sets the lag of every group, its halts and dead letters, over all tenants; none while the
+    /// store is down.
     pub(super) fn groups_lagging(&self, lags: &[GroupLag]) {
-        let SubscriptionMetrics { lag_events, lag_seconds, .. } = &self.subscriptions;
-        lag_events.clear();
-        lag_seconds.clear();
-        for (group, lag) in labelled(lags) {
-            lag_events.with([group.to_owned().into()]).set(lag.events.cast_signed());
-            lag_seconds.with([group.to_owned().into()]).set(lag.oldest.as_secs_f64());
+        let SubscriptionMetrics { lag_events, lag_seconds, halted, dead, dead_seconds, .. } =
+            &self.subscriptions;
+        for gauge in [lag_events, halted, dead] {
+            gauge.clear();
+        }
+        for gauge in [lag_seconds, dead_seconds] {
+            gauge.clear();
+        }
+        for (group, sum) in labelled(lags) {
+            let counts = [(lag_events, sum.lag.events), (halted, sum.halted), (dead, sum.dead)];
+            for (gauge, count) in counts {
+                gauge.with([group.to_owned().into()]).set(count.cast_signed());
+            }
+            for (gauge, time) in [(lag_seconds, sum.lag.oldest), (dead_seconds, sum.dead_for)] {
+                gauge.with([group.to_owned().into()]).set(time.as_secs_f64());
+            }
         }
     }
 }
 
-/// Returns the groups that have a label, with their lags over all tenants, and the sum of all
+/// Returns the groups that have a label, with their sums over all tenants, and the sum of all
 /// others.
-fn labelled(lags: &[GroupLag]) -> Vec<(&str, Lag)> {
-    let (mut by_group, mut other) = (BTreeMap::<&str, (bool, Lag)>::new(), None::<Lag>);
-    for GroupLag { group, is_read, lag } in lags {
-        if has_label(group) {
-            let (is_read_at_all, sum) = by_group.entry(group.as_str()).or_default();
-            *is_read_at_all |= is_read;
-            add(sum, *lag);
+fn labelled(lags: &[GroupLag]) -> Vec<(&str, Sum)> {
+    let (mut by_group, mut other) = (BTreeMap::<&str, (bool, Sum)>::new(), None::<Sum>);
+    for one in lags {
+        if has_label(&one.group) {
+            let (is_read_at_all, sum) = by_group.entry(one.group.as_str()).or_default();
+            *is_read_at_all |= one.is_read;
+            sum.add(of(one));
         } else {
-            add(other.get_or_insert_default(), *lag);
+            other.get_or_insert_default().add(of(one));
         }
     }
     let mut ranked: Vec<_> = by_group.into_iter().collect();
-    ranked.sort_by_key(|(_, (is_read, lag))| rank(*is_read, *lag));
-    for (_, (_, lag)) in ranked.iter().skip(GROUPS_MAX) {
-        add(other.get_or_insert_default(), *lag);
+    ranked.sort_by_key(|(_, (is_read, sum))| rank(*is_read, sum.lag));
+    for (_, (_, sum)) in ranked.iter().skip(GROUPS_MAX) {
+        other.get_or_insert_default().add(*sum);
     }
     ranked.truncate(GROUPS_MAX);
-    let own = ranked.into_iter().map(|(group, (_, lag))| (group, lag));
-    own.chain(other.map(|lag| (OTHER, lag))).collect()
+    let own = ranked.into_iter().map(|(group, (_, sum))| (group, sum));
+    own.chain(other.map(|sum| (OTHER, sum))).collect()
 }
 
-fn add(sum: &mut Lag, lag: Lag) {
-    sum.events += lag.events;
-    sum.oldest = sum.oldest.max(lag.oldest);
+fn of(GroupLag { lag, is_halted, dead, dead_for, .. }: &GroupLag) -> Sum {
+    Sum { lag: *lag, halted: u64::from(*is_halted), dead: *dead, dead_for: *dead_for }
+}
+
+impl Sum {
+    fn add(&mut self, other: Self) {
+        self.lag.events += other.lag.events;
+        self.lag.oldest = self.lag.oldest.max(other.lag.oldest);
+        self.halted += other.halted;
+        self.dead += other.dead;
+        self.dead_for = self.dead_for.max(other.dead_for);
+    }
 }
 
 /// Returns the rank of a group. An abandoned one lags for longer and longer, so that it comes last.
@@ -196,12 +260,24 @@ fn is_generated(part: &str) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use super::{GROUPS_MAX, GroupLag, Lag, labelled};
+    use super::{GROUPS_MAX, GroupLag, Lag, Sum, labelled};
     use crate::domain::subscription::Group;
 
     fn lag(name: &str, is_read: bool, events: u64) -> GroupLag {
-        let lag = Lag { events, oldest: Duration::from_secs(events) };
-        GroupLag { group: Group::of_kafka(name).unwrap(), is_read, lag }
+        let (group, oldest) = (Group::of_kafka(name).unwrap(), Duration::from_secs(events));
+        let (lag, dead_for) = (Lag { events, oldest }, Duration::ZERO);
+        GroupLag { group, is_read, lag, is_halted: false, dead: 0, dead_for }
+    }
+
+    #[test]
+    fn halts_and_dead_letters_of_all_tenants_are_summed() {
+        let well = lag("cg.a", true, 1);
+        let dead_for = Duration::from_secs(7);
+        let halted = GroupLag { is_halted: true, dead: 3, dead_for, ..well.clone() };
+        let all = [well, halted.clone(), halted];
+        let shown = labelled(&all);
+        let lag = Lag { events: 3, oldest: Duration::from_secs(1) };
+        assert_eq!(shown, [("cg.a", Sum { lag, halted: 2, dead: 6, dead_for })]);
     }
 
     #[test]
@@ -219,7 +295,7 @@ mod tests {
         let shown = labelled(&all);
         let names: Vec<_> = shown.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, own.into_iter().chain(["other"]).collect::<Vec<_>>());
-        assert_eq!(shown[5].1, Lag { events: 12, oldest: Duration::from_secs(2) });
+        assert_eq!(shown[5].1.lag, Lag { events: 12, oldest: Duration::from_secs(2) });
         assert_eq!(labelled(&all[..1]).len(), 1, "nothing is summed where all have labels");
     }
 
@@ -231,9 +307,9 @@ mod tests {
         all.extend([lag("cg.read", false, 10_000), lag("cg.read", true, 1)]);
         let shown = labelled(&all);
         assert_eq!(shown.len(), GROUPS_MAX + 1);
-        let first: Vec<_> = shown[..2].iter().map(|(name, lag)| (*name, lag.events)).collect();
+        let first: Vec<_> = shown[..2].iter().map(|(name, sum)| (*name, sum.lag.events)).collect();
         assert_eq!(first, [("cg.read", 10_001), ("cg.polled", 7)]);
         let (other, sum) = shown[GROUPS_MAX];
-        assert_eq!((other, sum.events), ("other", 9_000 * (GROUPS_MAX as u64 + 2)));
+        assert_eq!((other, sum.lag.events), ("other", 9_000 * (GROUPS_MAX as u64 + 2)));
     }
 }
