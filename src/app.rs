@@ -8,6 +8,7 @@ mod certificate;
 mod credentials;
 mod files;
 mod serving;
+mod subscriptions;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ use crate::metrics::Metrics;
 use crate::quota::Quotas;
 use crate::sink::{self, Sinks};
 use crate::store::Store;
-use crate::subscribe::{Subscribe, SubscribeDeps, SubscribeTasks};
+use crate::subscribe::{Subscribe, SubscribeTasks};
 use crate::tasks::Tasks;
 use crate::traces::Traces;
 
@@ -78,12 +79,14 @@ pub async fn build(
     let traces = Arc::new(Traces::start(config.traces.as_ref(), &metrics).context("traces")?);
     let (health, closing) = (Arc::new(Health::default()), CancellationToken::new());
     observe(config, &store, &sinks, &metrics);
-    let (subscribe, subscriptions) = subscriptions(config, &store, &metrics, &closing);
+    let instance = clock.new_id().to_string();
+    let push = subscriptions::push_deps(config, &instance, &clock);
+    let (subscribe, subscriptions) =
+        subscriptions::start(config, &store, &metrics, &closing, push)?;
     let deps = intake_deps(config, &store, &clock, &metrics);
     let (intake, writers) = Intake::start(&config.intake, deps, &wake(&wakeups, &subscribe));
     let (pages, ticks) = watch::channel(());
     let relayed = sinks.broker().map(|_| ticks);
-    let instance = clock.new_id().to_string();
     let tokens = Tokens::new(&config.auth, &store, &clock, &metrics)?.map(Arc::new);
     let http = http::HttpDeps {
         config: config.http.clone(),
@@ -332,25 +335,6 @@ async fn close(store: &dyn Store, within: Duration) {
 async fn finish(traces: Arc<Traces>, within: Duration) {
     // The SDK waits for its own thread.
     let _ = tokio::task::spawn_blocking(move || traces.finish(within)).await;
-}
-
-/// Starts what the readers of subscriptions need, and what their files ask for.
-fn subscriptions(
-    config: &Config,
-    store: &Arc<dyn Store>,
-    metrics: &Arc<Metrics>,
-    closing: &CancellationToken,
-) -> (Arc<Subscribe>, SubscribeTasks) {
-    let (subscribe, mut tasks) = Subscribe::start(SubscribeDeps {
-        store: store.clone(),
-        settings: config.settings.clone(),
-        metrics: metrics.clone(),
-        lanes: config.lanes,
-        closing: closing.clone(),
-    });
-    let files = config.subscription_files.clone();
-    tasks.follow_files(&subscribe, Arc::new(move || files.look()));
-    (subscribe, tasks)
 }
 
 /// Returns how intake wakes those who follow a log that has grown.

@@ -30,6 +30,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use crate::access::Auth;
+use crate::domain::networks::Networks;
 use crate::domain::quota::Quota;
 use crate::domain::retention::{Lifetimes, Retention};
 use crate::domain::settings::Settings;
@@ -87,6 +88,8 @@ pub struct Config {
     pub added_files: Arc<AddedFiles>,
     /// The subscriptions' files.
     pub subscription_files: Arc<SubscriptionFiles>,
+    /// The networks that are not public and that webhooks may lead to.
+    pub webhook_networks: Arc<Networks>,
     /// How callers are authenticated.
     pub auth: Auth,
     /// The files of credentials for Kafka's clients; `None` if there are none.
@@ -131,6 +134,7 @@ impl Config {
             settings: settings.clone(),
             added_files: Arc::new(added_files),
             subscription_files: Arc::new(SubscriptionFiles::open(subscriptions)?),
+            webhook_networks: Arc::new(subscriptions.webhook_networks.clone().unwrap_or_default()),
             http: http_config(tls.clone(), auth::metrics_open(auth, &callers), limits),
             auth: callers,
             credential_files: CredentialFiles::open(auth)?.map(Arc::new),

@@ -25,6 +25,7 @@ pub mod key;
 pub mod known_topic;
 pub mod lane;
 pub mod ledger;
+pub mod networks;
 mod object_reader;
 pub mod parked;
 pub mod partition;

@@ -3,13 +3,15 @@
 //! `http` and the subcommands call it. A group has one row in the store, which is changed only upon
 //! its version (`change`); a reader holds it by a lease (`reading`). Readers that wait are woken
 //! from one place (`waiters`), which hears of this process's appends and of other processes'
-//! (`watcher`). A group gets each event that matches at least once and in order.
+//! (`watcher`). The events of a group with a handler are brought to it (`push`). A group gets each
+//! event that matches at least once and in order.
 
 mod change;
 mod dead_letters;
 mod files;
 mod halts;
 mod log_reader;
+mod push;
 mod reading;
 mod renewals;
 mod start;
@@ -38,6 +40,7 @@ use crate::tasks::{Ended, Tasks};
 pub use dead_letters::{Marked, Which};
 pub use files::Look;
 pub use log_reader::LogReader;
+pub use push::PushDeps;
 pub use reading::{Delivery, Opening, Reading};
 use renewals::Renewals;
 pub use tail::Part;
@@ -183,6 +186,18 @@ impl SubscribeTasks {
         let following = files::follow(subscribe.clone(), look);
         let following = self.stop.clone().run_until_cancelled_owned(following);
         self.tasks.spawn("subscriptions' files", async move { _ = following.await });
+    }
+
+    /// Brings the events of groups with a handler to it; an error if no webhook could be called.
+    pub fn push_handlers(
+        &mut self,
+        subscribe: &Arc<Subscribe>,
+        deps: PushDeps,
+    ) -> Result<(), String> {
+        let client = push::client(&deps)?;
+        let pushing = push::follow(subscribe.clone(), deps, client, self.stop.clone());
+        self.tasks.spawn("handlers", pushing);
+        Ok(())
     }
 
     /// Waits for a task to end, which none does without being asked to.

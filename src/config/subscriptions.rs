@@ -222,7 +222,8 @@ mod tests {
     #[test]
     fn files_are_read_again_once_they_change_and_an_illegal_one_counts_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
-        let options = SubscriptionsOptions { subscriptions_dir: Some(folder.path().to_owned()) };
+        let subscriptions_dir = Some(folder.path().to_owned());
+        let options = SubscriptionsOptions { subscriptions_dir, webhook_networks: None };
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         write("cg.a.toml", "tenants = \"*\"\n");
         write("notes.txt", "none");

@@ -47,6 +47,14 @@ impl Time {
         let finer = i64::from(time.timestamp_subsec_nanos() % 1_000_000 > 0);
         Ok(Self(time.timestamp_millis() + finer))
     }
+
+    /// Parses the date of an HTTP header, such as `Fri, 06 Nov 2026 08:49:37 GMT`.
+    pub fn parse_http_date(text: &str) -> Result<Self, Invalid> {
+        let rule = "must be a date as HTTP has it, such as Fri, 06 Nov 2026 08:49:37 GMT";
+        let time = DateTime::parse_from_rfc2822(text);
+        let time = time.map_err(|_| Invalid::new("date", text, rule))?;
+        Ok(Self(time.timestamp_millis()))
+    }
 }
 
 impl fmt::Display for Time {

@@ -16,10 +16,11 @@ use super::waiters::Waiter;
 use super::{Error, Subscribe, change, floors};
 use crate::domain::envelope::Envelope;
 use crate::domain::filter::Filter;
-use crate::domain::floors::{AcceptedGaps, Gap};
+use crate::domain::floors::{AcceptedGaps, Floors, Gap};
 use crate::domain::position::Position;
-use crate::domain::subscription::{Group, Progress, Subscription};
+use crate::domain::subscription::{Group, Progress, Refusal, Subscription};
 use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
 use crate::metrics::CountedReader;
 use crate::store::Scan;
 
@@ -60,10 +61,13 @@ pub struct Reading {
     after: Position,
     /// The position that the row has as looked at.
     noted: Position,
+    /// The time before which the lease was given last.
+    renewed: Instant,
     renew_at: Instant,
     /// Whether it has come to the head.
     is_live: bool,
-    _counted: CountedReader,
+    /// The count of a poll or a stream; a handler's reading is none.
+    counted: Option<CountedReader>,
 }
 
 impl Subscribe {
@@ -75,13 +79,42 @@ impl Subscribe {
         opening: &Opening,
     ) -> Result<Reading, Error> {
         let Opening { reader, generation, received } = opening;
+        let open =
+            self.begin(tenant, group, opening, |subscription, floors, now| match generation {
+                Some(generation) => subscription.poll(*generation, *received, floors, now),
+                None => subscription.acquire(reader, *received, floors, now),
+            });
+        let (reading, _) = open.await?;
+        Ok(Reading { counted: Some(self.deps.metrics.reader_came()), ..reading })
+    }
+
+    /// Lets a replica bring the events to the handler of a group, unless another one does, or
+    /// events that were not delivered are removed; returns the subscription as it stands then.
+    pub(super) async fn open_for_handler(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        group: &Group,
+        replica: &str,
+    ) -> Result<(Reading, Subscription), Error> {
+        let opening = Opening { reader: replica.to_owned(), generation: None, received: None };
+        let open = self.begin(tenant, group, &opening, |subscription, floors, now| {
+            subscription.acquire_for_handler(replica, floors, now)
+        });
+        open.await
+    }
+
+    async fn begin(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        group: &Group,
+        opening: &Opening,
+        decide: impl Fn(&mut Subscription, &Floors, Time) -> Result<Option<Gap>, Refusal>,
+    ) -> Result<(Reading, Subscription), Error> {
         let (store, since) = (&*self.deps.store, Instant::now());
         let floors = floors(store, tenant).await?;
-        let open =
-            change::change(store, tenant, group, None, |subscription, now| match generation {
-                Some(generation) => subscription.poll(*generation, *received, &floors, now),
-                None => subscription.acquire(reader, *received, &floors, now),
-            });
+        let open = change::change(store, tenant, group, None, |subscription, now| {
+            decide(subscription, &floors, now)
+        });
         let (gap, found) = open.await?;
         if let Some(gap) = gap {
             return Err(Error::Removed { gap, after: found.subscription.position });
@@ -93,10 +126,9 @@ impl Subscribe {
                 %tenant, %group, %from, %to, "a group reads on from where a restore has moved it"
             );
         }
-        let reader = lease.as_ref().map_or(reader, |lease| &lease.reader).clone();
+        let reader = lease.as_ref().map_or(&opening.reader, |lease| &lease.reader).clone();
         let lease = Duration::from_secs(form.lease_seconds);
-        let after = found.subscription.resumes(*received);
-        Ok(Reading {
+        let reading = Reading {
             subscribe: self.clone(),
             name: (tenant.clone(), group.clone()),
             waiter: self.waiters.join(tenant),
@@ -105,12 +137,14 @@ impl Subscribe {
             reader,
             generation: *generation,
             lease,
-            after,
+            after: found.subscription.resumes(opening.received),
             noted: found.subscription.scanned,
+            renewed: since,
             renew_at: renewal(self.begun, since, lease),
             is_live: false,
-            _counted: self.deps.metrics.reader_came(),
-        })
+            counted: None,
+        };
+        Ok((reading, found.subscription))
     }
 }
 
@@ -154,7 +188,9 @@ impl Reading {
             if let Some(last) = events.last() {
                 let delivered = Some(last.position);
                 self.renew(delivered).await?;
-                self.subscribe.deps.metrics.delivered(events.len());
+                if self.counted.is_some() {
+                    self.subscribe.deps.metrics.delivered(events.len());
+                }
                 return Ok(Delivery { events, position: scanned });
             }
             let is_over = Instant::now() >= until || self.is_stopping();
@@ -168,6 +204,31 @@ impl Reading {
                 self.wait(until).await;
             }
         }
+    }
+
+    /// Keeps the group until a time, without reading on; ends before if the gateway stops.
+    pub(super) async fn keep(&mut self, until: Instant) -> Result<(), Error> {
+        while Instant::now() < until && !self.is_stopping() {
+            if Instant::now() >= self.renew_at {
+                self.renew(None).await?;
+            }
+            let until = until.min(self.renew_at);
+            tokio::select! {
+                () = sleep_until(until) => {}
+                () = self.subscribe.deps.closing.cancelled() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the time for which the group is kept without a renewal.
+    pub(super) fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// Returns until when nobody else may have the group, by this host's clock.
+    pub(super) fn lasts_until(&self) -> Instant {
+        self.renewed + self.lease
     }
 
     /// Ends the reading, so that another reader may begin at once.
@@ -220,7 +281,7 @@ impl Reading {
     async fn renew(&mut self, delivered: Option<Position>) -> Result<(), Error> {
         let (since, progress) = (Instant::now(), Progress { delivered, scanned: self.after });
         self.subscribe.renewals.renew(&self.name, self.generation, progress).await?;
-        self.noted = self.after;
+        (self.noted, self.renewed) = (self.after, since);
         self.renew_at = renewal(self.subscribe.begun, since, self.lease);
         Ok(())
     }

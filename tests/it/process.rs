@@ -22,6 +22,7 @@ mod erasure;
 #[cfg(feature = "services")]
 mod exactly_once;
 mod first_run;
+mod handlers;
 #[cfg(feature = "services")]
 mod helm;
 #[cfg(feature = "services")]

@@ -4,6 +4,7 @@ mod dead_letters;
 mod killed;
 mod limits;
 mod poll;
+mod push;
 mod removed;
 mod streams;
 mod subcommands;

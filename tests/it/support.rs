@@ -48,6 +48,7 @@ pub mod raw_http;
 #[cfg(feature = "services")]
 pub mod readers;
 pub mod real_keycloak;
+pub mod receiver;
 pub mod replays;
 pub mod restore;
 pub mod serve;

@@ -31,7 +31,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("metrics", &["domain", "store"]),
     ("traces", &["domain", "metrics"]),
     ("follow", &["domain", "clock", "store", "sink", "health", "metrics", "traces", "tasks"]),
-    ("subscribe", &["domain", "store", "metrics", "tasks"]),
+    ("subscribe", &["domain", "clock", "store", "metrics", "tasks"]),
     ("access", &["domain", "clock", "store", "metrics"]),
     ("tls", &[]),
     ("listen", &["domain", "clock", "access", "tls", "shares", "store", "subscribe", "metrics"]),
@@ -96,7 +96,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
 ];
 
 /// The one place where each foreign crate is used.
-const SPOKEN: [(&str, &[&str]); 34] = [
+const SPOKEN: [(&str, &[&str]); 36] = [
     ("sqlx::", &["store/postgres"]),
     ("rusqlite", &["store/sqlite"]),
     ("rdkafka::", &["sink/"]),
@@ -116,8 +116,10 @@ const SPOKEN: [(&str, &[&str]); 34] = [
     ("opentelemetry", &["traces"]),
     ("jsonwebtoken::", &["access/"]),
     ("openssl::", &["access/passwords", "access/signature", "tls", "config/kafka/stores"]),
-    ("reqwest::", &["access/fetch", "cli/client", "config/traces", "traces"]),
-    ("rustix::", &["cli/tail"]),
+    ("reqwest::", &["access/fetch", "cli/client", "config/traces", "subscribe/push", "traces"]),
+    ("rustix::", &["cli/tail", "subscribe/push/exec"]),
+    ("hmac::", &["subscribe/push/webhook"]),
+    ("ipnet::", &["domain/networks"]),
     ("clap_complete::", &["cli/man"]),
     ("clap_mangen::", &["cli/man"]),
     ("regex::", &["access/issuers"]),
@@ -126,10 +128,19 @@ const SPOKEN: [(&str, &[&str]); 34] = [
     ("lz4_flex::", &["listen/compressed"]),
     ("zstd::", &["listen/compressed"]),
     ("murmur2::", &["domain/partition"]),
-    ("base64::", &["access/passwords", "domain/subscription/handler", "listen/group/saved"]),
+    (
+        "base64::",
+        &[
+            "access/passwords",
+            "domain/subscription/handler",
+            "listen/group/saved",
+            "subscribe/push",
+        ],
+    ),
     // A task that runs as long as the gateway is missed when it ends; a request's task ends with
     // the request, a connection's with the connection, a log's and a group's with those.
-    ("JoinSet", &["tasks", "listen"]),
+    // A worker and its calls end with the task that has workers.
+    ("JoinSet", &["tasks", "listen", "subscribe/push"]),
     (
         "tokio::spawn",
         &[

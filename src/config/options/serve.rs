@@ -1,4 +1,5 @@
-//! Options of `serve`: the listener, the subscriptions' files, the limits, and the replica.
+//! Options of `serve`: the listener, the subscriptions' files and webhooks, the limits, and the
+//! replica.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -6,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{AuthOptions, ListenOptions, PartsOptions, address, whole};
+use crate::domain::networks::Networks;
 use crate::domain::quota::{BURST_SECONDS_MAX, PER_SECOND_MAX};
 
 /// Options of `serve`.
@@ -23,7 +25,7 @@ pub struct ServeOptions {
     /// The listener for Kafka's clients.
     #[command(flatten)]
     pub listen: ListenOptions,
-    /// The subscriptions' files.
+    /// The subscriptions' files, and webhooks.
     #[command(flatten)]
     pub subscriptions: SubscriptionsOptions,
     /// Lanes and replicas.
@@ -53,7 +55,7 @@ pub struct ListenerOptions {
     pub http_tls_key: Option<PathBuf>,
 }
 
-/// Options of the subscriptions' files.
+/// Options of the subscriptions.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Subscriptions")]
 pub struct SubscriptionsOptions {
@@ -61,6 +63,10 @@ pub struct SubscriptionsOptions {
     /// there is one.
     #[arg(long, env)]
     pub subscriptions_dir: Option<PathBuf>,
+    /// The networks and addresses that are not public and that webhooks may lead to, separated by
+    /// commas: 10.0.0.0/8,fd00::/8. By default webhooks lead to public addresses alone.
+    #[arg(long, env, value_parser = Networks::parse)]
+    pub webhook_networks: Option<Networks>,
 }
 
 /// Limits of what may happen at once.

@@ -1,33 +1,37 @@
 //! Programs: a child process gets each event as a line of JSON, and answers with a line.
 //!
 //! It is started again when it ends, and killed with its whole process group when it lets an event
-//! wait for too long. An answer is `{"outcome": "ok" | "retry" | "reject" | "stop", "position":
-//! the event's, "reason"?, "afterSeconds"?}`; with one event at a time, the position may be left
-//! out.
+//! wait for too long, or answers what is no outcome. An answer is `{"outcome": "ok" | "retry" |
+//! "reject" | "stop", "position": the event's, "reason"?, "afterSeconds"?}`; while one event alone
+//! waits, the position may be left out.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::process::{ExitStatus, Stdio};
+use std::task::Poll;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Deliver;
 use super::body::body;
-use super::outcome::Outcome;
-use super::window::Attempt;
+use super::outcome::{AFTER_MAX, Outcome};
+use super::slot::Attempt;
 use crate::domain::position::Position;
 use crate::domain::subscription::{Format, Group};
 
 /// The pause before a program that has ended is started again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// The longest line that a program may answer with.
+/// The longest line that a program may answer with; one of its log is cut there.
 const LINE_BYTES_MAX: usize = 64 << 10;
+/// The time in which the answers are read that a program has left when it ended.
+const LEFT_WITHIN: Duration = Duration::from_secs(1);
 
 /// The program of a group.
 pub(super) struct ExecTarget {
@@ -121,40 +125,39 @@ impl Program {
             Ok(child) => child,
             Err(error) => {
                 // The event that is next learns of it.
-                if let Some(request) = requests.recv().await {
-                    pending.insert(request.position, request.answer);
+                if let Some(Request { position, answer, .. }) = requests.recv().await {
+                    pending.insert(position, answer);
                 }
                 return format!("failed to start {}: {error}", self.words[0]);
             }
         };
         let killed = KilledGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
         let (lines, line) = mpsc::unbounded_channel();
-        let mut tasks = JoinSet::new();
-        if let Some(stdin) = child.stdin.take() {
-            tasks.spawn(write(stdin, line));
-        }
         let (answers, mut answer) = mpsc::channel(16);
-        if let Some(stdout) = child.stdout.take() {
+        let mut tasks = JoinSet::new();
+        if let (Some(stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        {
+            tasks.spawn(write(stdin, line));
             tasks.spawn(read(stdout, answers));
-        }
-        if let Some(stderr) = child.stderr.take() {
             tasks.spawn(log(stderr, self.group.clone()));
         }
         let ended = loop {
             tokio::select! {
-                request = requests.recv() => match request {
-                    Some(Request { position, line, answer }) => {
-                        pending.insert(position, answer);
-                        _ = lines.send(line);
-                    }
-                    None => break "nobody needs it any more".to_owned(),
-                },
+                Some(Request { position, line, answer }) = requests.recv() => {
+                    pending.insert(position, answer);
+                    _ = lines.send(line);
+                }
                 Some(line) = answer.recv() => {
-                    if let Err(why) = take(&line, pending) {
-                        break format!("it answered what is none of an outcome: {why}");
+                    if let Err(why) = line.and_then(|line| take(&line, pending)) {
+                        break format!("it answered what is no outcome: {why}");
                     }
                 }
-                status = child.wait() => break exited(status),
+                status = child.wait() => {
+                    drop(killed);
+                    take_left(&mut answer, pending).await;
+                    return exited(status);
+                }
                 position = given_up(pending) => {
                     pending.remove(&position);
                     for (_, answer) in std::mem::take(pending) {
@@ -194,17 +197,26 @@ impl Drop for KilledGroup {
 
 /// Waits until whoever asked for an event has given up.
 async fn given_up(pending: &mut Pending) -> Position {
-    let closed = pending.iter_mut().map(|(position, answer)| {
-        Box::pin(async {
-            answer.closed().await;
-            *position
-        })
-    });
-    let closed: Vec<_> = closed.collect();
-    if closed.is_empty() {
-        return std::future::pending().await;
-    }
-    futures_util::future::select_all(closed).await.0
+    poll_fn(|context| {
+        let gone = pending.iter_mut().find_map(|(position, answer)| {
+            answer.poll_closed(context).is_ready().then_some(*position)
+        });
+        gone.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
+}
+
+/// Takes the answers that a program has left that has ended.
+async fn take_left(answers: &mut mpsc::Receiver<Result<String, String>>, pending: &mut Pending) {
+    let left = async {
+        while let Some(Ok(line)) = answers.recv().await {
+            if take(&line, pending).is_err() {
+                return;
+            }
+        }
+    };
+    // Whoever has left the process group may keep its stdout open.
+    _ = timeout(LEFT_WITHIN, left).await;
 }
 
 /// Gives an answer to whoever waits for it.
@@ -213,8 +225,10 @@ fn take(line: &str, pending: &mut Pending) -> Result<(), String> {
         serde_json::from_str(line).map_err(|error| error.to_string())?;
     let position = match position {
         Some(number) => Position::new(number).map_err(|error| error.to_string())?,
-        None if pending.len() == 1 => *pending.keys().next().expect("there is one"),
-        None => return Err("the position is missing, and several events wait".to_owned()),
+        None => {
+            let only = pending.keys().next().filter(|_| pending.len() == 1);
+            *only.ok_or("the position is missing, and not one event alone waits")?
+        }
     };
     let answer = pending.remove(&position);
     let answer = answer.ok_or_else(|| format!("no event with position {position} waits"))?;
@@ -223,7 +237,7 @@ fn take(line: &str, pending: &mut Pending) -> Result<(), String> {
         Word::Ok => Outcome::Ok,
         Word::Retry => {
             let after = after_seconds.and_then(|it| Duration::try_from_secs_f64(it).ok());
-            Outcome::Retry { why, after }
+            Outcome::Retry { why, after: after.map(|after| after.min(AFTER_MAX)) }
         }
         Word::Reject => Outcome::Reject { why },
         Word::Stop => Outcome::Stop { why },
@@ -239,9 +253,15 @@ async fn write(mut stdin: ChildStdin, mut lines: mpsc::UnboundedReceiver<Vec<u8>
     }
 }
 
-async fn read(stdout: impl AsyncRead + Unpin, answers: mpsc::Sender<String>) {
-    let mut lines = BufReader::with_capacity(LINE_BYTES_MAX, stdout).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
+/// Reads the program's answers, up to one that is too long.
+async fn read(stdout: impl AsyncRead + Unpin, answers: mpsc::Sender<Result<String, String>>) {
+    let mut stdout = BufReader::new(stdout);
+    while let Some((line, is_whole)) = next_line(&mut stdout).await {
+        let line = if is_whole {
+            Ok(line)
+        } else {
+            Err(format!("a line has more than {LINE_BYTES_MAX} bytes, or no end"))
+        };
         if answers.send(line).await.is_err() {
             return;
         }
@@ -250,10 +270,19 @@ async fn read(stdout: impl AsyncRead + Unpin, answers: mpsc::Sender<String>) {
 
 /// Has what a program writes to stderr in the gateway's log.
 async fn log(stderr: impl AsyncRead + Unpin, group: Group) {
-    let mut lines = BufReader::new(stderr).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
+    let mut stderr = BufReader::new(stderr);
+    while let Some((line, _)) = next_line(&mut stderr).await {
         tracing::info!(%group, "the handler's program says: {line}");
     }
+}
+
+/// Reads the next line, or as much of it as may be, and whether it is whole.
+async fn next_line(reader: &mut (impl AsyncBufReadExt + Unpin)) -> Option<(String, bool)> {
+    let mut line = Vec::new();
+    let mut bounded = reader.take(LINE_BYTES_MAX as u64);
+    bounded.read_until(b'\n', &mut line).await.ok().filter(|read| *read > 0)?;
+    let is_whole = line.pop_if(|last| *last == b'\n').is_some();
+    Some((String::from_utf8_lossy(&line).into_owned(), is_whole))
 }
 
 fn exited(status: std::io::Result<ExitStatus>) -> String {
@@ -262,3 +291,6 @@ fn exited(status: std::io::Result<ExitStatus>) -> String {
         Err(error) => format!("it can't be waited for: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
+/// The longest time for which a handler may ask to be left alone.
+pub(super) const AFTER_MAX: Duration = Duration::from_hours(1);
+
 /// The outcome of an attempt. Whatever is none of the others is `Retry`: a crash, a time-out, an
 /// answer that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub(super) enum Outcome {
     /// The event is done.
     Ok,
     /// The event is to be tried again.

@@ -13,25 +13,26 @@ use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 use sha2::Sha256;
+use tokio::time::timeout;
 
 use super::Deliver;
 use super::body::body;
-use super::outcome::Outcome;
+use super::outcome::{AFTER_MAX, Outcome};
 use super::reach::Reach;
-use super::window::Attempt;
+use super::slot::Attempt;
 use crate::clock::Clock;
 use crate::domain::subscription::{Format, Group, Webhook};
 use crate::domain::time::Time;
 
 /// The longest time that a connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// The longest time for which a handler's `Retry-After` is respected.
-const AFTER_MAX: Duration = Duration::from_hours(1);
 /// The most bytes of an answer that are read, for the reason.
 const ANSWER_BYTES_MAX: usize = 4 << 10;
+/// The time in which the rest of a good answer is read, so that its connection can be used again.
+const REST_WITHIN: Duration = Duration::from_secs(1);
 
 /// The client of all webhooks of a process: one pool of connections.
-pub(super) fn client(reach: &Arc<Reach>) -> reqwest::Result<Client> {
+pub(super) fn client(reach: &Reach) -> reqwest::Result<Client> {
     Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -45,7 +46,7 @@ pub(super) fn client(reach: &Arc<Reach>) -> reqwest::Result<Client> {
 pub(super) struct WebhookTarget {
     pub(super) client: Client,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) reach: Arc<Reach>,
+    pub(super) reach: Reach,
     pub(super) webhook: Webhook,
     pub(super) group: Group,
     pub(super) format: Format,
@@ -108,6 +109,7 @@ fn told(error: &reqwest::Error) -> String {
 async fn outcome(answer: Response, now: Time) -> Outcome {
     let status = answer.status();
     if status.is_success() {
+        _ = timeout(REST_WITHIN, beginning(answer)).await;
         return Outcome::Ok;
     }
     let after = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
@@ -126,8 +128,8 @@ fn retry_after(headers: &HeaderMap, now: Time) -> Option<Duration> {
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
-            let at = chrono::DateTime::parse_from_rfc2822(text).ok()?.timestamp_millis();
-            Duration::from_millis(u64::try_from(at - now.as_ms()).ok()?)
+            let wait_ms = Time::parse_http_date(text).ok()?.as_ms().saturating_sub(now.as_ms());
+            Duration::from_millis(u64::try_from(wait_ms).ok()?)
         }
     };
     Some(wait.min(AFTER_MAX))
@@ -150,8 +152,10 @@ async fn beginning(mut answer: Response) -> String {
 mod tests {
     use base64::Engine;
     use base64::prelude::BASE64_STANDARD;
+    use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
-    use super::sign;
+    use super::{retry_after, sign};
+    use crate::domain::time::Time;
 
     /// The example of the specification's own libraries.
     #[test]
@@ -160,5 +164,19 @@ mod tests {
         let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
         let signed = sign(&key, id, 1_614_265_330, br#"{"test": 2432232314}"#);
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn a_retry_after_is_a_number_of_seconds_or_a_date_and_at_most_an_hour() {
+        let now = Time::parse("2026-11-06T08:49:00Z").unwrap();
+        let wait = |text: &'static str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+            retry_after(&headers, now).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait("7"), Some(7));
+        assert_eq!(wait("Fri, 06 Nov 2026 08:49:37 GMT"), Some(37));
+        assert_eq!(wait("86400"), Some(3_600));
+        assert_eq!(wait("Fri, 06 Nov 2026 08:48:37 GMT"), None, "it is over");
+        assert_eq!(wait("soon"), None);
     }
 }

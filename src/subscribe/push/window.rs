@@ -8,258 +8,196 @@
 //! ```
 //!
 //! In order, an event is delivered once each earlier one of its key is done or is a dead letter; a
-//! DELETE_ALL concerns every key of its topic.
+//! DELETE_ALL concerns every key of its topic. Dead letters that are redriven are delivered beside
+//! the window, in order among themselves; later events of their keys join them meanwhile.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::letters::{Joins, Letters, is_whole, own_scope};
 use super::outcome::Outcome;
+use super::slot::{Attempt, Failed, Slot, State};
 use crate::domain::envelope::Envelope;
-use crate::domain::event::EventType;
-use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::subscription::{
     DeadLetter, FailedEvent, Failure, LastFailure, Order, Policy, Scope,
 };
 use crate::domain::time::Time;
-use crate::domain::topic::Topic;
 
-/// The most events in a window for each that may be under way at once; others of the same keys
-/// wait in it.
-const EVENTS_EACH: usize = 20;
-/// The most bytes of payloads in a window.
-const BYTES_MAX: usize = 16 << 20;
-
-/// An event, and which attempt at it this is.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    /// The event.
-    pub event: Arc<Envelope>,
-    /// The number of the attempt, from 1 on.
-    pub number: u64,
-}
+/// The most events in a window: behind one that is tried again, as many others go on.
+const EVENTS_MAX: usize = 500;
+/// The most bytes of payloads in a window, though at least one part that was read.
+const BYTES_MAX: usize = 2 << 20;
 
 /// A handler that can't go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stopped {
+pub(super) struct Stopped {
     /// The reason in words.
-    pub why: String,
-    /// The event at which it failed.
-    pub failed: FailedEvent,
-}
-
-/// The keys and topics whose later events join dead letters.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct DeadScopes {
-    keys: HashSet<(Topic, Key)>,
-    topics: HashSet<Topic>,
+    pub(super) why: String,
+    /// The event at which it failed, if everything before that is done.
+    pub(super) failed: Option<FailedEvent>,
 }
 
 /// The window of one group in one log.
-pub struct Window {
+pub(super) struct Window {
     failure: Failure,
     concurrency: usize,
-    dead: DeadScopes,
+    letters: Letters,
     slots: BTreeMap<Position, Slot>,
+    /// The dead letters that are being delivered again.
+    again: BTreeMap<Position, Slot>,
     offered: Position,
     under_way: usize,
-}
-
-struct Slot {
-    event: Arc<Envelope>,
-    failures: u64,
-    state: State,
-}
-
-enum State {
-    /// To be delivered from a time on.
-    Due(Instant),
-    UnderWay,
-    /// It is a dead letter once its row is written.
-    Dead(DeadLetter),
-    /// The group stops here.
-    Stopped(String),
-    Done,
-}
-
-impl DeadScopes {
-    /// Returns the scopes of rows.
-    pub fn of(letters: &[DeadLetter]) -> Self {
-        let mut all = Self::default();
-        letters.iter().for_each(|letter| all.add(letter));
-        all
-    }
-
-    /// Adds the scope of a dead letter.
-    fn add(&mut self, DeadLetter { scope, topic, key, .. }: &DeadLetter) {
-        match scope {
-            Scope::Event => false,
-            Scope::Key => self.keys.insert((topic.clone(), key.clone())),
-            Scope::Topic => self.topics.insert(topic.clone()),
-        };
-    }
-
-    /// Returns the scope that an event joins.
-    fn of_event(&self, event: &Envelope) -> Option<Scope> {
-        if self.topics.contains(&event.topic) {
-            return Some(Scope::Topic);
-        }
-        let key = (event.topic.clone(), event.key.clone());
-        let is_any = is_whole(event) && self.keys.iter().any(|(topic, _)| *topic == event.topic);
-        (is_any || self.keys.contains(&key)).then_some(own_scope(event))
-    }
-
-    /// Returns the number of keys and topics.
-    fn len(&self) -> usize {
-        self.keys.len() + self.topics.len()
-    }
-}
-
-/// Returns whether an event concerns every key of its topic.
-fn is_whole(event: &Envelope) -> bool {
-    matches!(event.event_type, EventType::DeleteAll | EventType::DeleteAllExpanded)
-}
-
-fn own_scope(event: &Envelope) -> Scope {
-    if is_whole(event) { Scope::Topic } else { Scope::Key }
+    bytes: usize,
+    /// The event at which the group stops, once everything before is done.
+    stops_at: Option<Position>,
+    /// The reason why nothing more is delivered at all.
+    quits: Option<String>,
 }
 
 impl Window {
     /// Makes the window of a group that goes on after a position.
-    pub fn new(
+    pub(super) fn new(
         failure: Failure,
         concurrency: usize,
-        dead: DeadScopes,
+        letters: Letters,
         after: Position,
     ) -> Self {
-        let slots = BTreeMap::new();
-        Self { failure, concurrency, dead, slots, offered: after, under_way: 0 }
+        Self {
+            failure,
+            concurrency,
+            letters,
+            slots: BTreeMap::new(),
+            again: BTreeMap::new(),
+            offered: after,
+            under_way: 0,
+            bytes: 0,
+            stops_at: None,
+            quits: None,
+        }
     }
 
     /// Returns the number of events that may be read on.
-    pub fn room(&self) -> usize {
-        let bytes: usize = self.slots.values().map(|slot| slot.event.payload.len()).sum();
-        let events_max = self.concurrency * EVENTS_EACH;
-        if bytes < BYTES_MAX { events_max.saturating_sub(self.slots.len()) } else { 0 }
+    pub(super) fn room(&self) -> usize {
+        let may = self.bytes < BYTES_MAX && self.stops_at.is_none() && self.quits.is_none();
+        if may { EVENTS_MAX.saturating_sub(self.slots.len()) } else { 0 }
     }
 
-    /// Takes events that were read, and the position up to which nothing else matches.
-    pub fn offer(&mut self, events: Vec<Arc<Envelope>>, up_to: Position, now: Instant) {
+    /// Takes events that were read, and the position up to which nothing else matches. One that is
+    /// a dead letter already is done.
+    pub(super) fn offer(&mut self, events: Vec<Arc<Envelope>>, up_to: Position, now: Instant) {
         for event in events {
-            let state = State::Due(now);
-            self.slots.insert(event.position, Slot { event, failures: 0, state });
+            let is_dead = self.letters.get(event.position).is_some();
+            let state = if is_dead { State::Done } else { State::Due(now) };
+            self.bytes += event.payload.len();
+            self.slots.insert(event.position, Slot::new(event, 0, state));
         }
         self.offered = self.offered.max(up_to);
     }
 
     /// Returns the next attempt to make now, which is under way then.
-    pub fn next(&mut self, now: Instant) -> Option<Attempt> {
-        if self.under_way >= self.concurrency {
+    pub(super) fn next(&mut self, now: Instant) -> Option<Attempt> {
+        if self.under_way >= self.concurrency || self.quits.is_some() {
             return None;
         }
+        let attempt = self.next_again(now).or_else(|| self.next_in_order(now))?;
+        self.under_way += 1;
+        Some(attempt)
+    }
+
+    fn next_again(&mut self, now: Instant) -> Option<Attempt> {
+        if self.stops_at.is_some() {
+            return None;
+        }
+        let (slots, letters) = (&self.slots, &self.letters);
+        let is_free = |slot: &Slot| {
+            let is_event = |letter: &DeadLetter| letter.scope == Scope::Event;
+            letters.get(slot.event.position).is_some_and(is_event)
+                || slots.range(..slot.event.position).all(|(_, earlier)| {
+                    matches!(earlier.state, State::Done) || !precedes(&earlier.event, &slot.event)
+                })
+        };
+        let mut again = self.again.values_mut();
+        again.find(|slot| slot.is_due(now) && is_free(slot)).map(Slot::begin)
+    }
+
+    fn next_in_order(&mut self, now: Instant) -> Option<Attempt> {
         let (mut keys, mut topics, mut begun) = (HashSet::new(), HashSet::new(), HashSet::new());
-        for slot in self.slots.values_mut() {
-            let event = &slot.event;
-            let key = (&event.topic, &event.key);
-            let waits = self.failure.order == Order::Key
+        let in_order = self.failure.order == Order::Key;
+        for (position, slot) in &mut self.slots {
+            // Nothing is delivered after the event at which the group stops.
+            if self.stops_at.is_some_and(|at| at <= *position) {
+                return None;
+            }
+            if matches!(slot.state, State::Done) {
+                continue;
+            }
+            let (topic, key) = (&slot.event.topic, (&slot.event.topic, &slot.event.key));
+            let waits = in_order
                 && (keys.contains(&key)
-                    || topics.contains(&event.topic)
-                    || (is_whole(event) && begun.contains(&event.topic)));
-            match slot.state {
-                State::Done => continue,
-                // Nothing is delivered after the event at which the group stops.
-                State::Stopped(_) => return None,
-                State::Due(at) if at <= now && !waits => {
-                    slot.state = State::UnderWay;
-                    self.under_way += 1;
-                    return Some(Attempt {
-                        event: slot.event.clone(),
-                        number: slot.failures + 1,
-                    });
-                }
-                _ => {
-                    keys.insert(key);
-                    begun.insert(&event.topic);
-                    if is_whole(event) {
-                        topics.insert(&event.topic);
-                    }
-                }
+                    || topics.contains(topic)
+                    || (is_whole(&slot.event) && begun.contains(topic)));
+            if slot.is_due(now) && !waits && self.letters.joined_by(&slot.event).is_none() {
+                return Some(slot.begin());
+            }
+            keys.insert(key);
+            begun.insert(topic);
+            if is_whole(&slot.event) {
+                topics.insert(topic);
             }
         }
         None
     }
 
     /// Takes the outcome of an attempt.
-    pub fn settle(&mut self, position: Position, outcome: Outcome, now: Instant) {
-        let policy = self.failure.policy;
-        let Some(slot) = self.slots.get_mut(&position) else { return };
-        self.under_way -= 1;
-        let (why, stops) = match outcome {
-            Outcome::Ok => {
-                slot.state = State::Done;
-                return;
-            }
-            Outcome::Abandoned => {
-                slot.state = State::Due(now);
-                return;
-            }
-            Outcome::Retry { why, after } => {
-                slot.failures += 1;
-                if slot.failures < self.failure.attempts {
-                    let wait = Duration::from_millis(self.failure.wait_after(slot.failures));
-                    slot.state = State::Due(now + wait.max(after.unwrap_or_default()));
-                    return;
-                }
-                (why, policy == Policy::Stop)
-            }
-            Outcome::Reject { why } => {
-                slot.failures += 1;
-                (why, policy == Policy::Stop)
-            }
-            Outcome::Stop { why } => {
-                slot.failures += 1;
-                (why, true)
-            }
+    pub(super) fn settle(&mut self, position: Position, outcome: Outcome, now: Instant) {
+        let (slot, is_again) = match self.again.get_mut(&position) {
+            Some(slot) => (Some(slot), true),
+            None => (self.slots.get_mut(&position), false),
         };
-        if stops {
-            slot.state = State::Stopped(why);
-            return;
+        let Some(slot) = slot else { return };
+        self.under_way -= 1;
+        let Some((why, quits)) = slot.take(outcome, &self.failure, now) else { return };
+        if quits {
+            self.quits.get_or_insert_with(|| why.clone());
         }
-        let failure = LastFailure { why, attempts: slot.failures };
-        let in_order = self.failure.order == Order::Key;
-        let scope = if in_order { own_scope(&slot.event) } else { Scope::Event };
-        slot.state = State::Dead(letter(&slot.event, scope, Some(failure)));
+        let failure = LastFailure { why: why.clone(), attempts: slot.attempts() };
+        slot.state = State::Failed(if is_again {
+            Failed::Again(failure)
+        } else if quits || self.failure.policy == Policy::Stop {
+            self.stops_at = Some(self.stops_at.map_or(position, |at| at.min(position)));
+            Failed::Stopped(why)
+        } else {
+            let in_order = self.failure.order == Order::Key;
+            let scope = if in_order { own_scope(&slot.event) } else { Scope::Event };
+            let joins = Joins { scope, is_redriven: false };
+            Failed::Dead(letter(&slot.event, joins, Some(failure)))
+        });
     }
 
     /// Returns the events that are dead letters, whose rows must be written before they count as
     /// done. Those that join an earlier one are among them.
-    pub fn dead(&mut self) -> Vec<DeadLetter> {
-        let mut letters = Vec::new();
+    pub(super) fn dead(&mut self) -> Vec<DeadLetter> {
+        let mut found = Vec::new();
         for slot in self.slots.values_mut() {
-            match &slot.state {
-                State::Due(_) => {
-                    if let Some(scope) = self.dead.of_event(&slot.event) {
-                        let letter = letter(&slot.event, scope, None);
-                        self.dead.add(&letter);
-                        letters.push(letter.clone());
-                        slot.state = State::Dead(letter);
-                    }
-                }
-                State::Dead(letter) => {
-                    self.dead.add(letter);
-                    letters.push(letter.clone());
-                }
-                State::UnderWay | State::Stopped(_) | State::Done => {}
+            if let State::Due(_) = slot.state
+                && let Some(joins) = self.letters.joined_by(&slot.event)
+            {
+                let letter = letter(&slot.event, joins, None);
+                slot.state = State::Failed(Failed::Dead(letter));
+            }
+            if let State::Failed(Failed::Dead(letter)) = &slot.state {
+                self.letters.add(letter.clone());
+                found.push(letter.clone());
             }
         }
-        letters
+        found
     }
 
     /// Notes that the rows of dead letters were written.
-    pub fn buried(&mut self, letters: &[DeadLetter]) {
+    pub(super) fn buried(&mut self, letters: &[DeadLetter]) {
         for letter in letters {
             if let Some(slot) = self.slots.get_mut(&letter.position) {
                 slot.state = State::Done;
@@ -267,60 +205,111 @@ impl Window {
         }
     }
 
-    /// Takes the scopes of the rows that are left: the events of others are delivered again.
-    pub fn set_dead(&mut self, dead: DeadScopes) {
-        self.dead = dead;
+    /// Takes the rows of the store: others may have redriven or discarded some.
+    pub(super) fn take_letters(&mut self, letters: Letters) {
+        self.letters = letters;
+        let is_redriven = |at: &Position| self.letters.get(*at).is_some_and(|it| it.is_redriven);
+        self.again.retain(|at, slot| is_redriven(at) || matches!(slot.state, State::UnderWay));
     }
 
-    /// Returns the number of keys and topics whose events join dead letters.
-    pub fn dead_scopes(&self) -> usize {
-        self.dead.len()
+    /// Returns the number of dead letters.
+    pub(super) fn letters(&self) -> usize {
+        self.letters.len()
+    }
+
+    /// Returns the dead letters whose events are to be read, to be delivered again: as many as may
+    /// be under way at once.
+    pub(super) fn wanted(&self) -> Vec<DeadLetter> {
+        let room = self.concurrency.saturating_sub(self.again.len());
+        let new = self.letters.redriven().into_iter();
+        let new = new.filter(|letter| !self.again.contains_key(&letter.position));
+        new.take(room).cloned().collect()
+    }
+
+    /// Takes the event of a dead letter that is to be delivered again.
+    pub(super) fn redeliver(&mut self, event: Arc<Envelope>, now: Instant) {
+        let failure = self.letters.get(event.position).and_then(|letter| letter.failure.as_ref());
+        let before = failure.map_or(0, |failure| failure.attempts);
+        self.again.insert(event.position, Slot::new(event, before, State::Due(now)));
+    }
+
+    /// Returns the dead letters that were delivered again, each with its failure if it has failed
+    /// once more.
+    pub(super) fn redelivered(&self) -> Vec<(Position, Option<LastFailure>)> {
+        let decided = self.again.iter().filter_map(|(position, slot)| match &slot.state {
+            State::Done => Some((*position, None)),
+            State::Failed(Failed::Again(failure)) => Some((*position, Some(failure.clone()))),
+            _ => None,
+        });
+        decided.collect()
+    }
+
+    /// Notes that the row of a dead letter tells how it was delivered again.
+    pub(super) fn resettled(&mut self, position: Position, is_done: bool) {
+        self.again.remove(&position);
+        if is_done {
+            self.letters.remove(position);
+        }
     }
 
     /// Returns the position up to which everything is done, and forgets what lies before it.
-    pub fn commit(&mut self) -> Position {
+    pub(super) fn commit(&mut self) -> Position {
         while let Some(first) = self.slots.first_entry() {
             if !matches!(first.get().state, State::Done) {
                 return first.key().before();
             }
-            first.remove();
+            self.bytes -= first.remove().event.payload.len();
         }
         self.offered
     }
 
-    /// Returns the reason why the group stops, once everything before that event is done.
-    pub fn stopped(&mut self) -> Option<Stopped> {
+    /// Returns the reason why the group stops, once nothing is under way and, unless the handler
+    /// can't go on at all, everything before that event is done.
+    pub(super) fn stopped(&mut self) -> Option<Stopped> {
+        if self.under_way > 0 {
+            return None;
+        }
         self.commit();
-        let (position, first) = self.slots.first_key_value()?;
-        let State::Stopped(why) = &first.state else { return None };
-        let failed = FailedEvent { position: *position, attempts: first.failures };
-        Some(Stopped { why: why.clone(), failed })
+        let first = self.slots.first_key_value();
+        if let Some((position, slot)) = first
+            && let State::Failed(Failed::Stopped(why)) = &slot.state
+        {
+            let failed = FailedEvent { position: *position, attempts: slot.attempts() };
+            return Some(Stopped { why: why.clone(), failed: Some(failed) });
+        }
+        self.quits.clone().map(|why| Stopped { why, failed: None })
     }
 
     /// Returns when the next event is due that waits for its next attempt.
-    pub fn due(&self) -> Option<Instant> {
-        let due = |slot: &Slot| match slot.state {
-            State::Due(at) => Some(at),
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        let slots = self.slots.values().chain(self.again.values());
+        let due = slots.filter_map(|slot| match slot.state {
+            // One that is due already waits for something else.
+            State::Due(at) if at > now => Some(at),
             _ => None,
-        };
-        self.slots.values().filter_map(due).min()
-    }
-
-    /// Returns the number of attempts that are under way.
-    pub fn under_way(&self) -> usize {
-        self.under_way
+        });
+        due.min()
     }
 }
 
-fn letter(event: &Envelope, scope: Scope, failure: Option<LastFailure>) -> DeadLetter {
+/// Returns whether the later one of two events is delivered only once the earlier one is done.
+fn precedes(earlier: &Envelope, later: &Envelope) -> bool {
+    earlier.topic == later.topic
+        && (earlier.key == later.key || is_whole(earlier) || is_whole(later))
+}
+
+fn letter(event: &Envelope, joins: Joins, failure: Option<LastFailure>) -> DeadLetter {
     DeadLetter {
         position: event.position,
         topic: event.topic.clone(),
         key: event.key.clone(),
-        scope,
+        scope: joins.scope,
         failure,
         // The store's clock gives the time.
-        since: Time::from_ms(0),
-        is_redriven: false,
+        since: Time::ZERO,
+        is_redriven: joins.is_redriven,
     }
 }
+
+#[cfg(test)]
+mod tests;

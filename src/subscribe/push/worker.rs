@@ -6,37 +6,54 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Deliver;
-use super::feed::Feed;
+use super::feed::{Fed, Feed};
+use super::letters::Letters;
 use super::outcome::Outcome;
-use super::window::{Attempt, Stopped, Window};
+use super::slot::Attempt;
+use super::window::{Stopped, Window};
+use crate::domain::filter::Filter;
 use crate::domain::position::Position;
-use crate::domain::subscription::{FailedEvent, Group, Handler};
+use crate::domain::subscription::{DeadLetter, Group, LastFailure};
 use crate::domain::tenant::TenantId;
+use crate::store::Scan;
 use crate::subscribe::{Error, Subscribe};
 
 /// The longest time for which what is done is not committed.
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
 /// The time that events under way have when the worker stops.
-const FINISH_WITHIN: Duration = Duration::from_secs(5);
+const FINISH_WITHIN: Duration = Duration::from_secs(3);
+/// The time between two looks for dead letters that were redriven or discarded.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The most dead letters that are read at once; for as many, a look may take a second.
+const LETTERS_MAX: usize = 1_000;
 /// The time of a worker that has nothing to wait for.
 const FAR: Duration = Duration::from_hours(1);
 
-/// The worker of a group in a tenant's log.
-pub(super) struct Worker {
+/// The group that a worker has.
+#[derive(Clone)]
+pub(super) struct Held {
     pub(super) subscribe: Arc<Subscribe>,
     pub(super) tenant: TenantId,
     pub(super) group: Group,
     pub(super) generation: u64,
-    pub(super) handler: Handler,
-    pub(super) target: Arc<dyn Deliver>,
-    pub(super) window: Window,
-    pub(super) feed: Feed,
-    pub(super) committed: Position,
+}
+
+/// The worker of a group in a tenant's log.
+pub(super) struct Worker {
+    held: Held,
+    /// The time that the handler may take for one event.
+    limit: Duration,
+    target: Arc<dyn Deliver>,
+    window: Window,
+    feed: Feed,
+    committed: Position,
+    commit_at: Instant,
+    look_at: Instant,
 }
 
 /// The reason why a worker has ended.
@@ -46,48 +63,85 @@ pub(super) enum Ended {
     Stopped,
     /// The group is halted.
     Halted,
-    /// Somebody else has the group, or it is gone.
+    /// Somebody else has the group, or it is gone, or the store failed.
     Lost(Error),
 }
 
+/// The calls of the handler that are under way.
+type Calls = JoinSet<(Position, Outcome)>;
+
+impl Held {
+    /// Reads all dead letters of the group.
+    pub(super) async fn letters(&self) -> Result<Letters, Error> {
+        let (mut rows, mut after) = (Vec::new(), Position::START);
+        loop {
+            let groups = self.subscribe.groups();
+            let more = groups.dead_letters(&self.tenant, &self.group, after, LETTERS_MAX).await?;
+            let is_last = more.len() < LETTERS_MAX;
+            rows.extend(more);
+            match rows.last() {
+                Some(last) if !is_last => after = last.position,
+                _ => return Ok(Letters::of(rows)),
+            }
+        }
+    }
+}
+
 impl Worker {
+    /// Makes the worker of a group that is committed up to a position.
+    pub(super) fn new(
+        held: Held,
+        target: Arc<dyn Deliver>,
+        limit: Duration,
+        window: Window,
+        feed: Feed,
+        committed: Position,
+    ) -> Self {
+        let now = Instant::now();
+        let (commit_at, look_at) = (now, now + LOOK_EVERY);
+        Self { held, limit, target, window, feed, committed, commit_at, look_at }
+    }
+
     /// Brings events to the handler until it is stopped, or the group is halted or lost.
     pub(super) async fn run(mut self, stop: CancellationToken) -> Ended {
         match self.work(&stop).await {
             Ok(ended) => ended,
+            Err(error @ Error::TooManyDead) => {
+                let stopped = Stopped { why: error.to_string(), failed: None };
+                self.stop_at(&stopped).await.unwrap_or_else(Ended::Lost)
+            }
             Err(error) => Ended::Lost(error),
         }
     }
 
     async fn work(&mut self, stop: &CancellationToken) -> Result<Ended, Error> {
-        let mut calls: JoinSet<(Position, Outcome)> = JoinSet::new();
-        let mut commit_at = Instant::now() + COMMIT_EVERY;
+        let mut calls = Calls::new();
         loop {
             self.bury().await?;
-            while let Some(attempt) = self.window.next(Instant::now()) {
+            self.redrive().await?;
+            // Whoever was frozen may have lost the group without knowing.
+            while self.feed.has_group()
+                && let Some(attempt) = self.window.next(Instant::now())
+            {
                 calls.spawn(self.call(attempt));
             }
-            self.feed.has_room(self.window.room());
+            self.feed.ask(self.window.room());
             if let Some(stopped) = self.window.stopped() {
-                self.commit().await?;
-                self.halt(&stopped).await?;
-                return Ok(Ended::Halted);
+                return self.stop_at(&stopped).await;
             }
-            if self.window.commit() > self.committed && Instant::now() >= commit_at {
+            if Instant::now() >= self.commit_at {
                 self.commit().await?;
-                commit_at = Instant::now() + COMMIT_EVERY;
             }
-            let due = self.window.due().unwrap_or_else(|| Instant::now() + FAR);
+            let wake_at = self.wake_at();
             tokio::select! {
-                part = self.feed.next() => match part {
-                    Some(part) => {
-                        let part = part?;
-                        self.window.offer(part.events, part.position, Instant::now());
-                    }
+                fed = self.feed.next() => match fed {
+                    Some(Ok(Fed::Part(part))) => self.take(part),
+                    Some(Ok(Fed::Renewed)) => {}
+                    Some(Err(error)) => return Err(error),
                     None => return Ok(Ended::Stopped),
                 },
                 Some(done) = calls.join_next() => self.settle(done),
-                () = sleep_until(due.min(commit_at.max(Instant::now()))) => {}
+                () = sleep_until(wake_at) => {}
                 () = stop.cancelled() => break,
             }
         }
@@ -99,25 +153,49 @@ impl Worker {
         };
         _ = timeout(FINISH_WITHIN, finish).await;
         self.bury().await?;
+        self.tell_redelivered().await?;
         self.commit().await?;
         Ok(Ended::Stopped)
     }
 
+    /// Returns when something is to be done although nothing happens.
+    fn wake_at(&mut self) -> Instant {
+        let now = Instant::now();
+        let mut at = self.window.due(now).unwrap_or(now + FAR);
+        if self.window.commit() > self.committed {
+            at = at.min(self.commit_at);
+        }
+        if self.window.letters() > 0 {
+            at = at.min(self.look_at);
+        }
+        at
+    }
+
+    fn take(&mut self, part: crate::subscribe::Delivery) {
+        self.held.subscribe.deps.metrics.handler_received(part.events.len());
+        self.window.offer(part.events, part.position, Instant::now());
+    }
+
     /// Returns the call of the handler for an attempt.
     fn call(&self, attempt: Attempt) -> impl Future<Output = (Position, Outcome)> + use<> {
-        let (target, position) = (self.target.clone(), attempt.event.position);
-        let limit = Duration::from_secs(self.handler.timeout_seconds);
+        let (target, limit, position) = (self.target.clone(), self.limit, attempt.event.position);
+        let call = self.held.subscribe.deps.metrics.handler_called(attempt.number > 1);
         async move {
             let outcome = timeout(limit, target.deliver(&attempt)).await;
-            let late = || Outcome::Retry {
+            let outcome = outcome.unwrap_or_else(|_| Outcome::Retry {
                 why: format!("the handler did not answer within {} s", limit.as_secs()),
                 after: None,
-            };
-            (position, outcome.unwrap_or_else(|_| late()))
+            });
+            match outcome {
+                Outcome::Ok => call.delivered(),
+                Outcome::Abandoned => {}
+                _ => call.failed(),
+            }
+            (position, outcome)
         }
     }
 
-    fn settle(&mut self, done: Result<(Position, Outcome), tokio::task::JoinError>) {
+    fn settle(&mut self, done: Result<(Position, Outcome), JoinError>) {
         match done {
             Ok((position, outcome)) => self.window.settle(position, outcome, Instant::now()),
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -132,14 +210,60 @@ impl Worker {
         if letters.is_empty() {
             return Ok(());
         }
-        for letter in letters.iter().filter(|letter| letter.failure.is_some()) {
-            let (tenant, group, position) = (&self.tenant, &self.group, letter.position);
-            let why = letter.failure.as_ref().map_or("", |failure| &failure.why);
-            tracing::warn!(%tenant, %group, %position, why, "an event is a dead letter");
+        let Held { tenant, group, generation, .. } = &self.held;
+        for DeadLetter { position, failure, .. } in &letters {
+            if let Some(LastFailure { why, attempts }) = failure {
+                tracing::warn!(%tenant, %group, %position, attempts, why, "an event is a dead letter");
+            }
         }
-        let groups = self.subscribe.groups();
-        groups.bury(&self.tenant, &self.group, self.generation, &letters).await?;
+        self.held.subscribe.groups().bury(tenant, group, *generation, &letters).await?;
         self.window.buried(&letters);
+        Ok(())
+    }
+
+    /// Delivers dead letters again that somebody has redriven, and tells how it went.
+    async fn redrive(&mut self) -> Result<(), Error> {
+        self.tell_redelivered().await?;
+        if self.window.letters() > 0 && Instant::now() >= self.look_at {
+            let letters = self.held.letters().await?;
+            self.window.take_letters(letters);
+            let many = u32::try_from(self.window.letters() / LETTERS_MAX).unwrap_or(u32::MAX);
+            self.look_at = Instant::now() + LOOK_EVERY.max(Duration::from_secs(many.into()));
+        }
+        for letter in self.window.wanted() {
+            let (subscribe, tenant) = (&self.held.subscribe, &self.held.tenant);
+            let scan = Scan::page_of_enabled(Filter::default(), 1);
+            let part = subscribe.read(tenant, letter.position.before(), scan).await?;
+            let mut events = part.events.into_iter();
+            match events.next().filter(|event| event.position == letter.position) {
+                Some(event) => self.window.redeliver(event, Instant::now()),
+                None => {
+                    let why = "the event was removed from the log".to_owned();
+                    let attempts = letter.failure.map_or(0, |failure| failure.attempts);
+                    self.tell(letter.position, Some(LastFailure { why, attempts })).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells how dead letters have fared that were delivered again.
+    async fn tell_redelivered(&mut self) -> Result<(), Error> {
+        for (position, failure) in self.window.redelivered() {
+            self.tell(position, failure).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(&mut self, at: Position, failure: Option<LastFailure>) -> Result<(), Error> {
+        let (Held { tenant, group, generation, .. }, is_done) = (&self.held, failure.is_none());
+        self.held.subscribe.groups().settle(tenant, group, *generation, at, failure).await?;
+        self.window.resettled(at, is_done);
+        if !is_done {
+            // Later ones of the key are not redriven any more, either.
+            let letters = self.held.letters().await?;
+            self.window.take_letters(letters);
+        }
         Ok(())
     }
 
@@ -147,22 +271,31 @@ impl Worker {
     async fn commit(&mut self) -> Result<(), Error> {
         let position = self.window.commit();
         if position > self.committed {
-            let groups = self.subscribe.groups();
-            groups.commit(&self.tenant, &self.group, self.generation, position).await?;
+            let Held { tenant, group, generation, .. } = &self.held;
+            self.held.subscribe.groups().commit(tenant, group, *generation, position).await?;
             self.committed = position;
+            self.commit_at = Instant::now() + COMMIT_EVERY;
         }
         Ok(())
     }
 
-    async fn halt(&self, stopped: &Stopped) -> Result<(), Error> {
-        let Stopped { why, failed: FailedEvent { position, attempts } } = stopped;
-        let (tenant, group) = (&self.tenant, &self.group);
-        tracing::error!(
-            %tenant, %group, %position, attempts, why,
-            "a group has stopped at an event; `event-gateway subscriptions resume` tries it again, \
-             and `subscriptions skip` leaves it out"
-        );
-        let stop = (why.as_str(), Some(stopped.failed));
-        self.subscribe.groups().stop(tenant, group, self.generation, stop).await
+    /// Stops the group, once everything that is done is committed.
+    async fn stop_at(&mut self, Stopped { why, failed }: &Stopped) -> Result<Ended, Error> {
+        self.commit().await?;
+        let Held { tenant, group, generation, .. } = &self.held;
+        let (groups, stop) = (self.held.subscribe.groups(), (why.as_str(), *failed));
+        groups.stop(tenant, group, *generation, stop).await?;
+        match failed {
+            Some(failed) => tracing::error!(
+                %tenant, %group, position = %failed.position, attempts = failed.attempts, why,
+                "a group has stopped at an event; `event-gateway subscriptions resume` tries it \
+                 again, and `subscriptions skip` leaves it out"
+            ),
+            None => tracing::error!(
+                %tenant, %group, why,
+                "a group has stopped; `event-gateway subscriptions resume` lets it go on"
+            ),
+        }
+        Ok(Ended::Halted)
     }
 }

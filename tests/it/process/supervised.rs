@@ -39,6 +39,7 @@ async fn end(panicking: Call) -> anyhow::Result<()> {
         metrics_tenants_max: 0,
         added_files: Arc::new(AddedFiles::new(settings.clone(), folder.path().into(), Vec::new())),
         subscription_files: Arc::default(),
+        webhook_networks: Arc::default(),
         settings,
         auth: Auth::Perimeter,
         credential_files: None,
@@ -64,7 +65,7 @@ async fn end(panicking: Call) -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_panic_of_a_task_ends_the_gateway_with_its_name() {
-    let followers = ["erasure", "expansion", "tenant-jobs"];
+    let followers = ["erasure", "expansion", "handlers", "tenant-jobs"];
     let cases = [
         (Call::Append, &["intake writer 0"][..], "a panic of Append"),
         (Call::Other, &followers, "a panic of Other"),

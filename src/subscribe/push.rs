@@ -1,0 +1,253 @@
+//! Push: the events of a group with a handler are brought to it, by one worker for each group.
+//!
+//! ```text
+//!   log ──► feed ──► window ──► handler: webhook, or a program (exec)
+//!                      ▲           │ outcome
+//!                      └───────────┘
+//!           commit ◄── done        dead letters ──► store, before the commit passes them
+//! ```
+//!
+//! Every replica looks which groups have a handler, and has those that no other one has: the
+//! worker is the group's reader, and holds it by the reader's lease.
+
+mod body;
+mod exec;
+mod feed;
+#[cfg(test)]
+mod fixture;
+mod letters;
+mod outcome;
+mod reach;
+mod slot;
+mod webhook;
+mod window;
+mod worker;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Client;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, Subscribe};
+use crate::clock::Clock;
+use crate::domain::networks::Networks;
+use crate::domain::subscription::{Group, Handler, Refusal, Subscription, Target};
+use crate::domain::tenant::TenantId;
+use crate::store::{self, FoundSubscription};
+use exec::ExecTarget;
+use outcome::Outcome;
+use reach::Reach;
+use slot::Attempt;
+use webhook::WebhookTarget;
+use window::Window;
+use worker::{Ended, Held, Worker};
+
+/// The time between two looks for groups that have a handler.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The most workers that are started in one look, so that replicas which start together share the
+/// groups.
+const STARTS_MAX: usize = 100;
+
+/// The parts that handlers need.
+#[derive(Clone)]
+pub struct PushDeps {
+    /// The name of this process, under which it has the groups.
+    pub instance: String,
+    /// The networks that are not public and that webhooks may lead to.
+    pub networks: Arc<Networks>,
+    /// The clock for what webhooks are signed with.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A handler that gets events.
+#[async_trait::async_trait]
+trait Deliver: Send + Sync {
+    /// Makes one attempt at an event. Whoever waits no longer drops the call.
+    async fn deliver(&self, attempt: &Attempt) -> Outcome;
+}
+
+type Name = (TenantId, Group);
+
+/// The workers of a process.
+struct Workers {
+    subscribe: Arc<Subscribe>,
+    deps: PushDeps,
+    reach: Reach,
+    client: Client,
+    running: HashMap<Name, Running>,
+    tasks: JoinSet<(Name, Ended)>,
+    /// The reasons why groups have no worker, as far as they were told.
+    told: HashMap<Name, String>,
+    stop: CancellationToken,
+}
+
+/// A worker that runs.
+struct Running {
+    generation: u64,
+    stop: CancellationToken,
+}
+
+/// Makes the client of all webhooks.
+pub(super) fn client(deps: &PushDeps) -> Result<Client, String> {
+    webhook::client(&Reach(deps.networks.clone())).map_err(|error| error.to_string())
+}
+
+/// Has workers for the groups that have a handler until the gateway stops, or this is asked to;
+/// then lets them finish.
+pub(super) async fn follow(
+    subscribe: Arc<Subscribe>,
+    deps: PushDeps,
+    client: Client,
+    asked: CancellationToken,
+) {
+    let closing = subscribe.deps.closing.clone();
+    let reach = Reach(deps.networks.clone());
+    let (running, told, stop) = (HashMap::new(), HashMap::new(), CancellationToken::new());
+    let tasks = JoinSet::new();
+    let mut workers = Workers { subscribe, deps, reach, client, running, tasks, told, stop };
+    let mut look_at = Instant::now();
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => break,
+            () = asked.cancelled() => break,
+            () = sleep_until(look_at) => {
+                if let Err(error) = workers.look().await {
+                    tracing::debug!(%error, "failed to look which groups have a handler");
+                }
+                look_at = Instant::now() + LOOK_EVERY;
+            }
+            Some(ended) = workers.tasks.join_next() => workers.ended(ended),
+        }
+    }
+    workers.stop.cancel();
+    while let Some(ended) = workers.tasks.join_next().await {
+        workers.ended(ended);
+    }
+}
+
+impl Workers {
+    /// Starts and stops workers, as the groups of all tenants want it now.
+    async fn look(&mut self) -> Result<(), store::Error> {
+        let all = self.subscribe.deps.store.list_subscriptions(None).await?.into_iter();
+        let all = all.map(|(found, _)| found).filter(|it| it.subscription.form.handler.is_some());
+        let all: HashMap<Name, _> =
+            all.map(|found| ((found.tenant.clone(), found.group.clone()), found)).collect();
+        for (name, running) in &self.running {
+            let generation = all.get(name).map(|found| found.subscription.generation);
+            // Whoever has halted, changed or moved the group has raised its generation.
+            if generation != Some(running.generation) {
+                running.stop.cancel();
+            }
+        }
+        self.told.retain(|name, _| all.contains_key(name));
+        let is_free = |(name, found): &(&Name, &FoundSubscription)| {
+            let holder = found.subscription.holder(found.now);
+            found.subscription.halt.is_none()
+                && holder.is_none_or(|lease| lease.reader == self.deps.instance)
+                && !self.running.contains_key(name)
+        };
+        let free: Vec<_> = all.iter().filter(is_free).take(STARTS_MAX).collect();
+        for (name, found) in free {
+            match self.start(name, found).await {
+                Ok(()) => drop(self.told.remove(name)),
+                Err(error) => self.tell(name, error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the worker of a group, unless another replica has it by now.
+    async fn start(&mut self, name: &Name, found: &FoundSubscription) -> Result<(), Error> {
+        let (tenant, group) = name;
+        let open = self.subscribe.open_for_handler(tenant, group, &self.deps.instance).await;
+        let (reading, Subscription { form, generation, .. }) = match open {
+            Ok(opened) => opened,
+            Err(Error::Refused(_)) => return Ok(()),
+            Err(error @ Error::Removed { .. }) => {
+                let (generation, why) = (found.subscription.generation, error.to_string());
+                let groups = self.subscribe.groups();
+                let stopped = groups.stop(tenant, group, generation, (why.as_str(), None)).await;
+                return if matches!(stopped, Err(Error::Refused(Refusal::Fenced(_)))) {
+                    Ok(())
+                } else {
+                    stopped.and(Err(error))
+                };
+            }
+            Err(error) => return Err(error),
+        };
+        // Another form may have been put since; then there may be no handler.
+        let Some(handler) = form.handler else { return Ok(()) };
+        let (subscribe, tenant, group) = (self.subscribe.clone(), tenant.clone(), group.clone());
+        let held = Held { subscribe, tenant, group, generation };
+        let concurrency = usize::try_from(handler.concurrency).unwrap_or(1);
+        let letters = held.letters().await?;
+        let window = Window::new(form.failure, concurrency, letters, reading.position());
+        let (limit, committed) = (Duration::from_secs(handler.timeout_seconds), reading.position());
+        let (feed, source) = feed::feed(reading);
+        let target = self.target(&held.group, handler);
+        let worker = Worker::new(held, target, limit, window, feed, committed);
+        let (stop, name) = (self.stop.child_token(), name.clone());
+        self.running.insert(name.clone(), Running { generation, stop: stop.clone() });
+        self.tasks.spawn(async move {
+            // The group is kept until the worker has committed what it has done.
+            let done = CancellationToken::new();
+            let work = async {
+                let ended = worker.run(stop).await;
+                done.cancel();
+                ended
+            };
+            let (ended, ()) = tokio::join!(work, source.run(done.clone()));
+            (name, ended)
+        });
+        Ok(())
+    }
+
+    fn target(&self, group: &Group, handler: Handler) -> Arc<dyn Deliver> {
+        let (group, format) = (group.clone(), handler.format);
+        match handler.target {
+            Target::Webhook(webhook) => Arc::new(WebhookTarget {
+                client: self.client.clone(),
+                clock: self.deps.clock.clone(),
+                reach: self.reach.clone(),
+                webhook,
+                group,
+                format,
+            }),
+            Target::Exec(words) => Arc::new(ExecTarget::start(words, group, format)),
+        }
+    }
+
+    /// Takes note of a worker that has ended.
+    fn ended(&mut self, ended: Result<(Name, Ended), JoinError>) {
+        match ended {
+            Ok((name, ended)) => {
+                self.running.remove(&name);
+                match ended {
+                    Ended::Stopped | Ended::Halted => {}
+                    // The next look finds the group as it is now.
+                    Ended::Lost(Error::Refused(_) | Error::NotEnabled | Error::Unknown(_)) => {}
+                    Ended::Lost(error) => self.tell(&name, error.to_string()),
+                }
+            }
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // Nobody aborts a worker.
+            Err(_) => {}
+        }
+    }
+
+    /// Tells once why a group's events are not brought to its handler.
+    fn tell(&mut self, (tenant, group): &Name, why: String) {
+        let name = (tenant.clone(), group.clone());
+        if self.told.get(&name) != Some(&why) {
+            tracing::warn!(
+                %tenant, %group,
+                "a group's events are not brought to its handler, which is tried again: {why}"
+            );
+            self.told.insert(name, why);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Handlers in this process: their groups halt, change and lose events beside them, and nothing is
+//! brought to them that is not theirs.
+
+use std::sync::Arc;
+
+use crash::until;
+use event_gateway::clock::System;
+use event_gateway::domain::networks::Networks;
+use event_gateway::domain::position::Position;
+use event_gateway::domain::subscription::{Form, Group, Start};
+use event_gateway::domain::time::Time;
+use event_gateway::domain::trail::Act;
+use event_gateway::store::RemovalStep;
+use event_gateway::subscribe::{PushDeps, Subscribe, SubscribeDeps, SubscribeTasks, Which};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::gateway::{Gateway, settings};
+use crate::support::handled_groups::{begin, failed, found, handled, letters, search};
+use crate::support::ids::{diku, position, topic};
+use crate::support::parking::ITEM as ITEMS;
+use crate::support::receiver::{Receiver, Reply, done};
+use crate::support::trail::by;
+
+/// A gateway, and what brings its events to handlers once it is started.
+struct Pushing {
+    gateway: Gateway,
+    subscribe: Arc<Subscribe>,
+    tasks: SubscribeTasks,
+}
+
+impl Pushing {
+    async fn new() -> Self {
+        let gateway = Gateway::start().await;
+        let (subscribe, tasks) = Subscribe::start(SubscribeDeps {
+            store: gateway.store.clone(),
+            settings: Arc::new(settings()),
+            metrics: Arc::default(),
+            lanes: 2,
+            closing: CancellationToken::new(),
+        });
+        Self { gateway, subscribe, tasks }
+    }
+
+    fn start(&mut self) {
+        let networks = Arc::new(Networks::parse("127.0.0.0/8").unwrap());
+        let deps = PushDeps { instance: "one".to_owned(), networks, clock: Arc::new(System) };
+        self.tasks.push_handlers(&self.subscribe, deps).unwrap();
+    }
+
+    async fn put(&self, group: &str, form: &Form) {
+        let (group, by) = (Group::parse(group).unwrap(), by(Act::PutSubscription));
+        let groups = self.subscribe.groups();
+        groups.put(&diku(), &group, form, Start::Earliest, &by).await.unwrap();
+    }
+
+    async fn post(&self, keys: &[&str]) {
+        for key in keys {
+            let body = format!(r#"{{"new":{{"id":"{key}"}}}}"#);
+            let posted = self.gateway.post_json("/domain-events/inventory/item", body).await;
+            assert_eq!(posted.status, 201);
+        }
+    }
+
+    /// Removes the first item of the log, as retention does.
+    async fn remove_first(&self) {
+        let logs = self.gateway.store.list().await.unwrap();
+        let first = self.gateway.log().await.remove(0);
+        let step = RemovalStep {
+            tenant: diku(),
+            log_id: logs.iter().find(|log| log.tenant == diku()).unwrap().log_id,
+            stands: Vec::new(),
+            topic: topic(ITEMS),
+            positions: vec![first.position],
+            last_time: first.time,
+            raises_floor: true,
+            compacted_to: Position::START,
+            forget_before: Time::ZERO,
+        };
+        assert_eq!(self.gateway.store.remove(&step).await.unwrap(), Some(1));
+    }
+
+    /// Waits until the group `cg.search` has stopped; returns why.
+    async fn stopped(&self) -> String {
+        let halt = async || found(&*self.gateway.store, diku()).await.subscription.halt;
+        until("the group stops", async || halt().await.is_some()).await;
+        halt().await.unwrap().why
+    }
+}
+
+/// Returns the form of a group whose webhook is called at a URL.
+fn form(url: &str, concurrency: u64, failure: Value) -> Form {
+    let secret = format!("whsec_{}", "a".repeat(32));
+    let webhook = json!({ "url": url, "secrets": [secret] });
+    let handler = json!({ "webhook": webhook, "concurrency": concurrency });
+    Form::from_column(&json!({ "handler": handler, "failure": failure }).to_string()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_group_gets_nothing_until_it_is_resumed() {
+    let (mut pushing, receiver) =
+        (Pushing::new().await, Receiver::start(|_, _| Reply::Status(200)).await);
+    for (group, path) in [("cg.search", "search"), ("cg.other", "other")] {
+        pushing.put(group, &form(&format!("{}/{path}", receiver.url), 1, json!({}))).await;
+    }
+    pushing.start();
+    pushing.post(&["a"]).await;
+    receiver.done("/search", 1).await;
+    let (groups, act) = (pushing.subscribe.groups(), by(Act::SeekSubscription));
+    groups.pause(&diku(), &search(), "an upgrade", &act).await.unwrap();
+    pushing.post(&["b", "c"]).await;
+    receiver.done("/other", 3).await;
+    assert_eq!(receiver.at("/search").len(), 1);
+    groups.resume(&diku(), &search(), &act).await.unwrap();
+    assert_eq!(done(&receiver.done("/search", 3).await), [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_handler_gets_the_events_that_the_first_one_was_not_given() {
+    let (mut pushing, receiver) =
+        (Pushing::new().await, Receiver::start(|_, _| Reply::Status(200)).await);
+    pushing.put("cg.search", &form(&format!("{}/one", receiver.url), 1, json!({}))).await;
+    pushing.start();
+    pushing.post(&["a"]).await;
+    receiver.done("/one", 1).await;
+    pushing.put("cg.search", &form(&format!("{}/two", receiver.url), 1, json!({}))).await;
+    pushing.post(&["b"]).await;
+    until("the second one has it", async || done(&receiver.at("/two")).contains(&2)).await;
+    assert_eq!(receiver.at("/one").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_whose_events_were_removed_stops_and_says_which() {
+    let mut pushing = Pushing::new().await;
+    pushing.put("cg.search", &handled()).await;
+    pushing.post(&["a", "b"]).await;
+    pushing.remove_first().await;
+    pushing.start();
+    let why = pushing.stopped().await;
+    assert!(why.contains(ITEMS) && why.contains("were removed"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_with_too_many_dead_letters_stops_and_loses_none() {
+    let (mut pushing, receiver) =
+        (Pushing::new().await, Receiver::start(|_, _| Reply::Status(500)).await);
+    let park = json!({ "policy": "park", "attempts": 1 });
+    pushing.put("cg.search", &form(&receiver.url, 1, park)).await;
+    let keys: Vec<_> = (1..=101).map(|number| format!("k{number}")).collect();
+    pushing.post(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    pushing.start();
+    let why = pushing.stopped().await;
+    assert!(why.contains("at most 10000 dead letters, of at most 100 keys"), "{why}");
+    assert!(found(&*pushing.gateway.store, diku()).await.subscription.position <= position(100));
+    assert!(letters(&*pushing.gateway.store).await.len() >= 99);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redriven_dead_letter_whose_event_was_removed_stays_and_says_so() {
+    let mut pushing = Pushing::new().await;
+    let store = pushing.gateway.store.clone();
+    pushing.post(&["a", "b"]).await;
+    begin(&*store, diku(), 2).await;
+    let (groups, act) = (pushing.subscribe.groups(), by(Act::SeekSubscription));
+    groups.bury(&diku(), &search(), 1, &[failed(1, "a")]).await.unwrap();
+    groups.commit(&diku(), &search(), 1, position(2)).await.unwrap();
+    let all = Which { limit: 10, ..Which::default() };
+    groups.redrive(&diku(), &search(), &all, &act).await.unwrap();
+    pushing.remove_first().await;
+    pushing.start();
+    until("the letter says so", async || {
+        let letter = letters(&*store).await.remove(0);
+        let why = letter.failure.map(|failure| failure.why).unwrap_or_default();
+        why.contains("was removed from the log") && !letter.is_redriven
+    })
+    .await;
+}
