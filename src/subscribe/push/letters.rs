@@ -105,6 +105,11 @@ impl Letters {
         Some(Joins { scope: own_scope(event), is_redriven })
     }
 
+    /// Returns whether a letter waits for an earlier one that is still there.
+    pub(super) fn waits(&self, letter: &DeadLetter) -> bool {
+        self.all.range(..letter.position).any(|(_, earlier)| letter.waits_for(earlier))
+    }
+
     /// Returns the letters that may be delivered again now: each is redriven, and joins no other
     /// one that is still there.
     pub(super) fn redriven(&self) -> Vec<&DeadLetter> {

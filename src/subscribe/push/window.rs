@@ -203,13 +203,21 @@ impl Window {
                 slot.state = State::Done;
             }
         }
+        self.drop_waiting();
     }
 
     /// Takes the rows of the store: others may have redriven or discarded some.
     pub(super) fn take_letters(&mut self, letters: Letters) {
         self.letters = letters;
-        let is_redriven = |at: &Position| self.letters.get(*at).is_some_and(|it| it.is_redriven);
-        self.again.retain(|at, slot| is_redriven(at) || matches!(slot.state, State::UnderWay));
+        self.drop_waiting();
+    }
+
+    /// Leaves out the events of dead letters that are not to be delivered again any more, or not
+    /// yet: an earlier event may have become one, too.
+    fn drop_waiting(&mut self) {
+        let may = |letter: &DeadLetter| letter.is_redriven && !self.letters.waits(letter);
+        let is_due = |slot: &Slot| matches!(slot.state, State::Due(_));
+        self.again.retain(|at, slot| !is_due(slot) || self.letters.get(*at).is_some_and(may));
     }
 
     /// Returns the number of dead letters.
@@ -218,10 +226,12 @@ impl Window {
     }
 
     /// Returns the dead letters whose events are to be read, to be delivered again: as many as may
-    /// be under way at once.
+    /// be under way at once, of those up to which the log was read, so that what they wait for is
+    /// known.
     pub(super) fn wanted(&self) -> Vec<DeadLetter> {
         let room = self.concurrency.saturating_sub(self.again.len());
         let new = self.letters.redriven().into_iter();
+        let new = new.filter(|letter| letter.position <= self.offered);
         let new = new.filter(|letter| !self.again.contains_key(&letter.position));
         new.take(room).cloned().collect()
     }

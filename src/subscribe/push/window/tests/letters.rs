@@ -120,6 +120,35 @@ fn a_redriven_delete_all_waits_for_what_is_before_it_and_holds_what_is_after() {
 }
 
 #[test]
+fn a_redriven_delete_all_waits_for_an_earlier_event_that_becomes_a_dead_letter_meanwhile() {
+    let mut bench = Bench::with(failure(Policy::Park, 1), 1, vec![row(3, "*", Scope::Topic, true)]);
+    bench.offer_events(vec![event(2, "item", "z")]);
+    assert_eq!(bench.begun(), [2]);
+    assert_eq!(redelivers(&mut bench), [3]);
+    bench.fails(2);
+    bench.buries();
+    assert_eq!(bench.begun(), Vec::<u64>::new());
+    let rows = vec![row(2, "z", Scope::Key, true), row(3, "*", Scope::Topic, true)];
+    bench.window.take_letters(Letters::of(rows));
+    assert_eq!(redelivers(&mut bench), [2], "it takes the place of the other one");
+    assert_eq!(bench.begun(), [2]);
+}
+
+/// A worker that begins knows of what is before a letter only once it has read that.
+#[test]
+fn a_redriven_letter_waits_until_the_log_was_read_up_to_it() {
+    let letters = Letters::of(vec![row(3, "*", Scope::Topic, true)]);
+    let window = Window::new(failure(Policy::Park, 1), 1, letters, Position::START);
+    let mut bench = Bench { window, now: Instant::now() };
+    assert!(redelivers(&mut bench).is_empty());
+    bench.offer_events(vec![event(2, "item", "z")]);
+    assert!(redelivers(&mut bench).is_empty());
+    bench.offer_events(vec![delete_all(3, "item")]);
+    assert_eq!(redelivers(&mut bench), [3]);
+    assert_eq!(bench.begun(), [2], "3 waits for it");
+}
+
+#[test]
 fn a_redriven_letter_that_fails_again_stays_and_its_key_waits() {
     let rows = vec![row(1, "a", Scope::Key, true), row(2, "a", Scope::Key, true)];
     let mut bench = Bench::with(failure(Policy::Park, 2), 4, rows);
