@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufRead
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Deliver;
 use super::body::body;
@@ -26,7 +26,7 @@ use super::slot::Attempt;
 use crate::domain::position::Position;
 use crate::domain::subscription::{Format, Group};
 
-/// The pause before a program that has ended is started again.
+/// The least time between two starts of a program.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The longest line that a program may answer with; one of its log is cut there.
 const LINE_BYTES_MAX: usize = 64 << 10;
@@ -108,14 +108,14 @@ impl Program {
     /// Starts the program, and again whenever it ends, as long as this is polled.
     async fn supervise(self, mut requests: mpsc::Receiver<Request>) {
         loop {
-            let mut pending = Pending::new();
+            let (begun, mut pending) = (Instant::now(), Pending::new());
             let ended = self.run(&mut requests, &mut pending).await;
             let group = &self.group;
             tracing::warn!(%group, program = self.words[0], "a handler's program has ended: {ended}");
             for (_, answer) in pending {
                 _ = answer.send(Outcome::Retry { why: ended.clone(), after: None });
             }
-            sleep(AGAIN_AFTER).await;
+            sleep_until(begun + AGAIN_AFTER).await;
         }
     }
 
@@ -145,8 +145,11 @@ impl Program {
         let ended = loop {
             tokio::select! {
                 Some(Request { position, line, answer }) = requests.recv() => {
-                    pending.insert(position, answer);
-                    _ = lines.send(line);
+                    // It may have waited for the program for as long as it could.
+                    if !answer.is_closed() {
+                        pending.insert(position, answer);
+                        _ = lines.send(line);
+                    }
                 }
                 Some(line) = answer.recv() => {
                     if let Err(why) = line.and_then(|line| take(&line, pending)) {

@@ -7,8 +7,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
-use super::super::fixture::event;
-use super::{Attempt, Deliver, ExecTarget, LINE_BYTES_MAX, Outcome};
+use super::super::fixture::{at, event};
+use super::{
+    Attempt, Deliver, ExecTarget, LINE_BYTES_MAX, Outcome, Pending, Program, Request, mpsc, oneshot,
+};
 use crate::domain::subscription::{Format, Group};
 
 /// The longest time that anything may take.
@@ -181,6 +183,28 @@ async fn a_program_that_hangs_is_killed_with_all_that_it_has_started() {
     bench.ended("child").await;
     bench.ended("grandchild").await;
     assert_eq!(bench.deliver(1).await, Outcome::Ok);
+}
+
+/// The program would be killed for an event that nobody waits for.
+#[tokio::test]
+async fn an_event_that_was_given_up_before_the_program_had_it_is_left_out() {
+    let script = r#"while read -r line; do echo "{\"outcome\":\"ok\",\"position\":$line}"; done"#;
+    let words = ["sh", "-c", script].map(str::to_owned).into();
+    let program = Program { words, group: Group::parse("cg.search").unwrap() };
+    let (sender, mut requests) = mpsc::channel(2);
+    let answered = [1, 2].map(|position| {
+        let (answer, answered) = oneshot::channel();
+        let line = format!("{position}\n").into_bytes();
+        assert!(sender.try_send(Request { position: at(position), line, answer }).is_ok());
+        answered
+    });
+    let [given_up, answered] = answered;
+    drop(given_up);
+    let mut pending = Pending::new();
+    tokio::select! {
+        ended = program.run(&mut requests, &mut pending) => panic!("{ended}"),
+        outcome = timeout(PATIENCE, answered) => assert_eq!(outcome.unwrap(), Ok(Outcome::Ok)),
+    }
 }
 
 #[tokio::test]
