@@ -7,6 +7,8 @@
 mod examples;
 #[cfg(feature = "services")]
 mod followers;
+#[cfg(feature = "services")]
+mod handlers;
 mod links;
 #[cfg(feature = "services")]
 mod pages;

@@ -58,6 +58,11 @@ async fn getting_started_is_as_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn handlers_are_brought_what_is_written() {
+    run("docs/handlers.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hexkit_is_set_up_as_written() {
     run("docs/hexkit.md").await;
 }
