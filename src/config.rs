@@ -18,6 +18,7 @@ mod store;
 mod store_url;
 mod subscriptions;
 mod tenants;
+mod toml_text;
 mod traces;
 mod unread;
 mod watched;

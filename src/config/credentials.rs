@@ -4,10 +4,11 @@
 //! or removed; an illegal one is reported then, and what it said before stays. No message shows
 //! what a file has: a password may have been put there.
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, ensure};
 use serde::Deserialize;
 
 use super::options::AuthOptions;
+use super::toml_text;
 use super::watched::{self, FileKind, WatchedFolder};
 use crate::access::permission::Permission;
 use crate::access::{CredentialName, Grant, Grants, PasswordHash};
@@ -88,26 +89,7 @@ pub(super) fn check(options: &AuthOptions) -> Vec<(String, anyhow::Error)> {
 /// Parses a file, whose name is the credential's.
 fn parse(name: &str, text: &str) -> anyhow::Result<(CredentialName, Grant)> {
     let name = CredentialName::parse(name)?;
-    // TOML's own error has the lines of the file.
-    let file = toml::from_str::<File>(text).map_err(|error| anyhow!(told(text, &error)))?;
-    Ok((name, file.grant()?))
-}
-
-/// Returns TOML's message with the number of the line, and without the value that it may quote.
-fn told(text: &str, error: &toml::de::Error) -> String {
-    let message = error.message().lines().next().unwrap_or_default();
-    let parts = (message.split_once(": "), message.rsplit_once(", expected "));
-    let said = match parts {
-        (Some((kind, _)), Some((_, expected))) if kind.starts_with("invalid ") => {
-            format!("{kind}, expected {expected}")
-        }
-        _ => message.to_owned(),
-    };
-    let before = error.span().and_then(|span| text.get(..span.start));
-    match before {
-        Some(before) => format!("line {}: {said}", before.matches('\n').count() + 1),
-        None => said,
-    }
+    Ok((name, toml_text::parse::<File>(text)?.grant()?))
 }
 
 #[cfg(test)]

@@ -4,67 +4,86 @@
 //! or removed; an illegal one is reported then, and what it said before stays.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::options::SubscriptionsOptions;
+use super::toml_text;
 use super::watched::{self, FileKind, WatchedFolder};
-use crate::domain::Invalid;
-use crate::domain::filter::{Filter, TopicPattern, event_type};
-use crate::domain::key::Key;
+use crate::domain::json::Raw;
 use crate::domain::subscription::{FileTenants, Form, Gaps, Group, Start, SubscriptionFile};
 use crate::domain::tenant::TenantId;
+use crate::domain::violation::Violation;
 
 /// The folder that is read if none is given, and there is one.
 const FOLDER: &str = "subscriptions";
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A file. What a request can put, too, is written as its JSON, and parsed as such.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all(serialize = "camelCase"))]
 struct File {
+    #[serde(skip_serializing)]
     tenants: toml::Value,
-    #[serde(default)]
-    topics: Vec<String>,
-    #[serde(default)]
-    keys: Vec<String>,
-    #[serde(default)]
-    types: Vec<String>,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
+    topics: Option<Vec<String>>,
+    keys: Option<Vec<String>>,
+    types: Option<Vec<String>>,
+    headers: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing)]
     start: Option<toml::Value>,
+    #[serde(skip_serializing)]
     gaps: Option<String>,
-    #[serde(default)]
-    auto_commit: bool,
+    auto_commit: Option<bool>,
     lease_seconds: Option<u64>,
     hold_seconds: Option<u64>,
+    handler: Option<HandlerTable>,
+    failure: Option<FailureTable>,
+}
+
+/// The table `handler`. Its secrets are in no message.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all(serialize = "camelCase"))]
+struct HandlerTable {
+    webhook: Option<WebhookTable>,
+    exec: Option<Vec<String>>,
+    format: Option<String>,
+    concurrency: Option<u64>,
+    timeout_seconds: Option<u64>,
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct WebhookTable {
+    url: Option<String>,
+    secrets: Option<Vec<String>>,
+}
+
+/// The table `failure`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all(serialize = "camelCase"))]
+struct FailureTable {
+    policy: Option<String>,
+    order: Option<String>,
+    attempts: Option<u64>,
+    wait_ms: Option<u64>,
+    wait_factor: Option<u64>,
+    wait_ms_max: Option<u64>,
+}
+
+impl fmt::Debug for HandlerTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandlerTable").finish_non_exhaustive()
+    }
 }
 
 impl File {
-    fn subscription(self) -> anyhow::Result<SubscriptionFile> {
-        let form = Form {
-            filter: Filter {
-                topics: each(&self.topics, TopicPattern::parse).context("topics")?,
-                keys: each(&self.keys, Key::parse).context("keys")?,
-                types: each(&self.types, event_type).context("types")?,
-                headers: self.headers.into_iter().collect(),
-            },
-            auto_commit: self.auto_commit,
-            lease_seconds: self.lease_seconds.unwrap_or(Form::default().lease_seconds),
-            hold_seconds: self.hold_seconds.unwrap_or_default(),
-            ..Form::default()
-        };
-        for (name, seconds, legal) in [
-            ("lease_seconds", form.lease_seconds, Form::LEASE_SECONDS),
-            ("hold_seconds", form.hold_seconds, Form::HOLD_SECONDS),
-        ] {
-            if !legal.contains(&seconds) {
-                let (least, most) = legal.into_inner();
-                bail!("{name} must be from {least} to {most}, not {seconds}");
-            }
-        }
-        let form = form.checked().map_err(|all| {
-            let told: Vec<_> = all.iter().map(ToString::to_string).collect();
+    /// Returns what the file of this text asks for.
+    fn subscription(&self, text: &str) -> anyhow::Result<SubscriptionFile> {
+        let json = serde_json::to_vec(self)?;
+        let (form, _) = Form::parse(&Raw::parse(&json.into())?).map_err(|all| {
+            let told: Vec<_> = all.iter().map(|violation| told(text, violation)).collect();
             anyhow!("{}", told.join("; "))
         })?;
         let gaps = self.gaps.as_deref().map(Gaps::parse).transpose()?.unwrap_or_default();
@@ -73,11 +92,24 @@ impl File {
     }
 }
 
-fn each<T>(
-    texts: &[String],
-    parse: impl Fn(&str) -> Result<T, Invalid>,
-) -> Result<Vec<T>, Invalid> {
-    texts.iter().map(|text| parse(text)).collect()
+/// Returns a violation by the line and the key of the file that it is about.
+fn told(text: &str, violation: &Violation) -> String {
+    let names = violation.pointer.split('/').skip(1);
+    // A header's name is the file's own.
+    let path: Vec<_> = match violation.pointer.starts_with("/headers/") {
+        true => names.map(str::to_owned).collect(),
+        false => names.map(in_file).collect(),
+    };
+    toml_text::at_path(text, &path, &violation.message)
+}
+
+/// Returns a member's name as a file has it: `wait_ms` for `waitMs`.
+fn in_file(name: &str) -> String {
+    let one = |c: char| match c.is_ascii_uppercase() {
+        true => format!("_{}", c.to_ascii_lowercase()),
+        false => c.to_string(),
+    };
+    name.chars().map(one).collect()
 }
 
 fn start(value: &toml::Value) -> anyhow::Result<Start> {
@@ -149,7 +181,7 @@ fn folder_of(options: &SubscriptionsOptions) -> Option<PathBuf> {
 /// Parses a file, whose name is the group's.
 fn parse(name: &str, text: &str) -> anyhow::Result<(Group, SubscriptionFile)> {
     let group = Group::parse(name)?;
-    Ok((group, toml::from_str::<File>(text)?.subscription()?))
+    Ok((group, toml_text::parse::<File>(text)?.subscription(text)?))
 }
 
 #[cfg(test)]
@@ -210,12 +242,84 @@ mod tests {
             ("cg.a", "tenants = \"*\"\nstart = \"newest\"", "start"),
             ("cg.a", "tenants = \"*\"\nstart = true", "start must be"),
             ("cg.a", "tenants = \"*\"\ngaps = \"fill\"", "must be skip"),
-            ("cg.a", "tenants = \"*\"\nlease_seconds = 0", "lease_seconds must be from 1 to 3600"),
-            ("cg.a", "tenants = \"*\"\nhold_seconds = -1", "hold_seconds"),
-            ("cg.a", "tenants = \"*\"\nheaders = { \"\" = \"y\" }", "/headers"),
+            (
+                "cg.a",
+                "tenants = \"*\"\nlease_seconds = 0",
+                "line 2, lease_seconds: must be a whole number from 1 to 3600",
+            ),
+            ("cg.a", "tenants = \"*\"\nhold_seconds = -1", "line 2, hold_seconds: invalid value"),
+            ("cg.a", "tenants = \"*\"\nheaders = { \"\" = \"y\" }", "line 2, headers."),
         ] {
             let error = format!("{:#}", parse(name, text).unwrap_err());
             assert!(error.contains(told), "{name} {text}: {error}");
+        }
+    }
+
+    /// The secret of the examples.
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    #[test]
+    fn a_file_may_have_a_webhook_or_a_program_and_says_what_becomes_of_failures() {
+        let text = format!(
+            "tenants = \"*\"\n[handler]\nformat = \"bytes\"\nconcurrency = 8\ntimeout_seconds = 5\n\
+             webhook = {{ url = \"https://example.org/\", secrets = [\"{SECRET}\"] }}\n\
+             [failure]\npolicy = \"park\"\nattempts = 2\nwait_ms = 7\nwait_factor = 1\n\
+             wait_ms_max = 9\n"
+        );
+        let (_, file) = parse("cg.a", &text).unwrap();
+        let put = format!(
+            r#"{{"handler":{{"webhook":{{"url":"https://example.org/","secrets":["{SECRET}"]}},
+            "format":"bytes","concurrency":8,"timeoutSeconds":5}},"failure":{{"policy":"park",
+            "attempts":2,"waitMs":7,"waitFactor":1,"waitMsMax":9}}}}"#
+        );
+        assert_eq!(file.form, Form::from_column(&put).unwrap());
+        let (_, file) =
+            parse("cg.a", "tenants = \"*\"\n[handler]\nexec = [\"sh\", \"x\"]\n").unwrap();
+        let program = r#"{"handler":{"exec":["sh","x"]}}"#;
+        assert_eq!(file.form, Form::from_column(program).unwrap());
+    }
+
+    #[test]
+    fn an_illegal_handler_is_told_with_line_and_key_and_without_a_secret() {
+        for (text, told) in [
+            ("[handler]", "line 2, handler: must have either webhook or exec"),
+            ("[handler]\nexec = []", "line 3, handler.exec: must have the program first"),
+            ("[handler]\nexec = \"sh\"", "line 3, handler.exec: invalid type, expected a sequence"),
+            ("[handler]\nexec = [\"sh\"]\nformat = \"xml\"", "line 4, handler.format: "),
+            ("[handler]\nexec = [\"sh\"]\nconcurrency = 0", "line 4, handler.concurrency: must be"),
+            (
+                "[handler]\nexec = [\"sh\"]\nprogram = 1",
+                "line 4: unknown field `program`, expected",
+            ),
+            ("[handler.webhook]\nurl = \"ftp://x\"", "line 3, handler.webhook.url: "),
+            ("[handler.webhook]\nurl = \"https://x\"", "handler.webhook.secrets: must be given"),
+            (
+                "[handler.webhook]\nurl = \"https://x\"\nsecrets = [\"hunter2\"]",
+                "line 4, handler.webhook.secrets.0: ",
+            ),
+            (
+                "[handler.webhook]\nurl = \"https://x\"\nsecrets = \"hunter2\"",
+                "line 4, handler.webhook.secrets: invalid type, expected a sequence",
+            ),
+            ("[handler.webhook]\nurl = \"https://x\"\nsecrets = [\"hunter2\"", "line 4"),
+            ("[failure]\npolicy = \"park\"", "line 2, failure: needs a handler"),
+            (
+                "[handler]\nexec = [\"sh\"]\n[failure]\nwait_ms_max = 0",
+                "line 5, failure.wait_ms_max: must be a whole number from 1 to 3600000",
+            ),
+            (
+                "[handler]\nexec = [\"sh\"]\n[failure]\norder = \"none\"",
+                "line 5, failure.order: must be key with stop and park",
+            ),
+            (
+                "auto_commit = true\n[handler]\nexec = [\"sh\"]",
+                "line 2, auto_commit: must be false",
+            ),
+        ] {
+            let text = format!("tenants = \"*\"\n{text}");
+            let error = format!("{:#}", parse("cg.a", &text).unwrap_err());
+            assert!(error.contains(told), "{text}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
         }
     }
 
