@@ -15,6 +15,7 @@ mod backup;
 mod check;
 mod client;
 mod command;
+mod dead_letters;
 mod deps;
 mod descriptor;
 mod erasures;

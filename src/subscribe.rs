@@ -8,6 +8,7 @@
 
 mod change;
 mod dead_letters;
+mod event;
 mod files;
 mod halts;
 mod log_reader;
@@ -29,7 +30,7 @@ use crate::domain::filter::Filter;
 use crate::domain::floors::{Floors, Gap};
 use crate::domain::position::Position;
 use crate::domain::settings::{LogRule, Settings};
-use crate::domain::subscription::{Form, Group, Refusal, Start, Subscription};
+use crate::domain::subscription::{FailedEvent, Form, Group, Halt, Refusal, Start, Subscription};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::domain::trail::TrailEntry;
@@ -142,11 +143,23 @@ fn refused(refusal: &Refusal) -> String {
             format!("only positions up to {scanned} were delivered")
         }
         Refusal::HasHandler => "the group has a handler, which alone gets its events".to_owned(),
-        Refusal::Halted(halt) => format!("the group has halted at {}: {}", halt.since, halt.why),
+        Refusal::Halted(halt) => halted(halt),
         Refusal::NotStopped { at: Some(at) } => {
             format!("the group has stopped at the event {at}, and only that one can be skipped")
         }
         Refusal::NotStopped { at: None } => "the group has not stopped at an event".to_owned(),
+    }
+}
+
+/// Returns what has halted a group, and how it goes on.
+fn halted(Halt { since, why, failed }: &Halt) -> String {
+    let resume = "`POST …/resume` or `event-gateway subscriptions resume` lets it go on";
+    match failed {
+        Some(FailedEvent { position, attempts }) => format!(
+            "the group has stopped at the event {position} since {since}, after {attempts} attempts: \
+             {why}; {resume} with that event, `skip` after it"
+        ),
+        None => format!("the group has halted since {since}: {why}; {resume}"),
     }
 }
 
@@ -284,15 +297,22 @@ impl Groups<'_> {
         if unmatched(&[]).is_empty() {
             return Ok(None);
         }
-        let unmatched = unmatched(&self.store.topics(tenant).await?).into_iter();
-        let unmatched: Vec<_> = unmatched.map(|index| filter.topics[index].as_str()).collect();
-        let told = || {
-            format!(
-                "neither the log nor the tenant's files have a topic `{}`",
-                unmatched.join("`, `")
-            )
+        let of_log = self.store.topics(tenant).await?;
+        let told = unmatched(&of_log).into_iter().map(|index| {
+            let pattern = &filter.topics[index];
+            let near = self.settings.nearest(tenant, &of_log, pattern);
+            let near: Vec<_> = near.iter().map(Topic::as_str).collect();
+            match &near[..] {
+                [] => format!("`{}`", pattern.as_str()),
+                near => format!("`{}` (the nearest: `{}`)", pattern.as_str(), near.join("`, `")),
+            }
+        });
+        let told: Vec<_> = told.collect();
+        let warning = || {
+            let all = told.join(", ");
+            format!("neither the log nor the tenant's files have a topic {all}")
         };
-        Ok((!unmatched.is_empty()).then(told))
+        Ok((!told.is_empty()).then(warning))
     }
 
     /// Returns a subscription.

@@ -77,6 +77,11 @@ acts! {
     PutSubscription PutSubscription;
     DeleteSubscription DeleteSubscription;
     SeekSubscription SeekSubscription;
+    PauseSubscription PauseSubscription;
+    ResumeSubscription ResumeSubscription;
+    SkipEvent SkipEvent;
+    RedriveDeadLetters RedriveDeadLetters;
+    DiscardDeadLetters DiscardDeadLetters;
     LeaveSubscription EndReader;
     PostTenant EnableTenant;
 }
@@ -106,6 +111,13 @@ permissions! {
     ReadSubscription  "subscriptions.item.events.get"    "Read the events of a subscription";
     CommitSubscription "subscriptions.item.commits.post" "Commit events of a subscription";
     SeekSubscription  "subscriptions.item.seek.post"     "Move a subscription";
+    PauseSubscription "subscriptions.item.pause.post"    "Pause a subscription";
+    ResumeSubscription "subscriptions.item.resume.post"  "Resume a subscription";
+    SkipEvent         "subscriptions.item.skip.post"     "Skip an event of a subscription";
+    ListDeadLetters   "dead-letters.collection.get"      "List dead letters";
+    GetDeadLetter     "dead-letters.item.get"            "Read a dead letter";
+    RedriveDeadLetters "dead-letters.redrive.post"       "Deliver dead letters again";
+    DiscardDeadLetters "dead-letters.discard.post"       "Discard dead letters";
     LeaveSubscription "subscriptions.item.reader.delete" "End the reading of a subscription";
     PostTenant        "tenants.item.post"                "Enable, disable or purge a tenant";
     GetTenantJob      "tenants.jobs.item.get"            "Read a tenant job";

@@ -12,8 +12,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::usage::{self, Usage};
 use super::{
-    audit, backup, check, descriptor, erasures, help, lanes, man, openapi, parked, post,
-    publish_pending, replays, republish, restore, serve, sinks, subscriptions, tail, tenants,
+    audit, backup, check, dead_letters, descriptor, erasures, help, lanes, man, openapi, parked,
+    post, publish_pending, replays, republish, restore, serve, sinks, subscriptions, tail, tenants,
     topics, trail,
 };
 use crate::clock::{Clock, System};
@@ -73,6 +73,9 @@ enum Command {
     /// Shows or changes the groups that follow the logs over HTTP.
     #[command(subcommand)]
     Subscriptions(subscriptions::Command),
+    /// Shows what handlers failed at, and redrives or discards it.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
     /// Shows or changes the lanes.
     #[command(subcommand)]
     Lanes(lanes::Command),
@@ -182,6 +185,7 @@ impl Cli {
             Command::Tenants(command) => command.run(clock).await,
             Command::Topics(command) => command.run(clock).await,
             Command::Subscriptions(command) => command.run(clock).await,
+            Command::DeadLetters(command) => command.run(clock).await,
             Command::Lanes(command) => command.run(clock).await,
             Command::Parked(command) => command.run(clock).await,
             Command::Replays(command) => command.run(clock).await,

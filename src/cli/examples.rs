@@ -16,9 +16,14 @@ const PARKED: &str = "`tenant`, and the scope as the HTTP API shows it: `id`, `s
                       `time`, `ended`, `requested`, `reason`";
 const GROUP: &str = "`tenant`, and the subscription as the HTTP API shows it: `group`, `topics`, \
                      `keys`, `types`, `headers`, `autoCommit`, `leaseSeconds`, `holdSeconds`, \
-                     `position`, `gapsTo`, `generation`, `reader`, `readerUntil`, `wentBackFrom`";
+                     `handler` (null where readers come), `failure` (its policy), `halt` (null \
+                     unless it has halted), `position`, `gapsTo`, `generation`, `reader`, `readerUntil`, `wentBackFrom`";
 
-const EXAMPLES: [Example; 49] = [
+const DEAD_LETTER: &str = "`tenant`, `group`, and the dead letter as the HTTP API shows it: \
+                           `position`, `topic`, `key`, `scope`, `reason` (null for one that \
+                           waits for an earlier one), `attempts`, `since`, `redriven`";
+
+const EXAMPLES: [Example; 56] = [
     ("serve", ["event-gateway serve", "event-gateway serve --http-port 0 --broker none"], ""),
     (
         "check",
@@ -98,7 +103,8 @@ const EXAMPLES: [Example; 49] = [
     (
         "subscriptions list",
         ["event-gateway subscriptions list --tenant diku", ""],
-        "`tenant`, `group`, `position`, `lag` (of events and seconds), `reader`",
+        "`tenant`, `group`, `position`, `lag` (of events and seconds), `state` (`active` or \
+         `halted`), `deadLetters`, `reader`",
     ),
     ("subscriptions show", ["event-gateway subscriptions show cg.search --tenant diku", ""], GROUP),
     (
@@ -109,6 +115,21 @@ const EXAMPLES: [Example; 49] = [
     (
         "subscriptions seek",
         ["event-gateway subscriptions seek cg.search --tenant diku --to earliest", ""],
+        GROUP,
+    ),
+    (
+        "subscriptions pause",
+        ["event-gateway subscriptions pause cg.search --tenant diku --reason 'search is down'", ""],
+        GROUP,
+    ),
+    (
+        "subscriptions resume",
+        ["event-gateway subscriptions resume cg.search --tenant diku", ""],
+        GROUP,
+    ),
+    (
+        "subscriptions skip",
+        ["event-gateway subscriptions skip cg.search --tenant diku --position 41", ""],
         GROUP,
     ),
     (
@@ -131,6 +152,33 @@ const EXAMPLES: [Example; 49] = [
             "event-gateway subscriptions hash-password --output json < password.txt",
         ],
         "`passwordHash`; with `--generate` also `password`",
+    ),
+    (
+        "dead-letters list",
+        [
+            "event-gateway dead-letters list cg.search --tenant diku",
+            "event-gateway dead-letters list cg.search --tenant diku --output json",
+        ],
+        DEAD_LETTER,
+    ),
+    (
+        "dead-letters show",
+        ["event-gateway dead-letters show cg.search --tenant diku --position 41 -o json", ""],
+        "the dead letter as `dead-letters list` shows it, with `event` (null if the log has removed \
+         it)",
+    ),
+    (
+        "dead-letters redrive",
+        [
+            "event-gateway dead-letters redrive cg.search --tenant diku --key 5bf370e0",
+            "event-gateway dead-letters redrive cg.search --tenant diku --events-per-second 10",
+        ],
+        "`tenant`, `group`, `count`, `left`",
+    ),
+    (
+        "dead-letters discard",
+        ["event-gateway dead-letters discard cg.search --tenant diku --all --reason test", ""],
+        "`tenant`, `group`, `count`, `left`",
     ),
     (
         "lanes list",

@@ -14,7 +14,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Run, and try by hand", &["serve", "check", "post", "tail"]),
     ("Tenants, topics and subscribers", &["tenants", "topics", "subscriptions"]),
     ("Look", &["sinks", "lanes", "trail", "audit"]),
-    ("Act", &["parked", "replays", "republish", "publish-pending", "erasures"]),
+    ("Act", &["parked", "dead-letters", "replays", "republish", "publish-pending", "erasures"]),
     ("Back up, and restore", &["backup", "restore-backup", "restore"]),
     ("Install", &["descriptor", "openapi", "completions", "man"]),
 ];

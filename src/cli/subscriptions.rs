@@ -1,14 +1,15 @@
-//! `subscriptions`: lists the groups that follow the logs over HTTP, and makes, moves, exports and
-//! removes them.
+//! `subscriptions`: lists the groups that follow the logs over HTTP, and makes, moves, halts,
+//! exports and removes them.
 //!
 //! It may run while replicas run: a reader notices at once.
 
 pub mod export;
+mod halt;
 mod hash_password;
 
 use std::sync::Arc;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -23,15 +24,17 @@ use crate::domain::settings::Settings;
 use crate::domain::subscription::{Form, Gaps, Group, Start};
 use crate::domain::tenant::TenantId;
 use crate::domain::trail::Act;
-use crate::store::{FoundSubscription, Store};
-use crate::subscribe::{Groups, Put};
+use crate::store::{DeadCount, FoundSubscription, Store};
+use crate::subscribe::{Error, Groups, Put};
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 8] = [
     ("TENANT", "tenant", -23, "-"),
     ("GROUP", "group", -31, "-"),
     ("POSITION", "position", 11, "-"),
     ("LAG", "lag/events", 9, "-"),
     ("SECONDS", "lag/seconds", 9, "-"),
+    ("STATE", "state", -6, "-"),
+    ("DEAD", "deadLetters", 5, "-"),
     ("READER", "reader", -1, "-"),
 ];
 
@@ -56,6 +59,16 @@ pub enum Command {
     Put(Box<PutOptions>),
     /// Moves a group, while nobody reads for it.
     Seek(Box<SeekOptions>),
+    /// Pauses a group: nobody gets its events until it is resumed.
+    Pause(Box<halt::Options>),
+    /// Resumes a group that was paused, or that has stopped.
+    ///
+    /// It goes on where it stands: with the event at which it has stopped, if it has.
+    Resume(Box<halt::Options>),
+    /// Lets a group that has stopped at an event go on after it.
+    ///
+    /// The event is never delivered again.
+    Skip(Box<halt::SkipOptions>),
     /// Carries the places of groups over to Kafka, once their logs are published there.
     ///
     /// Each group goes on at the first record that it has not read, so it misses none. It is
@@ -203,6 +216,9 @@ impl Command {
             Self::Show(options) => show(&options, clock).await,
             Self::Put(options) => put(&options, clock).await,
             Self::Seek(options) => seek(&options, clock).await,
+            Self::Pause(options) => halt::pause(&options, clock).await,
+            Self::Resume(options) => halt::resume(&options, clock).await,
+            Self::Skip(options) => halt::skip(&options, clock).await,
             Self::Export(options) => export::run(&options, clock).await,
             Self::Delete(options) => delete(&options, clock).await,
             Self::HashPassword(options) => hash_password::run(&options),
@@ -225,13 +241,21 @@ async fn list(options: &ListOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()
         super::log_of(&*store, tenant).await?;
     }
     let mut rows = Rows::begin(options.list.output.form, &COLUMNS)?;
+    let groups = Groups { store: &*store, settings: &Settings::default() };
+    let counts = groups.dead_counts().await?;
     for (found, lag) in store.list_subscriptions(tenant).await? {
+        let is_its =
+            |count: &&DeadCount| (&count.tenant, &count.group) == (&found.tenant, &found.group);
+        let dead = counts.iter().find(is_its).map_or(0, |count| count.count);
+        let state = if found.subscription.halt.is_some() { "halted" } else { "active" };
         let reader = found.subscription.holder(found.now).map(|lease| lease.reader.as_str());
         rows.row(&json!({
             "tenant": found.tenant.as_str(),
             "group": found.group.as_str(),
             "position": found.subscription.position.number(),
             "lag": { "events": lag.events, "seconds": lag.oldest.as_secs_f64() },
+            "state": state,
+            "deadLetters": dead,
             "reader": reader,
         }))?;
     }
@@ -257,6 +281,7 @@ async fn put(options: &PutOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> 
         let told: Vec<_> = all.iter().map(ToString::to_string).collect();
         anyhow!("{}", told.join("; "))
     })?;
+    refuse_handler(&groups, tenant, group).await?;
     let by = super::act(Act::PutSubscription, tenant).on(group);
     let (put, found) = groups.put(tenant, group, &form, options.start(), &by).await?;
     if put == Put::Kept && options.start() != Start::Earliest {
@@ -266,6 +291,21 @@ async fn put(options: &PutOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> 
         tracing::warn!("{warning}");
     }
     print(&found, output.form)
+}
+
+/// Refuses to take a group's handler away, which no option names.
+async fn refuse_handler(
+    groups: &Groups<'_>,
+    tenant: &TenantId,
+    group: &Group,
+) -> anyhow::Result<()> {
+    match groups.find(tenant, group).await {
+        Ok(found) if found.subscription.form.handler.is_some() => {
+            bail!("{group} has a handler: its file, or `PUT /subscriptions/{group}`, changes it")
+        }
+        Ok(_) | Err(Error::Unknown(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Moves a group, while nobody reads for it.
@@ -291,6 +331,20 @@ async fn delete(options: &GroupOptions, clock: Arc<dyn Clock>) -> anyhow::Result
 fn print(found: &FoundSubscription, form: Output) -> anyhow::Result<()> {
     let FoundSubscription { tenant, group, subscription, now, .. } = found;
     let mut shown = subscription.form.to_json();
+    // The arguments of a program may be secret.
+    if let Some(exec) = shown.pointer_mut("/handler/exec") {
+        *exec = exec[0].take();
+    }
+    // Each member is there, whatever the group has.
+    let (handler, failure) = (shown["handler"].take(), shown["failure"].take());
+    let halt = subscription.halt.as_ref().map(|halt| {
+        json!({
+            "since": halt.since.to_string(),
+            "reason": halt.why,
+            "position": halt.failed.map(|failed| failed.position.number()),
+            "attempts": halt.failed.map_or(0, |failed| failed.attempts),
+        })
+    });
     let lease = subscription.holder(*now);
     let reader = lease.map(|lease| lease.reader.as_str());
     let reader_until = lease.map(|lease| lease.expires.to_string());
@@ -298,6 +352,9 @@ fn print(found: &FoundSubscription, form: Output) -> anyhow::Result<()> {
     for (name, value) in [
         ("tenant", tenant.as_str().into()),
         ("group", group.as_str().into()),
+        ("handler", handler),
+        ("failure", failure),
+        ("halt", halt.unwrap_or_default()),
         ("position", subscription.position.number().into()),
         ("gapsTo", subscription.gaps_to.to_json()),
         ("generation", subscription.generation.into()),

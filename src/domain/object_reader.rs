@@ -10,6 +10,7 @@ use super::event::EventId;
 use super::headers::Headers;
 use super::json::{self, JsonIssue, Raw, Shape};
 use super::position::Position;
+use super::text;
 use super::violation::{self, Violation};
 
 /// The greatest depth to which a state or payload may nest; its own brackets count 1.
@@ -192,6 +193,45 @@ impl<'a> ObjectReader<'a> {
     pub(super) fn position(&mut self, name: &str, first: u64) -> Option<Position> {
         let number = self.number(name, first..=i64::MAX.cast_unsigned())?;
         Position::new(number).ok()
+    }
+
+    /// Returns the items of the member `name`, which must be a list of at most `items_max` positions
+    /// where it is given.
+    pub(super) fn positions(&mut self, name: &str, items_max: usize) -> Vec<Position> {
+        let Some(raw) = self.value(name) else { return Vec::new() };
+        if raw.shape() != Shape::Array {
+            self.refuse(name, "not-a-list", "must be a list of positions");
+            return Vec::new();
+        }
+        let items: Vec<_> = raw.elements().take(items_max + 1).collect();
+        if items.len() > items_max {
+            self.refuse(name, "too-many", format!("must have at most {items_max} items"));
+            return Vec::new();
+        }
+        let mut positions = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            match whole(item.as_str()).and_then(|number| Position::new(number).ok()) {
+                Some(position) => positions.push(position),
+                None => self.refuse(
+                    &format!("{name}/{index}"),
+                    "illegal-number",
+                    "must be a position: a whole number",
+                ),
+            }
+        }
+        positions
+    }
+
+    /// Returns the member `reason`, which must be a legal one where it is given.
+    pub(super) fn reason(&mut self) -> Option<String> {
+        let reason = self.string("reason")?;
+        match text::reason(&reason) {
+            Ok(reason) => Some(reason),
+            Err(invalid) => {
+                self.refuse("reason", "illegal-reason", invalid.rule);
+                None
+            }
+        }
     }
 
     /// Reads the member `name` by `read`; it must be an object of `known` members where it is

@@ -12,7 +12,6 @@ use super::key::Key;
 use super::object_reader::ObjectReader;
 use super::position::{LogId, Position};
 use super::tenant::TenantId;
-use super::text;
 use super::time::Time;
 use super::topic::Topic;
 use super::violation::Violation;
@@ -222,13 +221,10 @@ pub const REASON_MEMBERS: [&str; 1] = ["reason"];
 /// Parses the body of a request, `{reason?}`. A request to discard must have a reason.
 pub fn reason(raw: &Raw, request: Request) -> Result<Option<String>, Vec<Violation>> {
     let mut members = ObjectReader::parse(raw, &REASON_MEMBERS, "")?;
-    let reason = members.string("reason");
     if request == Request::Discard {
         members.need("reason", "missing-reason", "must say why it is given up");
     }
-    if let Some(Err(invalid)) = reason.as_deref().map(text::reason) {
-        members.refuse("reason", "illegal-reason", invalid.rule);
-    }
+    let reason = members.reason();
     members.finish(Some(reason))
 }
 

@@ -25,6 +25,11 @@ use added::Added;
 pub use added::{FoundFiles, LeftOut, NotAdded};
 pub use topics::IllegalTopic;
 
+/// The least likeness of a topic to a pattern that may have meant it; 1 is that of equal texts.
+const ALIKE: f64 = 0.7;
+/// The most topics that a pattern may have meant.
+const NEAREST_MAX: usize = 3;
+
 /// An entity or process event that the tenant's settings don't name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{asked}` is not known; known are: {}", known.join(", "))]
@@ -278,6 +283,25 @@ impl Settings {
         };
         let indexed = patterns.iter().enumerate();
         indexed.filter(|(_, pattern)| !is_known(pattern)).map(|(index, _)| index).collect()
+    }
+
+    /// Returns the topics of a tenant that are most alike to a pattern which matches none, the most
+    /// alike first: those that its log has, and those that the files name.
+    pub fn nearest(
+        &self,
+        tenant: &TenantId,
+        of_log: &[Topic],
+        pattern: &TopicPattern,
+    ) -> Vec<Topic> {
+        let named = self.subjects(tenant).into_iter().map(|(_, topic)| topic);
+        let known: BTreeSet<_> = of_log.iter().cloned().chain(named).collect();
+        let alike = |topic: Topic| {
+            let score = strsim::normalized_damerau_levenshtein(pattern.as_str(), topic.as_str());
+            (score >= ALIKE).then_some((score, topic))
+        };
+        let mut near: Vec<_> = known.into_iter().filter_map(alike).collect();
+        near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        near.into_iter().take(NEAREST_MAX).map(|(_, topic)| topic).collect()
     }
 
     /// Returns the settings with which one topic is created. A topic that no file names any more

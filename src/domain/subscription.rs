@@ -21,6 +21,7 @@ mod halt;
 mod handler;
 mod lease;
 mod parts;
+mod request;
 mod start;
 
 use std::collections::BTreeSet;
@@ -39,6 +40,9 @@ pub use halt::{FailedEvent, Halt, shorten};
 pub use handler::{Format, Handler, Secret, Target, Webhook};
 pub use lease::ReaderLease;
 pub use parts::{Part, PartCommit, Parts};
+pub use request::{
+    DeadLetterRequest, PAUSE_MEMBERS, SKIP_MEMBERS, parse_pause, parse_put, parse_skip,
+};
 pub use start::{Gaps, Start};
 
 /// One group's subscription, as the store has it.

@@ -51,6 +51,11 @@ acts! {
     PutSubscription "subscription-put" "A subscription is made, or gets another form.";
     DeleteSubscription "subscription-delete" "A subscription is removed.";
     SeekSubscription "subscription-seek" "A subscription is moved.";
+    PauseSubscription "subscription-pause" "A subscription is paused.";
+    ResumeSubscription "subscription-resume" "A subscription that has halted is resumed.";
+    SkipEvent "subscription-skip" "A subscription that has stopped goes on after the event.";
+    RedriveDeadLetters "dead-letters-redrive" "Dead letters are to be delivered again.";
+    DiscardDeadLetters "dead-letters-discard" "Dead letters are given up.";
     EndReader "reader-end" "The reading of a subscription is ended.";
     Restore "restore" "A log or a sink goes on from where the histories diverge.";
     RestoreBackup "restore-backup" "A copy of the database is put in its place.";

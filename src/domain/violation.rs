@@ -8,7 +8,7 @@ use std::fmt;
 pub const MAX: usize = 100;
 
 /// The code of every violation.
-pub const CODES: [&str; 32] = [
+pub const CODES: [&str; 33] = [
     "duplicate-name",
     "empty-list",
     "empty-range",
@@ -35,6 +35,7 @@ pub const CODES: [&str; 32] = [
     "not-a-list",
     "not-a-string",
     "not-an-object",
+    "not-permitted",
     "too-deep",
     "too-many",
     "too-old",

@@ -69,6 +69,13 @@ routes! {
     read "/subscriptions/{group}/events"                 => subscriptions::events;
     post "/subscriptions/{group}/commits"                => subscriptions::commits;
     post "/subscriptions/{group}/seek"                   => subscriptions::seek;
+    post "/subscriptions/{group}/pause"                  => subscriptions::pause;
+    post "/subscriptions/{group}/resume"                 => subscriptions::resume;
+    post "/subscriptions/{group}/skip"                   => subscriptions::skip;
+    read "/subscriptions/{group}/dead-letters"           => subscriptions::list_dead_letters;
+    post "/subscriptions/{group}/dead-letters/redrive"   => subscriptions::redrive_dead_letters;
+    post "/subscriptions/{group}/dead-letters/discard"   => subscriptions::discard_dead_letters;
+    read "/subscriptions/{group}/dead-letters/{position}" => subscriptions::get_dead_letter;
     end "/subscriptions/{group}/reader"                  => subscriptions::leave;
     post "/_/tenant"                                     => tenants::post;
     forget "/_/tenant/{id}"                              => tenants::get, tenants::remove;

@@ -3,6 +3,7 @@
 //! Each route hands its request to `subscribe`. `events` answers polls and begins streams, whose
 //! bytes `sse` writes; `refused` makes problems of what `subscribe` refuses.
 
+mod dead_letters;
 mod describe;
 mod events;
 mod refused;
@@ -21,11 +22,18 @@ use super::turn::turn;
 use super::{object, path};
 use crate::access::permission::{
     CommitSubscription, DeleteSubscription, GetSubscription, LeaveSubscription, ListSubscriptions,
-    PutSubscription, SeekSubscription,
+    PauseSubscription, PutSubscription, ResumeSubscription, SeekSubscription, SkipEvent,
 };
-use crate::domain::subscription::{Form, Group, Start, parse_commit};
+use crate::domain::subscription::{Group, Start, parse_commit, parse_pause, parse_put, parse_skip};
+use crate::domain::tenant::TenantId;
+use crate::domain::trail::TrailEntry;
+use crate::store::{DeadCount, FoundSubscription};
 use crate::subscribe::Put;
 
+pub(super) use dead_letters::{
+    discard as discard_dead_letters, get as get_dead_letter, list as list_dead_letters,
+    redrive as redrive_dead_letters,
+};
 pub(super) use events::events;
 use refused::refused;
 pub(super) use refused::{kind, parameters};
@@ -51,9 +59,7 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let tenant = context.enabled(&gateway).await?;
     let _turn = turn(&gateway, tenant).await?;
-    let listed = gateway.deps.subscribe.groups().list(tenant).await;
-    let listed = listed.map_err(|error| refused(error, tenant))?;
-    let subscriptions = listed.iter().map(|(found, lag)| Subscription::new(found, Some(*lag)));
+    let subscriptions = listed(&gateway, tenant).await?.into_iter().map(|(_, shown)| shown);
     Ok(HttpResponse::Ok().json(All { subscriptions: subscriptions.collect() }))
 }
 
@@ -64,12 +70,28 @@ pub(super) async fn get(
 ) -> Result<HttpResponse, Problem> {
     let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
     let _turn = turn(&gateway, tenant).await?;
-    let groups = gateway.deps.subscribe.groups();
-    let listed = groups.list(tenant).await.map_err(|error| refused(error, tenant))?;
-    let Some((found, lag)) = listed.iter().find(|(found, _)| found.group == group) else {
+    let listed = listed(&gateway, tenant).await?;
+    let Some((_, shown)) = listed.into_iter().find(|(name, _)| *name == group) else {
         return Err(Problem::Subscription(crate::subscribe::Error::Unknown(group)));
     };
-    Ok(HttpResponse::Ok().json(Subscription::new(found, Some(*lag))))
+    Ok(HttpResponse::Ok().json(shown))
+}
+
+/// Returns the subscriptions of a tenant with their lags and dead letters, by their groups.
+async fn listed(
+    gateway: &Shared,
+    tenant: &TenantId,
+) -> Result<Vec<(Group, Subscription)>, Problem> {
+    let groups = gateway.deps.subscribe.groups();
+    let listed = groups.list(tenant).await.map_err(|error| refused(error, tenant))?;
+    let counts = groups.dead_counts().await.map_err(|error| refused(error, tenant))?;
+    let shown = listed.into_iter().map(|(found, lag)| {
+        let is_its = |count: &&DeadCount| count.tenant == *tenant && count.group == found.group;
+        let dead = counts.iter().find(is_its);
+        let shown = Subscription::new(&found).with_progress(lag, dead);
+        (found.group, shown)
+    });
+    Ok(shown.collect())
 }
 
 pub(super) async fn put(
@@ -78,7 +100,7 @@ pub(super) async fn put(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
-    let (form, start) = object::read(&request, &gateway, tenant, Form::parse).await?;
+    let (form, start) = object::read(&request, &gateway, tenant, parse_put).await?;
     let (groups, by) = (gateway.deps.subscribe.groups(), context.act().on(&group));
     let put = groups.put(tenant, &group, &form, start, &by).await;
     let (put, found) = put.map_err(|error| refused(error, tenant))?;
@@ -96,7 +118,7 @@ pub(super) async fn put(
     if let Some(warning) = &warning {
         tracing::warn!(%tenant, %group, "a subscription may never get an event: {warning}");
     }
-    Ok(answer.json(Subscription::new(&found, None).with_warning(warning)))
+    Ok(answer.json(Subscription::new(&found).with_warning(warning)))
 }
 
 pub(super) async fn delete(
@@ -141,7 +163,56 @@ pub(super) async fn seek(
     let found = sought.map_err(|error| refused(error, tenant))?;
     gateway.deps.metrics.acted(by.act);
     tracing::info!(%tenant, %group, position = %found.subscription.position, "a group was moved");
-    Ok(HttpResponse::Ok().json(Subscription::new(&found, None)))
+    Ok(HttpResponse::Ok().json(Subscription::new(&found)))
+}
+
+/// `POST /subscriptions/{group}/pause`: nobody gets events of the group until it is resumed.
+pub(super) async fn pause(
+    context: Allowed<PauseSubscription>,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
+    let reason = object::read(&request, &gateway, tenant, parse_pause).await?;
+    let by = context.act().on(&group).because(reason.as_deref());
+    let why = reason.as_deref().unwrap_or("no reason was given");
+    let paused = gateway.deps.subscribe.groups().pause(tenant, &group, why, &by).await;
+    Ok(changed(&gateway, &by, &paused.map_err(|error| refused(error, tenant))?))
+}
+
+/// `POST /subscriptions/{group}/resume`: a group that has halted goes on where it stands.
+pub(super) async fn resume(
+    context: Allowed<ResumeSubscription>,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
+    let reason = object::read(&request, &gateway, tenant, parse_pause).await?;
+    let by = context.act().on(&group).because(reason.as_deref());
+    let resumed = gateway.deps.subscribe.groups().resume(tenant, &group, &by).await;
+    Ok(changed(&gateway, &by, &resumed.map_err(|error| refused(error, tenant))?))
+}
+
+/// `POST /subscriptions/{group}/skip`: a group that has stopped at an event goes on after it.
+pub(super) async fn skip(
+    context: Allowed<SkipEvent>,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
+    let (position, reason) = object::read(&request, &gateway, tenant, parse_skip).await?;
+    let by = context.act().on(format_args!("{position} of {group}"));
+    let by = by.because(reason.as_deref());
+    let skipped = gateway.deps.subscribe.groups().skip(tenant, &group, position, &by).await;
+    Ok(changed(&gateway, &by, &skipped.map_err(|error| refused(error, tenant))?))
+}
+
+/// Returns the answer of an act that changes a group.
+fn changed(gateway: &Shared, by: &TrailEntry, found: &FoundSubscription) -> HttpResponse {
+    let FoundSubscription { tenant, group, .. } = found;
+    gateway.deps.metrics.acted(by.act);
+    tracing::info!(%tenant, %group, act = %by.act, "an operator has changed a group");
+    HttpResponse::Ok().json(Subscription::new(found))
 }
 
 /// `DELETE /subscriptions/{group}/reader?generation=n`: ends a reading, so that the next reader may

@@ -4,6 +4,7 @@ mod access;
 mod bad_input;
 mod collisions;
 mod connections;
+mod handlers;
 mod headers;
 mod heads;
 mod idle;

@@ -22,6 +22,7 @@ mod erasure;
 #[cfg(feature = "services")]
 mod exactly_once;
 mod first_run;
+mod handler_files;
 mod handlers;
 #[cfg(feature = "services")]
 mod helm;

@@ -12,6 +12,7 @@ pub mod collector;
 pub mod commits;
 pub mod config_map;
 pub mod credentials;
+pub mod dead_letters;
 pub mod documentation;
 pub mod documented;
 pub mod drafts;

@@ -96,7 +96,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
 ];
 
 /// The one place where each foreign crate is used.
-const SPOKEN: [(&str, &[&str]); 36] = [
+const SPOKEN: [(&str, &[&str]); 37] = [
     ("sqlx::", &["store/postgres"]),
     ("rusqlite", &["store/sqlite"]),
     ("rdkafka::", &["sink/"]),
@@ -128,6 +128,7 @@ const SPOKEN: [(&str, &[&str]); 36] = [
     ("lz4_flex::", &["listen/compressed"]),
     ("zstd::", &["listen/compressed"]),
     ("murmur2::", &["domain/partition"]),
+    ("strsim::", &["domain/settings"]),
     (
         "base64::",
         &[

@@ -72,7 +72,10 @@ impl Secret {
     /// The most secrets of a webhook.
     pub const MAX: usize = 3;
     /// The form of a secret.
-    pub const PATTERN: &str = r"^whsec_[A-Za-z0-9+/]{32,86}={0,2}$";
+    pub const PATTERN: &str = concat!(
+        "^whsec_(([A-Za-z0-9+/]{4}){8,21}([A-Za-z0-9+/][AQgw]==)?|",
+        "([A-Za-z0-9+/]{4}){8,20}[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$"
+    );
     /// The bytes that a key may have.
     const KEY_BYTES: RangeInclusive<usize> = 24..=64;
 
@@ -111,7 +114,7 @@ impl Webhook {
     /// The most bytes of a URL.
     pub const URL_BYTES_MAX: usize = 2_000;
     /// The form of a URL.
-    pub const URL_PATTERN: &str = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$";
+    pub const URL_PATTERN: &str = r#"^https?://[!"$-.0->A-~]+([/?][!"$-~]*)?$"#;
 
     /// Parses a URL, as text that a client can connect to.
     pub fn url(text: &str) -> Result<String, Invalid> {

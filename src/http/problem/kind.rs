@@ -113,6 +113,10 @@ kinds! {
     TooManySubscriptions "too-many-subscriptions" CONFLICT "Too many subscriptions";
     TopicNotStored "topic-not-stored" ILLEGAL "Topic not stored";
     SubscriptionHeld "subscription-held" CONFLICT "Another reader";
+    SubscriptionHalted "subscription-halted" CONFLICT "Subscription halted";
+    HasHandler "has-handler" CONFLICT "Group has a handler";
+    NotStopped "not-stopped" CONFLICT "Not stopped there";
+    UnknownDeadLetter "unknown-dead-letter" NOT_FOUND "Unknown dead letter";
     GenerationEnded "generation-ended" CONFLICT "Generation ended";
     NotDelivered "not-delivered" CONFLICT "Not delivered";
     Stopping "stopping" UNAVAILABLE "Gateway is stopping";

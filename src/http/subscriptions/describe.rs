@@ -2,15 +2,20 @@
 //!
 //! They lie beside the handlers, in a file of their own since those fill one.
 
+use std::ops::RangeInclusive;
+
 use serde_json::json;
 
 use super::view::Subscription;
 use super::{All, Committed};
 use crate::access::permission::{
     CommitSubscription, DeleteSubscription, GetSubscription, LeaveSubscription, ListSubscriptions,
-    PutSubscription, SeekSubscription,
+    PauseSubscription, PutSubscription, ResumeSubscription, SeekSubscription, SkipEvent,
 };
-use crate::domain::subscription::{COMMIT_MEMBERS, Form, Start};
+use crate::domain::subscription::{
+    COMMIT_MEMBERS, Failure, Form, Format, Handler, Order, PAUSE_MEMBERS, Policy, SKIP_MEMBERS,
+    Secret, Start, Webhook,
+};
 use crate::http::object;
 use crate::http::operation::{Described, Operation};
 use crate::http::problem::kind::Kind;
@@ -45,9 +50,9 @@ impl Described for GetSubscription {
 impl Described for PutSubscription {
     fn describe() -> Operation {
         let operation = Operation::new(
-            "A group that follows the log over HTTP: which events it gets, and how it reads them. \
-             Of each list that isn't empty, one item must match, and of the headers all. `start` \
-             counts for a new group alone.",
+            "A group that follows the log over HTTP: which events it gets, and how it reads them, or \
+             which handler is brought them. Of each list that isn't empty, one item must match, and \
+             of the headers all. `start` counts for a new group alone.",
         );
         object::describe(of_group(operation), &form())
             .answer::<Subscription>(200, "The group was there, and has this form now.")
@@ -76,8 +81,61 @@ fn form() -> Schema {
         }),
         "start" => start(),
         "autoCommit" => schema::flag(),
-        "leaseSeconds" => schema::whole(*Form::LEASE_SECONDS.start(), *Form::LEASE_SECONDS.end()),
-        "holdSeconds" => schema::whole(*Form::HOLD_SECONDS.start(), *Form::HOLD_SECONDS.end()),
+        "leaseSeconds" => range(&Form::LEASE_SECONDS),
+        "holdSeconds" => range(&Form::HOLD_SECONDS),
+        "handler" => handler(),
+        "failure" => failure(),
+        other => unreachable!("{other} has no schema"),
+    })
+}
+
+fn range(range: &RangeInclusive<u64>) -> Schema {
+    schema::whole(*range.start(), *range.end())
+}
+
+/// Returns the schema of a handler that a caller may ask for.
+fn handler() -> Schema {
+    let members = Handler::MEMBERS.into_iter().filter(|member| *member != "exec");
+    let members: Vec<_> = members.collect();
+    let handler = schema::object(&members, &["webhook"], |member| match member {
+        "webhook" => webhook(),
+        "format" => schema::words(&Format::ALL.map(Format::as_str)),
+        "concurrency" => range(&Handler::CONCURRENCY),
+        "timeoutSeconds" => range(&Handler::TIMEOUT_SECONDS),
+        other => unreachable!("{other} has no schema"),
+    });
+    schema::about(
+        handler,
+        "The handler is brought the events, and nobody else reads for the group.",
+    )
+}
+
+fn webhook() -> Schema {
+    let secret = json!({ "type": "string", "pattern": Secret::PATTERN });
+    schema::object(&Handler::WEBHOOK_MEMBERS, &Handler::WEBHOOK_MEMBERS, |member| match member {
+        "url" => json!({
+            "type": "string",
+            "pattern": Webhook::URL_PATTERN,
+            "maxLength": Webhook::URL_BYTES_MAX,
+            "examples": ["https://search.example.org/events"],
+        }),
+        "secrets" => {
+            let mut secrets = schema::list(&secret, Secret::MAX);
+            secrets["minItems"] = json!(1);
+            schema::about(secrets, "The keys that sign each request, as Standard Webhooks has it.")
+        }
+        other => unreachable!("{other} has no schema"),
+    })
+}
+
+/// Returns the schema of a failure policy. Only `retry` may have the order `none`.
+fn failure() -> Schema {
+    schema::object(&Failure::MEMBERS, &[], |member| match member {
+        "policy" => schema::words(&Policy::ALL.map(Policy::as_str)),
+        "order" => schema::words(&Order::WORDS),
+        "attempts" => range(&Failure::ATTEMPTS),
+        "waitMs" | "waitMsMax" => range(&Failure::WAIT_MS),
+        "waitFactor" => range(&Failure::WAIT_FACTOR),
         other => unreachable!("{other} has no schema"),
     })
 }
@@ -126,6 +184,41 @@ impl Described for SeekSubscription {
         object::describe(of_group(Operation::new(about)), &body)
             .answer::<Subscription>(200, "The group as it stands now.")
             .problems(&[Kind::UnknownSubscription, Kind::SubscriptionHeld, Kind::EventsRemoved])
+    }
+}
+
+impl Described for PauseSubscription {
+    fn describe() -> Operation {
+        let about = "Nobody gets events of the group until it is resumed.";
+        reasoned(Operation::new(about))
+    }
+}
+
+impl Described for ResumeSubscription {
+    fn describe() -> Operation {
+        reasoned(Operation::new("A group that has halted goes on where it stands."))
+    }
+}
+
+/// Describes a request that may have a reason.
+fn reasoned(operation: Operation) -> Operation {
+    let body = schema::object(&PAUSE_MEMBERS, &[], |_| schema::reason());
+    object::describe(of_group(operation), &body)
+        .answer::<Subscription>(200, "The group as it stands now.")
+        .problems(&[Kind::UnknownSubscription])
+}
+
+impl Described for SkipEvent {
+    fn describe() -> Operation {
+        let about = "A group that has stopped at an event goes on after it, and never gets it.";
+        let body = schema::object(&SKIP_MEMBERS, &["position"], |member| match member {
+            "position" => schema::position(),
+            "reason" => schema::reason(),
+            other => unreachable!("{other} has no schema"),
+        });
+        object::describe(of_group(Operation::new(about)), &body)
+            .answer::<Subscription>(200, "The group as it stands now.")
+            .problems(&[Kind::UnknownSubscription, Kind::NotStopped])
     }
 }
 

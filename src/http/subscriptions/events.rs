@@ -94,6 +94,8 @@ impl Described for ReadSubscription {
                 Kind::UnknownSubscription,
                 Kind::EventsRemoved,
                 Kind::SubscriptionHeld,
+                Kind::SubscriptionHalted,
+                Kind::HasHandler,
                 Kind::GenerationEnded,
                 Kind::TenantSubscribersFull,
                 Kind::SubscribersFull,

@@ -3,7 +3,7 @@
 //! The routes make problems of errors here; `http::problem` takes each one's kind and parameters
 //! from here.
 
-use crate::domain::subscription::Refusal;
+use crate::domain::subscription::{Halt, Refusal};
 use crate::domain::tenant::TenantId;
 use crate::http::problem::Problem;
 use crate::http::problem::kind::Kind;
@@ -25,17 +25,15 @@ pub(in crate::http) fn kind(error: &Error) -> Kind {
         Error::TooMany => Kind::TooManySubscriptions,
         Error::NotStored(_) => Kind::TopicNotStored,
         Error::Removed { .. } => Kind::EventsRemoved,
-        Error::Refused(Refusal::Held(_) | Refusal::HasHandler | Refusal::Halted(_)) => {
-            Kind::SubscriptionHeld
-        }
+        Error::Refused(Refusal::Held(_)) => Kind::SubscriptionHeld,
         Error::Refused(Refusal::Fenced(_)) => Kind::GenerationEnded,
         Error::Refused(Refusal::NotDelivered { .. }) => Kind::NotDelivered,
-        // No route asks for a skip or a dead letter.
-        Error::Refused(Refusal::NotStopped { .. })
-        | Error::NoDeadLetter(_)
-        | Error::TooManyDead
-        | Error::Store(_)
-        | Error::NotEnabled => Kind::Internal,
+        Error::Refused(Refusal::Halted(_)) => Kind::SubscriptionHalted,
+        Error::Refused(Refusal::HasHandler) => Kind::HasHandler,
+        Error::Refused(Refusal::NotStopped { .. }) => Kind::NotStopped,
+        Error::NoDeadLetter(_) => Kind::UnknownDeadLetter,
+        // Only the gateway's own workers add dead letters.
+        Error::Store(_) | Error::NotEnabled | Error::TooManyDead => Kind::Internal,
     }
 }
 
@@ -55,6 +53,14 @@ pub(in crate::http) fn parameters(error: &Error) -> Vec<(&'static str, String)> 
         Error::Refused(Refusal::NotDelivered { scanned }) => {
             vec![("position", scanned.to_string())]
         }
+        Error::Refused(Refusal::Halted(Halt { since, failed, .. })) => {
+            let position = failed.map(|failed| ("position", failed.position.to_string()));
+            [("since", since.to_string())].into_iter().chain(position).collect()
+        }
+        Error::Refused(Refusal::NotStopped { at: Some(at) }) => {
+            vec![("position", at.to_string())]
+        }
+        Error::NoDeadLetter(position) => vec![("position", position.to_string())],
         _ => Vec::new(),
     }
 }

@@ -126,6 +126,10 @@ async fn what_may_be_mistaken_is_warned_of_in_the_answer() {
     let known = json!(["folio.diku.inventory.item", "**.loan", "folio.Default.*.*"]);
     let (status, answer) = put(known).await;
     assert_eq!((status, &answer["warning"]), (201, &Value::Null), "{answer}");
+    let (_, answer) = put(json!(["folio.dikku.inventory.item"])).await;
+    let warning = answer["warning"].as_str().unwrap();
+    let told = "`folio.dikku.inventory.item` (the nearest: `folio.diku.inventory.item`";
+    assert!(warning.contains(told), "{warning}");
     let (status, answer) = put(json!(["folio.uni.nothing", "**.loan", "folio.uni.*"])).await;
     let told = "neither the log nor the tenant's files have a topic `folio.uni.nothing`, \
                 `folio.uni.*`";

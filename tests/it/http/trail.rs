@@ -10,6 +10,7 @@ use event_gateway::store::TrailScan;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::support::dead_letters::{bury, letter, stop};
 use crate::support::gateway::Gateway;
 use crate::support::ids::{diku, event_id, tenant};
 use crate::support::keycloak::Realms;
@@ -93,6 +94,22 @@ async fn every_act_of_a_caller_is_in_the_trail_and_nothing_that_was_refused() {
     assert_eq!(act("POST", &format!("{group}/seek"), json!({"to": "latest"})).await, 409);
     assert_eq!(act("DELETE", &leave, none.clone()).await, 204);
     assert_eq!(act("POST", &format!("{group}/seek"), json!({"to": {"position": 7}})).await, 200);
+    let of_group =
+        async |path: &str, body: Value| act("POST", &format!("{group}/{path}"), body).await;
+    let reason = |text: &str| json!({ "reason": text });
+    assert_eq!(of_group("pause", reason("search is down")).await, 200);
+    assert_eq!(of_group("pause", reason("it is already")).await, 200, "it stays so");
+    assert_eq!(of_group("resume", none.clone()).await, 200);
+    assert_eq!(of_group("resume", none.clone()).await, 200, "it goes on already");
+    stop(&*gateway.store, "cg.x", 8, "a test").await;
+    assert_eq!(of_group("skip", json!({ "position": 7 })).await, 409);
+    assert_eq!(of_group("skip", json!({ "position": 8 })).await, 200);
+    let letters = vec![letter(1, "a", Some("a test")), letter(2, "a", None)];
+    bury(&*gateway.store, "cg.x", letters).await;
+    assert_eq!(of_group("dead-letters/redrive", none.clone()).await, 200);
+    assert_eq!(of_group("dead-letters/redrive", none.clone()).await, 200, "they are already");
+    assert_eq!(of_group("dead-letters/discard", none.clone()).await, 422, "it needs a reason");
+    assert_eq!(of_group("dead-letters/discard", reason("they are wrong")).await, 200);
     assert_eq!(act("DELETE", group, none.clone()).await, 204);
     assert_eq!(act("DELETE", group, none.clone()).await, 404);
     assert_eq!(act("POST", &release, none.clone()).await, 202);
@@ -125,6 +142,11 @@ async fn every_act_of_a_caller_is_in_the_trail_and_nothing_that_was_refused() {
         ("subscription-put", "cg.x"),
         ("reader-end", "cg.x"),
         ("subscription-seek", "cg.x"),
+        ("subscription-pause", "cg.x"),
+        ("subscription-resume", "cg.x"),
+        ("subscription-skip", "8 of cg.x"),
+        ("dead-letters-redrive", "cg.x"),
+        ("dead-letters-discard", "cg.x"),
         ("subscription-delete", "cg.x"),
         ("parked-release", &released),
         ("parked-discard", &discarded),
@@ -145,7 +167,7 @@ async fn every_act_of_a_caller_is_in_the_trail_and_nothing_that_was_refused() {
         assert!(!row.to_string().contains("not.a.secret"), "{row}");
     }
     let reasons: Vec<_> = own.iter().filter_map(|row| row["reason"].as_str()).collect();
-    assert_eq!(reasons, ["it is wrong", "art. 17", "moved"]);
+    assert_eq!(reasons, ["search is down", "they are wrong", "it is wrong", "art. 17", "moved"]);
     // Only the start of a replay needs a broker; the stories of replays have it.
     let seen: BTreeSet<_> = found.iter().map(|(act, _)| *act).collect();
     let acts = ACTS.iter().map(|(_, act)| act.as_str()).filter(|act| *act != "replay-start");

@@ -43,7 +43,7 @@ fn a_tenant_that_is_not_enabled_is_named_once_and_before_anything_else() {
     let serve = setup.serve();
     let record = ["--producer", "inventory", "--entity", "item", "--key", "a", "--reason", "x"];
     let erasure = [&["erasures", "start"], &record[..]].concat();
-    let of_tenant: [&[&str]; 18] = [
+    let of_tenant: [&[&str]; 25] = [
         &["audit"],
         &["republish"],
         &["publish-pending"],
@@ -62,6 +62,13 @@ fn a_tenant_that_is_not_enabled_is_named_once_and_before_anything_else() {
         &["subscriptions", "seek", "cg.x", "--to", "latest"],
         &["subscriptions", "export", "cg.x"],
         &["subscriptions", "delete", "cg.x"],
+        &["subscriptions", "pause", "cg.x"],
+        &["subscriptions", "resume", "cg.x"],
+        &["subscriptions", "skip", "cg.x", "--position", "1"],
+        &["dead-letters", "list", "cg.x"],
+        &["dead-letters", "show", "cg.x", "--position", "1"],
+        &["dead-letters", "redrive", "cg.x"],
+        &["dead-letters", "discard", "cg.x", "--all", "--reason", "x"],
     ];
     let named = of_tenant.map(|verb| [verb, &["--tenant", "dikku"]].concat());
     for arguments in named.into_iter().chain([vec!["restore", "dikku"]]) {

@@ -16,10 +16,13 @@ use crate::support::services::{kafka, mongodb};
 use crate::support::whole_way::setup;
 
 /// The acts that no subcommand of this story does, and who does.
-const ELSEWHERE: [(Act, &str); 9] = [
+const ELSEWHERE: [(Act, &str); 12] = [
     (Act::DeleteAll, "modules alone, over HTTP: `http::trail`"),
     (Act::Release, "needs what is parked: `process::parked`, and `http::trail`"),
     (Act::Discard, "needs what is parked: `process::parked`, and `http::trail`"),
+    (Act::SkipEvent, "needs a handler that fails: `process::handler_files`, and `http::trail`"),
+    (Act::RedriveDeadLetters, "needs dead letters: `process::handler_files`, and `http::trail`"),
+    (Act::DiscardDeadLetters, "needs dead letters: `process::handler_files`, and `http::trail`"),
     (Act::EndReader, "readers alone: `http::trail`, `listen::access`"),
     (Act::Repair, "needs what an audit has missed: `follow::audit`"),
     (Act::Restore, "needs a store that went back: `follow::restore::real`"),
@@ -103,6 +106,14 @@ async fn every_subcommand_that_changes_something_leaves_the_row_of_its_act() {
     done(&setup, "subscriptions put cg.x --tenant diku");
     done(&setup, "subscriptions put cg.x --tenant diku");
     done(&setup, "subscriptions seek cg.x --tenant diku --to latest");
+    done(&setup, "subscriptions pause cg.x --tenant diku --reason asked");
+    done(&setup, "subscriptions pause cg.x --tenant diku");
+    done(&setup, "subscriptions resume cg.x --tenant diku");
+    done(&setup, "subscriptions resume cg.x --tenant diku");
+    refused(&setup, "subscriptions skip cg.x --tenant diku --position 1");
+    refused(&setup, "dead-letters show cg.x --tenant diku --position 1");
+    done(&setup, "dead-letters redrive cg.x --tenant diku");
+    done(&setup, "dead-letters discard cg.x --tenant diku --all --reason asked");
     done(&setup, "subscriptions delete cg.x --tenant diku");
     refused(&setup, "subscriptions delete cg.x --tenant diku");
     refused(&setup, "lanes resize 16");
@@ -129,6 +140,8 @@ async fn every_subcommand_that_changes_something_leaves_the_row_of_its_act() {
         ["erase", "diku"],
         ["subscription-put", "diku"],
         ["subscription-seek", "diku"],
+        ["subscription-pause", "diku"],
+        ["subscription-resume", "diku"],
         ["subscription-delete", "diku"],
         ["lanes-resize", "-"],
     ];

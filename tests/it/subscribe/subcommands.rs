@@ -36,7 +36,11 @@ async fn an_operator_makes_lists_moves_and_removes_groups_beside_a_running_gatew
     assert_eq!(subscriber.poll("reader=pod-1").await.positions, [1]);
     let (_, listed) = run(&["list"]);
     let line = listed.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>();
-    assert_eq!((&line[..4], line[5]), (&["diku", "cg.search", "0", "1"][..], "pod-1"), "{listed}");
+    assert_eq!(
+        (&line[..4], &line[5..]),
+        (&["diku", "cg.search", "0", "1"][..], &["active", "0", "pod-1"][..]),
+        "{listed}"
+    );
     assert!(!group("seek", &["--to", "latest"]).0, "somebody reads");
     assert!(setup.log().contains("`pod-1` reads for the group"), "{}", setup.log());
     assert_eq!(subscriber.delete().await, 204);

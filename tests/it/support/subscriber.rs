@@ -57,6 +57,16 @@ impl Subscriber {
         answer(self.request(Method::POST, "/seek").json(&json!({ "to": to }))).await
     }
 
+    /// Posts to a path below the group; returns the status, and the answer.
+    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        answer(self.request(Method::POST, path).json(&body)).await
+    }
+
+    /// Reads a path below the group.
+    pub async fn read(&self, path: &str) -> (u16, Value) {
+        answer(self.request(Method::GET, path)).await
+    }
+
     pub async fn commit(&self, generation: u64, position: u64) -> (u16, Value) {
         let body = json!({ "generation": generation, "position": position });
         answer(self.request(Method::POST, "/commits").json(&body)).await

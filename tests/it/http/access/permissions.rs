@@ -1,5 +1,7 @@
 //! Every route with every permission and every relation of tenants: who may do what, exactly.
 
+mod answers;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -28,72 +30,12 @@ use crate::support::raw_http::{Answer, answer};
 use crate::support::replays::add_with_parked;
 use crate::support::tokens::Key;
 
+use answers::{ANSWERS, Answers, ERASURE};
+
 const EVENT: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
-
-/// The answers of a route to whoever may call it, with ids that are `diku`'s: in that tenant, in
-/// another one, and in one that isn't enabled, because nobody knows it or because it was purged.
-type Answers = [&'static str; 3];
-
-const LIST: Answers = ["200", "200", NOT_ENABLED];
-const POSTED: Answers = ["201", "201", NOT_ENABLED];
-// It was released before.
-const PARKED: Answers = only_there("409 not-parked", "404 unknown-parked");
-// It was cancelled before.
-const REPLAY: Answers = only_there("409 replay-ended", "404 unknown-replay");
-const NO_JOB: &str = "404 unknown-tenant-job";
-const NOT_ENABLED: &str = "404 tenant-not-enabled";
-const NO_GROUP: &str = "404 unknown-subscription";
-
-const fn only_there(there: &'static str, elsewhere: &'static str) -> Answers {
-    [there, elsewhere, NOT_ENABLED]
-}
-
-const fn of_group(there: &'static str) -> Answers {
-    only_there(there, NO_GROUP)
-}
-
-/// Each route with a body, and its answers.
-const ANSWERS: [(&str, &str, &str, Answers); 32] = [
-    ("POST", "/domain-events/{producer}/{entity}", r#"{"new":{"id":"1"}}"#, POSTED),
-    ("POST", "/domain-events/{producer}/{entity}/delete-all", "{}", POSTED),
-    ("POST", "/process-events/{producer}/{event}", r#"{"key":"k","payload":{}}"#, POSTED),
-    ("GET", "/domain-events", "", LIST),
-    ("GET", "/domain-events/{eventId}", "", only_there("200", "404 unknown-event")),
-    ("GET", "/parked", "", LIST),
-    ("POST", "/parked/{id}/release", "{}", PARKED),
-    ("POST", "/parked/{id}/discard", r#"{"reason":"x"}"#, PARKED),
-    ("POST", "/replays", "{}", ["409 no-broker", "409 no-broker", NOT_ENABLED]),
-    ("GET", "/replays", "", LIST),
-    ("GET", "/replays/{id}", "", only_there("200", "404 unknown-replay")),
-    ("POST", "/replays/{id}/pause", "", REPLAY),
-    ("POST", "/replays/{id}/resume", "", REPLAY),
-    ("POST", "/replays/{id}/cancel", "", only_there("202", "404 unknown-replay")),
-    ("POST", "/erasures", ERASURE, LIST),
-    ("GET", "/erasures", "", LIST),
-    ("GET", "/erasures/{id}", "", only_there("200", "404 unknown-erasure")),
-    ("GET", "/subscriptions", "", LIST),
-    ("PUT", "/subscriptions/{group}", "{}", ["200", "201", NOT_ENABLED]),
-    ("GET", "/subscriptions/{group}", "", of_group("200")),
-    ("DELETE", "/subscriptions/{group}", "", of_group("204")),
-    ("GET", "/subscriptions/{group}/events", "", ["200", NO_GROUP, NO_GROUP]),
-    ("POST", "/subscriptions/{group}/commits", COMMIT, of_group("409")),
-    ("POST", "/subscriptions/{group}/seek", r#"{"to":"earliest"}"#, of_group("200")),
-    ("DELETE", "/subscriptions/{group}/reader", "", of_group("409")),
-    // It is illegal, so that it changes nothing for the cases after it.
-    ("POST", "/_/tenant", r#"{"purge":7}"#, ["422 not-a-boolean"; 3]),
-    ("GET", "/_/tenant/{id}", "", ["200", NO_JOB, NO_JOB]),
-    ("DELETE", "/_/tenant/{id}", "", ["204", NO_JOB, NO_JOB]),
-    ("GET", "/trail", "", LIST),
-    ("GET", "/metrics", "", ["200"; 3]),
-    ("GET", "/openapi.json", "", ["200"; 3]),
-    ("GET", "/docs", "", ["200"; 3]),
-];
 
 /// The routes whose answers are the same for all tenants.
 const OF_NO_TENANT: [&str; 3] = ["/metrics", "/openapi.json", "/docs"];
-
-const COMMIT: &str = r#"{"position":0,"generation":1}"#;
-const ERASURE: &str = r#"{"producer":"inventory","entity":"instance","key":"gone","reason":"x"}"#;
 
 /// The gateway with what `diku` has, and whoever calls it.
 struct Walk {
@@ -261,6 +203,7 @@ fn bytes(method: &str, target: &str, tenant: &str, token: &str, body: &str) -> V
 fn target(path: &str, id: &str) -> String {
     let path = path.replace("{producer}/{event}", "data-import/DI_COMPLETED");
     let path = path.replace("{producer}", "inventory").replace("{entity}", "instance");
+    let path = path.replace("{position}", "1");
     let target = path.replace("{group}", "cg.a").replace("{eventId}", EVENT).replace("{id}", id);
     match path.rsplit('/').next() {
         Some("events") => format!("{target}?reader=x"),
