@@ -17,8 +17,8 @@ const PARKED: &str = "`tenant`, and the scope as the HTTP API shows it: `id`, `s
 const GROUP: &str = "`tenant`, and the subscription as the HTTP API shows it: `group`, `topics`, \
                      `keys`, `types`, `headers`, `autoCommit`, `leaseSeconds`, `holdSeconds`, \
                      `handler` (null where readers come), `failure` (its policy), `halt` (null \
-                     unless it has halted), `position`, `gapsTo`, `generation`, `reader`, `readerUntil`, `wentBackFrom`";
-
+                     unless it has halted), `position`, `gapsTo`, `generation`, `reader`, \
+                     `readerUntil`, `wentBackFrom`";
 const DEAD_LETTER: &str = "`tenant`, `group`, and the dead letter as the HTTP API shows it: \
                            `position`, `topic`, `key`, `scope`, `reason` (null for one that \
                            waits for an earlier one), `attempts`, `since`, `redriven`";
@@ -119,7 +119,7 @@ const EXAMPLES: [Example; 56] = [
     ),
     (
         "subscriptions pause",
-        ["event-gateway subscriptions pause cg.search --tenant diku --reason 'search is down'", ""],
+        ["event-gateway subscriptions pause cg.search --tenant diku --reason reindexing", ""],
         GROUP,
     ),
     (

@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(
             line(&["subscriptions", "lst"]),
             "`lst` is no subcommand of `subscriptions`: it must be one of list, show, put, seek, \
-             export, delete, hash-password"
+             pause, resume, skip, export, delete, hash-password"
         );
         let top = line(&["sreve"]);
         assert!(top.starts_with("`sreve` is no subcommand: it must be one of serve, "), "{top}");

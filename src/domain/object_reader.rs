@@ -195,8 +195,8 @@ impl<'a> ObjectReader<'a> {
         Position::new(number).ok()
     }
 
-    /// Returns the items of the member `name`, which must be a list of at most `items_max` positions
-    /// where it is given.
+    /// Returns the items of the member `name`, which must be a list of at most `items_max`
+    /// positions where it is given.
     pub(super) fn positions(&mut self, name: &str, items_max: usize) -> Vec<Position> {
         let Some(raw) = self.value(name) else { return Vec::new() };
         if raw.shape() != Shape::Array {

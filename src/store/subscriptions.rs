@@ -95,7 +95,8 @@ pub trait Subscriptions: Send + Sync {
     ) -> Result<Vec<FoundSubscription>, Error>;
 
     /// Writes changes, each by itself and only upon its version, with its dead letters; returns for
-    /// each whether it was written. Nothing is added for a tenant that is not enabled. No subscription occurs twice.
+    /// each whether it was written. Nothing is added for a tenant that is not enabled. No
+    /// subscription occurs twice.
     async fn change_subscriptions(
         &self,
         changes: &[SubscriptionChange],

@@ -63,9 +63,9 @@ impl Which {
 }
 
 impl Groups<'_> {
-    /// Writes the dead letters of a generation, which count as done from then on. One that has joined
-    /// earlier ones leaves what is known of it as it is; it is to be redriven as soon as all of them
-    /// are, or have gone.
+    /// Writes the dead letters of a generation, which count as done from then on. One that has
+    /// joined earlier ones leaves what is known of it as it is; it is to be redriven as soon as all
+    /// of them are, or have gone.
     pub async fn bury(
         &self,
         tenant: &TenantId,

@@ -12,7 +12,7 @@ use crate::domain::object_reader::ObjectReader;
 /// key waits meanwhile, unless the order is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failure {
-    /// What is done once the attempts have failed.
+    /// The policy once the attempts have failed.
     pub policy: Policy,
     /// The order in which events are delivered.
     pub order: Order,
@@ -26,7 +26,7 @@ pub struct Failure {
     pub wait_ms_max: u64,
 }
 
-/// What is done once the attempts at an event have failed.
+/// The policy for an event once the attempts at it have failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {
     /// The subscription stops until somebody resumes it.

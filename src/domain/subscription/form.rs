@@ -38,7 +38,7 @@ pub struct Form {
     pub hold_seconds: u64,
     /// Who is brought the events; `None` if readers come for them.
     pub handler: Option<Handler>,
-    /// What is done with an event that the handler fails at.
+    /// The policy for an event that the handler fails at.
     pub failure: Failure,
 }
 

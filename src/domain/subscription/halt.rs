@@ -50,8 +50,8 @@ impl Halt {
         halt.to_string()
     }
 
-    /// Returns the halt in a log that has the same events up to a position alone: the event at which
-    /// the handler failed is forgotten if it lies beyond.
+    /// Returns the halt in a log that has the same events up to a position alone: the event at
+    /// which the handler failed is forgotten if it lies beyond.
     pub fn up_to(self, at: Position) -> Self {
         let failed = self.failed.filter(|failed| failed.position <= at);
         Self { failed, ..self }

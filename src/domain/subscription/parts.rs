@@ -139,9 +139,9 @@ impl Parts {
 
 impl Subscription {
     /// Commits what Kafka clients have read, who are one reader together. It is refused while
-    /// another one reads, or nobody may. With the first commit of a group that reads over HTTP, be it of nothing,
-    /// each partition of `topics`, which are those of the log that the filter matches, stands where
-    /// the group stood.
+    /// another one reads, or nobody may. With the first commit of a group that reads over HTTP, be
+    /// it of nothing, each partition of `topics`, which are those of the log that the filter
+    /// matches, stands where the group stood.
     pub fn commit_parts(
         &mut self,
         reader: &str,

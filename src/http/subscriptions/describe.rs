@@ -50,8 +50,8 @@ impl Described for GetSubscription {
 impl Described for PutSubscription {
     fn describe() -> Operation {
         let operation = Operation::new(
-            "A group that follows the log over HTTP: which events it gets, and how it reads them, or \
-             which handler is brought them. Of each list that isn't empty, one item must match, and \
+            "A group that follows the log over HTTP: which events it gets, and how it reads them, \
+             or which handler is brought them. Of each list that isn't empty, one item must match, and \
              of the headers all. `start` counts for a new group alone.",
         );
         object::describe(of_group(operation), &form())

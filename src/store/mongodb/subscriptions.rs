@@ -1,7 +1,7 @@
 //! The port's `Subscriptions` on MongoDB.
 //!
-//! Each row is changed by itself, upon its version; a few changes are under way at once. One that is
-//! an act, or concerns dead letters, is a transaction.
+//! Each row is changed by itself, upon its version; a few changes are under way at once. One that
+//! is an act, or concerns dead letters, is a transaction.
 
 use ::mongodb::bson::{Document, RawDocumentBuf, cstr, doc, rawdoc};
 use async_trait::async_trait;
