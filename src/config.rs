@@ -45,7 +45,7 @@ pub use check::{Wrong, check};
 pub use credentials::CredentialFiles;
 pub use options::{
     Given, HexkitOptions, KafkaOptions, LANES_MAX, LogsOptions, PartsOptions, Read, ServeOptions,
-    StoreOptions, TenantsOptions, TopicsOptions, matches, variables, whole,
+    StoreOptions, TenantsOptions, TopicsOptions, matches, own_variables, variables, whole,
 };
 use options::{LimitsOptions, ListenerOptions};
 pub use subscriptions::SubscriptionFiles;

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::subscribe::{PushDeps, Subscribe, SubscribeDeps, SubscribeTasks};
@@ -35,5 +35,6 @@ pub(super) fn start(
 /// Returns the parts of the handlers, which has this process's name.
 pub(super) fn push_deps(config: &Config, instance: &str, clock: &Arc<dyn Clock>) -> PushDeps {
     let (instance, networks) = (instance.to_owned(), config.webhook_networks.clone());
-    PushDeps { instance, networks, clock: clock.clone() }
+    let withheld = config::own_variables().into();
+    PushDeps { instance, networks, clock: clock.clone(), withheld }
 }

@@ -75,6 +75,11 @@ pub(super) fn is_service_link(ending: &str) -> bool {
         || ending.strip_prefix("PORT_").is_some_and(numbered)
 }
 
+/// Returns the names of the variables that are set.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())
+}
+
 /// Returns the names and values that are set, in the order of their names. Refuses a variable of
 /// the gateway whose value is not UTF-8.
 pub(super) fn variables() -> anyhow::Result<Vec<(String, String)>> {

@@ -18,7 +18,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
 
-use super::environment::Unset;
+use super::environment::{self, Unset};
 
 pub use auth::{AuthMode, AuthOptions, MetricsAccess};
 pub use hexkit::HexkitOptions;
@@ -107,6 +107,15 @@ pub fn variables() -> Vec<(String, Option<String>, String)> {
         Some((text(arg.get_env()?), default, help))
     };
     all.get_arguments().filter_map(variable).collect()
+}
+
+/// Returns the variables that are set and are settings of the gateway, which may have secrets.
+pub fn own_variables() -> Vec<String> {
+    let options: BTreeSet<_> = variables().into_iter().map(|(name, ..)| name).collect();
+    let is_own = |name: &String| {
+        options.contains(name) || name.starts_with(SETTINGS) || name == secrets::TOKEN
+    };
+    environment::names().filter(is_own).collect()
 }
 
 /// The command line and the environment, as they were read.

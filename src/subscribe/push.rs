@@ -38,7 +38,7 @@ use crate::domain::networks::Networks;
 use crate::domain::subscription::{Group, Handler, Refusal, Subscription, Target};
 use crate::domain::tenant::TenantId;
 use crate::store::{self, FoundSubscription};
-use exec::ExecTarget;
+use exec::{ExecTarget, Program};
 use outcome::Outcome;
 use reach::Reach;
 use slot::Attempt;
@@ -61,6 +61,8 @@ pub struct PushDeps {
     pub networks: Arc<Networks>,
     /// The clock for what webhooks are signed with.
     pub clock: Arc<dyn Clock>,
+    /// The variables that no program gets: the gateway's own settings, some of which are secrets.
+    pub withheld: Arc<[String]>,
 }
 
 /// A handler that gets events.
@@ -217,7 +219,10 @@ impl Workers {
                 group,
                 format,
             }),
-            Target::Exec(words) => Arc::new(ExecTarget::start(words, group, format)),
+            Target::Exec(words) => {
+                let withheld = self.deps.withheld.clone();
+                Arc::new(ExecTarget::start(Program { words, group, withheld }, format))
+            }
         }
     }
 

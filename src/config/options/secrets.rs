@@ -18,6 +18,8 @@ const SECRETS: [&str; 7] = [
     "kafka_sasl_oauthbearer_client_secret",
     "token",
 ];
+/// The variable of the token that subcommands send.
+pub(super) const TOKEN: &str = "EVENT_GATEWAY_TOKEN";
 /// The options whose values may have a password in them.
 const URLS: [&str; 2] = ["store_url", "hexkit_mongodb_url"];
 /// The option whose values are settings of librdkafka.
@@ -52,7 +54,7 @@ pub(super) fn refuse_flags(matches: &ArgMatches, mut command: Command) -> Result
         return Ok(());
     };
     let (flag, variable) = (id.replace('_', "-"), id.to_uppercase());
-    let variable = if *id == "token" { "EVENT_GATEWAY_TOKEN".to_owned() } else { variable };
+    let variable = if *id == "token" { TOKEN.to_owned() } else { variable };
     Err(command.error(ErrorKind::ArgumentConflict, refusal(&flag, &variable)))
 }
 

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -68,11 +69,10 @@ enum Word {
 }
 
 impl ExecTarget {
-    /// Starts a program, whose first word is its file.
-    pub(super) fn start(words: Vec<String>, group: Group, format: Format) -> Self {
+    /// Starts a program.
+    pub(super) fn start(program: Program, format: Format) -> Self {
         let (sender, requests) = mpsc::channel(1);
-        let mut supervisor = JoinSet::new();
-        let program = Program { words, group: group.clone() };
+        let (mut supervisor, group) = (JoinSet::new(), program.group.clone());
         supervisor.spawn(program.supervise(requests));
         Self { requests: sender, group, format, _supervisor: supervisor }
     }
@@ -96,9 +96,12 @@ impl Deliver for ExecTarget {
 }
 
 /// The program that is kept running.
-struct Program {
-    words: Vec<String>,
-    group: Group,
+pub(super) struct Program {
+    /// The command line, whose first word is the program's file.
+    pub(super) words: Vec<String>,
+    pub(super) group: Group,
+    /// The variables that it does not get.
+    pub(super) withheld: Arc<[String]>,
 }
 
 /// The events that the running program has not answered.
@@ -176,7 +179,9 @@ impl Program {
     }
 
     fn spawn(&self) -> std::io::Result<Child> {
-        Command::new(&self.words[0])
+        let mut command = Command::new(&self.words[0]);
+        self.withheld.iter().for_each(|name| drop(command.env_remove(name)));
+        command
             .args(&self.words[1..])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

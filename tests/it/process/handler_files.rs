@@ -212,6 +212,26 @@ async fn a_program_s_arguments_and_a_webhook_s_secrets_are_shown_nowhere() {
     assert!(serve.terminate().success());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_gets_no_setting_of_the_gateway() {
+    let setup = setup("policy = \"stop\"")
+        .with("KAFKA_CONFIG_SASL_PASSWORD", "hunter2")
+        .with("EVENT_GATEWAY_TOKEN", "hunter2")
+        .with("MAIL_PASSWORD", "of the program");
+    let program = format!("env > variables\n{PROGRAM}");
+    std::fs::write(setup.path().join("handler.sh"), program).unwrap();
+    let serve = setup.serve();
+    knows(&setup, &["a"]);
+    post(&serve, &["a"]).await;
+    until("the event is done", async || done(&setup) == ["a"]).await;
+    let variables = std::fs::read_to_string(setup.path().join("variables")).unwrap();
+    assert!(variables.contains("MAIL_PASSWORD=of the program\n"), "{variables}");
+    for own in ["STORE_URL=", "KAFKA_CONFIG_", "EVENT_GATEWAY_TOKEN", "hunter2"] {
+        assert!(!variables.contains(own), "{own}: {variables}");
+    }
+    assert!(serve.terminate().success());
+}
+
 #[test]
 fn an_illegal_handler_ends_the_start_with_its_line_and_key_and_without_its_secret() {
     let setup = setup("policy = \"park\"");

@@ -44,7 +44,8 @@ impl Pushing {
 
     fn start(&mut self) {
         let networks = Arc::new(Networks::parse("127.0.0.0/8").unwrap());
-        let deps = PushDeps { instance: "one".to_owned(), networks, clock: Arc::new(System) };
+        let (instance, clock) = ("one".to_owned(), Arc::new(System));
+        let deps = PushDeps { instance, networks, clock, withheld: Arc::default() };
         self.tasks.push_handlers(&self.subscribe, deps).unwrap();
     }
 

@@ -2,6 +2,7 @@
 //! outlives what it was started for.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -16,6 +17,11 @@ use crate::domain::subscription::{Format, Group};
 /// The longest time that anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Returns a program by its words.
+fn program(words: Vec<String>) -> Program {
+    Program { words, group: Group::parse("cg.search").unwrap(), withheld: Arc::default() }
+}
+
 /// A program in a folder of its own.
 struct Bench {
     folder: TempDir,
@@ -28,7 +34,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let script = format!("cd '{}' && {{\n{script}\n}}", folder.path().display());
         let words = ["sh", "-c", &script].map(str::to_owned).into();
-        let target = ExecTarget::start(words, Group::parse("cg.search").unwrap(), Format::Data);
+        let target = ExecTarget::start(program(words), Format::Data);
         Self { folder, target }
     }
 
@@ -129,7 +135,7 @@ async fn an_answer_counts_that_a_program_has_left_when_it_ended() {
 #[tokio::test]
 async fn a_program_that_can_t_be_started_fails_the_event() {
     let words = vec!["/nowhere/to/be/found".to_owned()];
-    let target = ExecTarget::start(words, Group::parse("cg.a").unwrap(), Format::Data);
+    let target = ExecTarget::start(program(words), Format::Data);
     let attempt = Attempt { event: event(1, "item", "a").into(), number: 1 };
     let told = why(timeout(PATIENCE, target.deliver(&attempt)).await.unwrap());
     assert!(told.contains("/nowhere/to/be/found"), "{told}");
@@ -190,7 +196,7 @@ async fn a_program_that_hangs_is_killed_with_all_that_it_has_started() {
 async fn an_event_that_was_given_up_before_the_program_had_it_is_left_out() {
     let script = r#"while read -r line; do echo "{\"outcome\":\"ok\",\"position\":$line}"; done"#;
     let words = ["sh", "-c", script].map(str::to_owned).into();
-    let program = Program { words, group: Group::parse("cg.search").unwrap() };
+    let program = program(words);
     let (sender, mut requests) = mpsc::channel(2);
     let answered = [1, 2].map(|position| {
         let (answer, answered) = oneshot::channel();
@@ -216,8 +222,7 @@ async fn a_program_ends_with_its_group_and_so_does_what_it_has_started() {
     bench.file("grandchild").await;
     let Bench { folder, target } = bench;
     drop(target);
-    let target =
-        ExecTarget::start(vec!["true".to_owned()], Group::parse("cg.a").unwrap(), Format::Data);
+    let target = ExecTarget::start(program(vec!["true".to_owned()]), Format::Data);
     let bench = Bench { folder, target };
     bench.ended("child").await;
     bench.ended("grandchild").await;
