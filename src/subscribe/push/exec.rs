@@ -180,7 +180,9 @@ impl Program {
 
     fn spawn(&self) -> std::io::Result<Child> {
         let mut command = Command::new(&self.words[0]);
-        self.withheld.iter().for_each(|name| drop(command.env_remove(name)));
+        for name in &*self.withheld {
+            command.env_remove(name);
+        }
         command
             .args(&self.words[1..])
             .stdin(Stdio::piped())
