@@ -19,6 +19,7 @@ mod described;
 mod epochs;
 mod feed;
 mod fetch;
+mod file_cache;
 #[cfg(test)]
 mod fixture;
 mod frame;
@@ -42,6 +43,7 @@ mod socket;
 mod topics;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +64,7 @@ use answer::unread;
 use cache::Cache;
 use coordinator::Coordinator;
 use feed::Feed;
+use file_cache::FileCache;
 use listeners::Listeners;
 use logs::Logs;
 use peer::{Peer, Session};
@@ -94,6 +97,17 @@ pub struct Config {
     pub answers_bytes_max: usize,
     /// The bytes of records that are kept in memory.
     pub cache_bytes_max: usize,
+    /// The file for records that memory has no room for; `None` for none.
+    pub cache_file: Option<CacheFile>,
+}
+
+/// A file without a name that has records for Kafka's clients, as long as the process lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheFile {
+    /// The folder on whose disk it is.
+    pub folder: PathBuf,
+    /// The most bytes of it.
+    pub bytes_max: u64,
 }
 
 /// The parts that the listener needs.
@@ -159,7 +173,9 @@ impl Listener {
         let address = advertised.unwrap_or_else(|| (bound.ip().to_string(), bound.port()));
         let ListenDeps { store, settings, subscribe, metrics, clock, instance, closing, .. } = deps;
         let topics = Topics::new(store.clone(), settings.clone());
-        let cache = Cache::new(config.cache_bytes_max, metrics.clone());
+        let open = |file| FileCache::open(file, clock.new_id(), metrics.clone());
+        let cache = Cache::new(config.cache_bytes_max, metrics.clone())
+            .with_file(config.cache_file.as_ref().and_then(open));
         let logs = Logs::new(subscribe, store.clone(), cache, closing.clone());
         let listeners = Arc::new(Listeners::new(store.clone(), instance, address));
         let (its, all, end) = (clock.clone(), listeners.clone(), closing.clone());

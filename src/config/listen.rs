@@ -1,14 +1,19 @@
 //! How Kafka's clients read the logs, as the options say it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::bail;
 
 use super::kafka;
-use super::options::{AuthMode, AuthOptions, BrokerChoice, ListenOptions, PartsOptions};
+use super::options::{
+    AuthMode, AuthOptions, BrokerChoice, ListenOptions, PartsOptions, StoreOptions,
+};
+use super::store_config;
 use crate::domain::settings::Settings;
-use crate::listen;
+use crate::listen::{self, CacheFile};
+use crate::store;
 use crate::tls::Tls;
 
 /// The port of the embedded broker, which is also the one that FOLIO's modules connect to if they
@@ -70,7 +75,27 @@ pub(super) fn listen(
         requests_bytes_max: REQUESTS_BYTES_MAX,
         answers_bytes_max: ANSWERS_BYTES_MAX,
         cache_bytes_max: CACHE_BYTES_MAX,
+        cache_file: cache_file(options, &parts.topics.store)?,
     }))
+}
+
+/// Returns the file for records that memory has no room for: in its own folder, or beside SQLite's.
+fn cache_file(options: &ListenOptions, store: &StoreOptions) -> anyhow::Result<Option<CacheFile>> {
+    let bytes_max = options.kafka_listen_cache_mb << 20;
+    if bytes_max == 0 {
+        return Ok(None);
+    }
+    if let Some(folder) = &options.kafka_listen_cache_dir {
+        if !folder.is_dir() {
+            bail!("KAFKA_LISTEN_CACHE_DIR is {}, which is not a folder", folder.display());
+        }
+        return Ok(Some(CacheFile { folder: folder.clone(), bytes_max }));
+    }
+    // An illegal store is told of by itself.
+    let Ok(store::Config::Sqlite { path }) = store_config(store) else { return Ok(None) };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).to_owned();
+    Ok(Some(CacheFile { folder, bytes_max }))
 }
 
 /// Warns of a listener that others reach and that asks nobody who it is: an Okapi or a sidecar,

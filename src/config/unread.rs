@@ -28,10 +28,12 @@ const TLS: [&str; 4] = [
 ];
 
 /// Settings of the listener for Kafka's clients, which counts only with a port.
-const LISTENER: [&str; 4] = [
+const LISTENER: [&str; 6] = [
     "KAFKA_LISTEN_HOST",
     "KAFKA_LISTEN_ADVERTISED",
     "KAFKA_LISTEN_CONNECTIONS_MAX",
+    "KAFKA_LISTEN_CACHE_MB",
+    "KAFKA_LISTEN_CACHE_DIR",
     "CREDENTIALS_DIR",
 ];
 /// Settings of what there is only with a Kafka.
@@ -103,6 +105,12 @@ fn unread<'a>(
         || kafka::choice(kafka) == BrokerChoice::Embedded;
     let of_listener = if has_listener { Vec::new() } else { given.of(&LISTENER) };
     let of_listener = [(of_listener, "KAFKA_LISTEN_PORT is unset".to_owned())];
-    let all = of_store.into_iter().chain(of_kafka).chain(of_listener);
+    let has_folder = options.listen.kafka_listen_cache_dir.is_some()
+        || matches!(store, store::Config::Sqlite { .. });
+    let lacks_folder = has_listener && !has_folder;
+    let of_cache = if lacks_folder { given.of(&["KAFKA_LISTEN_CACHE_MB"]) } else { Vec::new() };
+    let why = "KAFKA_LISTEN_CACHE_DIR is unset, and the log is not on SQLite";
+    let of_cache = [(of_cache, why.to_owned())];
+    let all = of_store.into_iter().chain(of_kafka).chain(of_listener).chain(of_cache);
     all.filter(|(names, _)| !names.is_empty()).collect()
 }

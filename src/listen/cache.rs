@@ -1,4 +1,6 @@
 //! The chunks of all feeds that are kept in memory: so many bytes, the most recently used ones.
+//!
+//! The file that has others (`file_cache`) is reached from here.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::file_cache::{FileCache, Filed};
 use crate::domain::position::Position;
 use crate::metrics::Metrics;
 
@@ -38,6 +41,8 @@ pub(super) struct Cache {
     bytes_max: usize,
     /// How many chunks may be read ahead at once, beside the one that each reader asks for next.
     ahead: Arc<Semaphore>,
+    /// The file for what memory has no room for; `None` if there is none.
+    file: Option<Arc<FileCache>>,
     metrics: Arc<Metrics>,
     kept: Mutex<Kept>,
 }
@@ -60,10 +65,25 @@ pub(super) trait Holder: Send + Sync {
 type Place = (Weak<dyn Holder>, Position);
 
 impl Cache {
-    /// Makes a cache of so many bytes.
+    /// Makes a cache of so many bytes of memory.
     pub(super) fn new(bytes_max: usize, metrics: Arc<Metrics>) -> Self {
         let ahead = Arc::new(Semaphore::new(bytes_max / AHEAD_BYTES));
-        Self { bytes_max, ahead, metrics, kept: Mutex::default() }
+        Self { bytes_max, ahead, file: None, metrics, kept: Mutex::default() }
+    }
+
+    /// Gives it a file.
+    pub(super) fn with_file(self, file: Option<Arc<FileCache>>) -> Self {
+        Self { file, ..self }
+    }
+
+    /// Returns the place of a feed's chunks in the file; `None` if there is no file.
+    pub(super) fn filed(&self) -> Option<Filed> {
+        self.file.as_ref().map(FileCache::filed)
+    }
+
+    /// Counts a chunk that was found in memory, in the file or in the log.
+    pub(super) fn found_in(&self, place: &'static str) {
+        self.metrics.chunk_found(place);
     }
 
     /// Returns room for a chunk that is read ahead; `None` if there might be none for what others
@@ -87,7 +107,7 @@ impl Cache {
             kept.bytes -= bytes;
             dropped.push(place);
         }
-        self.metrics.listener_caches(kept.bytes);
+        self.metrics.listener_caches("memory", kept.bytes as u64);
         drop(kept);
         for (holder, scanned) in dropped {
             if let Some(holder) = holder.upgrade() {
@@ -112,7 +132,7 @@ impl Cache {
         let mut kept = self.lock();
         if let Some((bytes, _)) = kept.chunks.remove(&used.at.load(Ordering::Relaxed)) {
             kept.bytes -= bytes;
-            self.metrics.listener_caches(kept.bytes);
+            self.metrics.listener_caches("memory", kept.bytes as u64);
         }
     }
 

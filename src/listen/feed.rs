@@ -8,7 +8,9 @@
 
 mod ahead;
 mod chunk;
+mod filed;
 mod kept;
+mod stretches;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -19,6 +21,7 @@ use super::batch;
 use super::cache::{AheadRoom, Cache, Used};
 use super::compressed::compress;
 use super::epochs;
+use super::file_cache::Filed;
 use super::topics::Served;
 use crate::domain::compression::Compression;
 use crate::domain::envelope::Envelope;
@@ -33,6 +36,7 @@ use crate::store::Scan;
 use crate::subscribe::{Error, Part, Subscribe};
 pub(super) use chunk::Records;
 use chunk::{Batches, Chunk};
+use stretches::Stretches;
 
 /// The most events and bytes of a stretch that is read at once.
 const EVENTS_MAX: usize = 2_000;
@@ -59,6 +63,8 @@ pub(super) struct Feed {
     /// Held while a stretch is read, so that it is read once for all who wait for it.
     reads: tokio::sync::Mutex<()>,
     cache: Arc<Cache>,
+    /// The chunks that are in the cache's file; `None` if it has none.
+    filed: Option<Filed>,
     this: Weak<Feed>,
 }
 
@@ -75,6 +81,8 @@ struct State {
     chunks: BTreeMap<Position, Arc<Chunk>>,
     /// How often the chunks were forgotten.
     forgotten: u64,
+    /// The stretches that were read from the log.
+    encoded: Stretches,
 }
 
 /// Where a partition begins and ends.
@@ -103,6 +111,7 @@ impl Feed {
             answered: vec![Position::START; partitions],
             chunks: BTreeMap::new(),
             forgotten: 0,
+            encoded: Stretches::default(),
         };
         Arc::new_cyclic(|this| Self {
             tenant: tenant.clone(),
@@ -115,6 +124,7 @@ impl Feed {
             state: Mutex::new(state),
             grown: watch::Sender::new(0),
             reads: tokio::sync::Mutex::default(),
+            filed: cache.filed(),
             cache,
             this: this.clone(),
         })
@@ -165,8 +175,8 @@ impl Feed {
     /// Notes where the partitions end after a stretch of this topic, if the stretch begins where
     /// that is known, and wakes whoever waits for more.
     fn note(&self, after: Position, part: &Part) {
+        self.take_floor(&part.floors);
         let mut state = self.lock();
-        state.floor = part.floors.of(&self.topic).floor;
         let known_to = state.known_to;
         if after > known_to || part.scanned <= known_to {
             return;
@@ -187,8 +197,8 @@ impl Feed {
     /// Adds the events after a position that are of this topic, if they are new, and wakes whoever
     /// waits for them. Nothing of the topic is left out between `after` and the part's end.
     pub(super) fn add(&self, after: Position, part: &Part) {
+        self.take_floor(&part.floors);
         let mut state = self.lock();
-        state.floor = part.floors.of(&self.topic).floor;
         let known_to = state.known_to;
         let new = |event: &&Arc<Envelope>| event.topic == self.topic && event.position > known_to;
         let events: Vec<_> = part.events.iter().filter(new).collect();
@@ -288,8 +298,8 @@ impl Feed {
         self.grown.receiver_count()
     }
 
-    /// Reads the stretch after a position, unless it was read while this waited; ahead of a reader,
-    /// if it takes room for that.
+    /// Reads the stretch after a position from the cache's file or the log, unless it was read while
+    /// this waited; ahead of a reader, if it takes room for that.
     async fn read_chunk(
         &self,
         subscribe: &Subscribe,
@@ -302,6 +312,12 @@ impl Feed {
             return Ok(chunk);
         }
         let forgotten = self.lock().forgotten;
+        if let Some(mut chunk) = self.find_filed(subscribe, after).await? {
+            chunk.used = Used::not_yet(ahead);
+            let chunk = Arc::new(chunk);
+            self.keep(chunk.clone(), forgotten);
+            return Ok(chunk);
+        }
         let part = subscribe.read(&self.tenant, after, self.scan()).await?;
         self.note(after, &part);
         let events: Vec<_> = part.events.iter().collect();
@@ -309,7 +325,9 @@ impl Feed {
         compress(&mut chunk.batches, self.compression);
         chunk.used = Used::not_yet(ahead);
         let chunk = Arc::new(chunk);
+        self.cache.found_in("log");
         if !events.is_empty() {
+            self.file(&chunk, forgotten);
             self.keep(chunk.clone(), forgotten);
         }
         Ok(chunk)

@@ -100,6 +100,11 @@ pub(super) fn client(scope: Scope) -> Session {
 
 impl Bed {
     pub(super) async fn new() -> Self {
+        Self::with_cache(Cache::new(1 << 20, Arc::default())).await
+    }
+
+    /// Makes one whose topics are kept in a cache.
+    pub(super) async fn with_cache(cache: Cache) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(System);
         let config = store::Config::Sqlite { path: folder.path().join("store.db") };
@@ -114,7 +119,6 @@ impl Bed {
             lanes: 1,
             closing: closing.clone(),
         });
-        let cache = Cache::new(1 << 20, Arc::default());
         let logs = Arc::new(Logs::new(subscribe.clone(), store.clone(), cache, closing));
         let grown = subscribe.grown();
         Self { store, logs, subscribe, grown, posted: 0, _tasks: tasks, _folder: folder }
@@ -132,6 +136,7 @@ impl Bed {
             requests_bytes_max: 4 << 20,
             answers_bytes_max: 4 << 20,
             cache_bytes_max: 1 << 20,
+            cache_file: None,
         };
         let deps = ListenDeps {
             tokens: None,

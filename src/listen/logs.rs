@@ -170,9 +170,11 @@ impl Logs {
             let following = log.clone().follow(reader, UNUSED_MAX);
             let following = log.ended.clone().run_until_cancelled_owned(following);
             let following = self.closing.clone().run_until_cancelled_owned(following);
+            let its = log.clone();
             tokio::spawn(async move {
-                let _ended = ended;
                 following.await;
+                drop(ended);
+                its.retire_feeds();
             });
             Ok::<_, Error>(log)
         });
@@ -205,7 +207,17 @@ impl OpenLog {
         };
         let (opening, last) = asked.topics.entry(served.topic.clone()).or_insert_with(new);
         *last = now;
-        opening.clone()
+        let opening = opening.clone();
+        if self.ended.is_cancelled() {
+            opening.feed.retire();
+        }
+        opening
+    }
+
+    /// Ends the feeds, of which nothing is kept any more: the tenant may be purged.
+    fn retire_feeds(&self) {
+        lock(&self.asked).topics.values().for_each(|(opening, _)| opening.feed.retire());
+        lock(&self.feeds).values().for_each(|feed| feed.retire());
     }
 
     /// Lets the topics go that nobody has asked for within a time. Returns whether anybody has

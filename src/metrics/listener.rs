@@ -37,6 +37,12 @@ const REASONS: [&str; 13] = [
 /// The causes for which a client is not let in.
 const CAUSES: [&str; 6] = ["malformed", "no-tokens", "password", "permission", "tenant", "token"];
 
+/// The tiers of what is kept for clients.
+const TIERS: [&str; 2] = ["file", "memory"];
+
+/// The places where a stretch of a log is found.
+const PLACES: [&str; 3] = ["file", "log", "memory"];
+
 const CLIENTS: Declared<0> = Declared::replica(
     "event_gateway_listener_clients",
     "connections",
@@ -91,11 +97,28 @@ const FETCHED: Declared<0> = Declared::replica(
     "bytes",
     "Bytes of records that Kafka's clients were given",
 );
-const CACHED: Declared<0> = Declared::replica(
+const CACHED: Declared<1> = Declared::replica(
     "event_gateway_listener_cached_bytes",
     "bytes",
-    "Bytes of records that are kept in memory for Kafka's clients",
+    "Bytes of records that are kept for Kafka's clients, by where they are",
+)
+.by([Label::listed("tier", &TIERS)]);
+const CHUNKS: Declared<1> = Declared::replica(
+    "event_gateway_listener_chunks",
+    "chunks",
+    "Stretches of a log that Kafka's clients were given records of, by where they were found",
+)
+.by([Label::listed("place", &PLACES)])
+.note(
+    "`log`: it was read from the store, and its records were made; one that is read ahead of a \
+     client is counted there or in the `file`, and in `memory` when the client comes to it",
 );
+const CACHE_FILE_ERRORS: Declared<0> = Declared::replica(
+    "event_gateway_listener_cache_file_errors",
+    "errors",
+    "Errors of the file that has records for Kafka's clients",
+)
+.note("The log is read instead. Each kind is logged at `warn`");
 const MEMBERS: Declared<0> = Declared::replica(
     "event_gateway_listener_members",
     "members",
@@ -118,7 +141,9 @@ pub(super) struct ListenerMetrics {
     requests: Labelled<1, Histogram>,
     fetched_records: Counter,
     fetched: Counter,
-    cached: Gauge,
+    cached: Labelled<1, Gauge>,
+    chunks: Labelled<1, Counter>,
+    cache_file_errors: Counter,
     members: Gauge,
     rebalances: Counter,
 }
@@ -128,17 +153,23 @@ impl ListenerMetrics {
         all.section("Kafka's clients");
         let requests = all.histograms(REQUESTS, || Histogram::new(SECONDS));
         drop(requests.with(["Fetch".into()]));
-        Self {
+        let metrics = Self {
             clients: all.gauge(CLIENTS),
             clients_ended: all.counters(CLIENTS_ENDED),
             logins_refused: all.counters(LOGINS_REFUSED),
             requests,
             fetched_records: all.counter(FETCHED_RECORDS),
             fetched: all.counter(FETCHED),
-            cached: all.gauge(CACHED),
+            cached: all.gauges(CACHED),
+            chunks: all.counters(CHUNKS),
+            cache_file_errors: all.counter(CACHE_FILE_ERRORS),
             members: all.gauge(MEMBERS),
             rebalances: all.counter(REBALANCES),
+        };
+        for tier in TIERS {
+            drop(metrics.cached.with([tier.into()]));
         }
+        metrics
     }
 }
 
@@ -180,9 +211,19 @@ impl Metrics {
         self.listener.fetched.inc_by(bytes as u64);
     }
 
-    /// Sets the bytes that are kept in memory.
-    pub fn listener_caches(&self, bytes: usize) {
-        self.listener.cached.set(bytes as i64);
+    /// Sets the bytes that are kept in one of the listed tiers.
+    pub fn listener_caches(&self, tier: &'static str, bytes: u64) {
+        self.listener.cached.with([tier.into()]).set(bytes.cast_signed());
+    }
+
+    /// Counts a stretch of a log that was found in one of the listed places.
+    pub fn chunk_found(&self, place: &'static str) {
+        self.listener.chunks.with([place.into()]).inc();
+    }
+
+    /// Counts an error of the cache's file.
+    pub fn cache_file_failed(&self) {
+        self.listener.cache_file_errors.inc();
     }
 
     /// Adds to the members of groups, or takes from them.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::tail::{self, Part};
 use super::waiters::Waiter;
-use super::{Error, Subscribe};
+use super::{Error, Subscribe, floors};
+use crate::domain::floors::Floors;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::store::Scan;
@@ -35,6 +36,12 @@ impl Subscribe {
         scan: Scan,
     ) -> Result<Part, Error> {
         tail::read(&*self.deps.store, &self.reads, tenant, after, scan).await
+    }
+
+    /// Returns the floors of a log, by which whoever has its events already knows whether they are
+    /// still there.
+    pub async fn floors(&self, tenant: &TenantId) -> Result<Floors, Error> {
+        floors(&*self.deps.store, tenant).await
     }
 }
 

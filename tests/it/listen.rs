@@ -8,6 +8,8 @@ mod crashes;
 mod credentials;
 #[cfg(feature = "services")]
 mod export;
+#[cfg(feature = "services")]
+mod filed;
 mod forms;
 mod groups;
 #[cfg(feature = "services")]

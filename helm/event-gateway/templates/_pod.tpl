@@ -80,6 +80,10 @@
 {{- if .Values.kafkaListener.port }}
 {{- include $value (dict "name" "KAFKA_LISTEN_HOST" "value" .Values.listenHost) }}
 {{- include $value (dict "name" "KAFKA_LISTEN_PORT" "value" (int .Values.kafkaListener.port)) }}
+{{- include $value (dict "name" "KAFKA_LISTEN_CACHE_MB" "value" (int .Values.kafkaListener.cacheMb)) }}
+{{- if include "event-gateway.hasCacheVolume" . }}
+{{- include $value (dict "name" "KAFKA_LISTEN_CACHE_DIR" "value" "/var/cache/event-gateway") }}
+{{- end }}
 {{- if .Values.kafkaListener.credentialsSecretName }}
 {{- include $value (dict "name" "CREDENTIALS_DIR" "value" "/etc/event-gateway/credentials") }}
 {{- end }}
@@ -166,6 +170,11 @@
 - {name: kafka-keystore, secret: {{ .name | quote }}, key: {{ .key | quote }}, file: keystore}
 {{- end }}{{ end }}
 {{- end }}
+{{- end -}}
+
+{{- /* SQLite's volume has room for the listener's cache too. */ -}}
+{{- define "event-gateway.hasCacheVolume" -}}
+{{- if and .Values.kafkaListener.port .Values.kafkaListener.cacheMb (ne .Values.store.kind "sqlite") }}true{{ end -}}
 {{- end -}}
 
 {{- define "event-gateway.hasSubscriptions" -}}
@@ -332,6 +341,10 @@ spec:
         - name: tmp
           mountPath: /tmp
         {{- end }}
+        {{- if include "event-gateway.hasCacheVolume" . }}
+        - name: cache
+          mountPath: /var/cache/event-gateway
+        {{- end }}
         {{- with .Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -364,6 +377,12 @@ spec:
     {{- if include "event-gateway.isSqlite" . }}
     - name: tmp
       emptyDir: {}
+    {{- end }}
+    {{- if include "event-gateway.hasCacheVolume" . }}
+    # The file is of cacheMb at most; what is above it keeps the pod from being evicted for a block too many.
+    - name: cache
+      emptyDir:
+        sizeLimit: {{ printf "%dMi" (add (int .Values.kafkaListener.cacheMb) 64) }}
     {{- end }}
     {{- with .Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}

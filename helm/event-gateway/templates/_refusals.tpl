@@ -10,6 +10,8 @@ HTTP_PORT: ""
 HTTP_TLS_CERT: tls.secretName
 HTTP_TLS_KEY: tls.secretName
 KAFKA_LISTEN_ADVERTISED: kafkaListener.advertised
+KAFKA_LISTEN_CACHE_DIR: ""
+KAFKA_LISTEN_CACHE_MB: kafkaListener.cacheMb
 KAFKA_LISTEN_HOST: listenHost
 KAFKA_LISTEN_PORT: kafkaListener.port
 POD_IP: ""

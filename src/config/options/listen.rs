@@ -1,6 +1,7 @@
 //! Options of the listener for Kafka's clients.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -23,6 +24,13 @@ pub struct ListenOptions {
     /// The most Kafka clients that may be connected.
     #[arg(long, env, default_value_t = 4096, value_parser = whole::<usize, 1, 1_000_000>)]
     pub kafka_listen_connections_max: usize,
+    /// The MiB of a file with records for Kafka's clients that memory has no room for; 0 for none.
+    #[arg(long, env, default_value_t = 512, value_parser = whole::<u64, 0, 1_048_576>)]
+    pub kafka_listen_cache_mb: u64,
+    /// The folder of that file. The default is that of SQLite's file; with another store there is
+    /// no such file then.
+    #[arg(long, env)]
+    pub kafka_listen_cache_dir: Option<PathBuf>,
 }
 
 /// Parses `HOST:PORT`; an IPv6 address stands in brackets, and any other one may: a pod is told its

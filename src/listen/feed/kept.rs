@@ -1,4 +1,4 @@
-//! The chunks of a feed that are kept, each until the cache has no room for it, or an event of it
+//! The chunks of a feed that are kept in memory, each until the cache has no room for it, or an event of it
 //! is erased.
 
 use std::sync::Arc;
@@ -7,12 +7,16 @@ use super::Feed;
 use super::chunk::Chunk;
 use crate::domain::position::Position;
 use crate::listen::cache::Holder;
+use crate::listen::file_cache::Filed;
 
 impl Feed {
     /// Returns the chunk that has a partition's next events after a position, if one is kept, for a
     /// reader that comes to it.
     pub(super) fn kept(&self, partition: usize, after: Position) -> Option<Arc<Chunk>> {
-        self.find(partition, after).inspect(|chunk| self.cache.used(&chunk.used))
+        let found = self.find(partition, after)?;
+        self.cache.used(&found.used);
+        self.cache.found_in("memory");
+        Some(found)
     }
 
     pub(super) fn find(&self, partition: usize, after: Position) -> Option<Arc<Chunk>> {
@@ -36,13 +40,21 @@ impl Feed {
         self.cache.keep(&chunk.used, bytes, (self.this.clone(), chunk.scanned));
     }
 
-    /// Drops what is kept: an event of it was erased.
+    /// Drops what is kept, in memory and in the file: an event of it was erased.
     pub(in crate::listen) fn forget(&self) {
         let mut state = self.lock();
         state.forgotten += 1;
+        let forgotten = state.forgotten;
         let chunks = std::mem::take(&mut state.chunks);
         drop(state);
+        self.filed.iter().for_each(|filed| filed.forget(forgotten));
         chunks.values().for_each(|chunk| self.cache.forget(&chunk.used));
+    }
+
+    /// Drops what is kept, and writes nothing to the file any more: the log has ended.
+    pub(in crate::listen) fn retire(&self) {
+        self.forget();
+        self.filed.iter().for_each(Filed::close);
     }
 
     /// Returns the number of chunks that are kept.

@@ -1,5 +1,7 @@
 //! The promises of a feed: no event is left out, however the chunks lie.
 
+mod filed;
+
 use std::sync::Arc;
 use std::time::Duration;
 

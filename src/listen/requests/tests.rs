@@ -70,6 +70,7 @@ impl Served {
                 requests_bytes_max: 1 << 20,
                 answers_bytes_max: 4 << 20,
                 cache_bytes_max: 1 << 20,
+                cache_file: None,
             };
             let deps = ListenDeps {
                 tokens: None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use crash::kafka::{Isolation, assign_all, consumer, record};
-use crash::serve::{Serve, Setup};
+use crash::serve::Serve;
 use crash::until;
 use event_gateway::domain::partition;
 use kafka_protocol::messages::FetchRequest;
@@ -14,13 +14,12 @@ use kafka_protocol::protocol::StrBytes;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 use reqwest::Client;
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::kafka_clients::{CONSOLE, ITEM_PATH, setup, tool};
 use crate::support::kafka_wire::Wire;
 use crate::support::readers::{printed, python};
-use crate::support::sqlite::database;
+use crate::support::sqlite::repeat;
 
 const TOPIC: &str = "folio.diku.inventory.item";
 
@@ -45,21 +44,6 @@ async fn post(serve: &Serve, changes: &[Value]) {
     let post = Client::new().post(format!("{}{ITEM_PATH}", serve.url));
     let answer = post.header("X-Okapi-Tenant", "diku").json(changes).send().await.unwrap();
     assert_eq!(answer.status(), 201);
-}
-
-/// Repeats the log's one event, in a store that nobody serves, until there are so many.
-fn repeat(setup: &Setup, events: usize) {
-    let repeats = format!(
-        "BEGIN;
-        WITH RECURSIVE numbers (number) AS
-            (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < {events} - 1)
-        INSERT INTO events (tenant, position, event_id, topic, key, type, time_ms, headers, payload)
-        SELECT tenant, number + 1, randomblob(16), topic, key, type, time_ms, headers, payload
-        FROM events, numbers;
-        UPDATE heads SET position = {events};
-        COMMIT;"
-    );
-    Connection::open(database(setup)).unwrap().execute_batch(&repeats).unwrap();
 }
 
 /// Fetches the first partition from its start; returns the batches.

@@ -259,6 +259,10 @@ fn a_check_refuses_what_the_store_or_a_client_would_refuse_at_the_start() {
         (&[postgres, ("DB_SERVER_PEM", "/nope")][..], &["Store: DB_SERVER_PEM"][..]),
         (&[("STORE_URL", tls)], &["Store: "]),
         (&[("STORE_URL", "sqlite:///tmp")], &["Store: "]),
+        (
+            &[("KAFKA_LISTEN_PORT", "0"), ("KAFKA_LISTEN_CACHE_DIR", "/nope")],
+            &["Settings: KAFKA_LISTEN_CACHE_DIR is /nope"],
+        ),
         (&[("STORE_URL", "mongodb://h/?w=x&readConcernLevel=7&nope=1&tls=maybe")], &["Store: "]),
         (
             &[kafka, ("KAFKA_CONFIG_NOPE", "1"), ("KAFKA_CONFIG_LINGER_MS", "x")],

@@ -227,6 +227,10 @@ fn what_is_set_and_not_read_is_reported() {
             &["KAFKA_LISTEN_ADVERTISED is not read: KAFKA_LISTEN_PORT is unset"],
         ),
         (
+            &[("BROKER", "none"), ("KAFKA_LISTEN_CACHE_MB", "64")],
+            &["KAFKA_LISTEN_CACHE_MB is not read: KAFKA_LISTEN_PORT is unset"],
+        ),
+        (
             &[("KAFKA_HOST", "127.0.0.1:1"), ("KAFKA_PORT", "2")],
             &["KAFKA_PORT is not read: each host of KAFKA_HOST has a port"],
         ),

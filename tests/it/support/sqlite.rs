@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
 use crash::serve::Setup;
+use rusqlite::Connection;
 
 use crate::support::serve;
 
@@ -21,6 +22,21 @@ pub fn beside(path: &Path, ending: &str) -> PathBuf {
 
 pub fn setup() -> Setup {
     serve::setup(&["diku"]).with("ENV", "folio").with("BROKER", "none")
+}
+
+/// Repeats the log's one event, in a store that nobody serves, until there are so many.
+pub fn repeat(setup: &Setup, events: usize) {
+    let repeats = format!(
+        "BEGIN;
+        WITH RECURSIVE numbers (number) AS
+            (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < {events} - 1)
+        INSERT INTO events (tenant, position, event_id, topic, key, type, time_ms, headers, payload)
+        SELECT tenant, number + 1, randomblob(16), topic, key, type, time_ms, headers, payload
+        FROM events, numbers;
+        UPDATE heads SET position = {events};
+        COMMIT;"
+    );
+    Connection::open(database(setup)).unwrap().execute_batch(&repeats).unwrap();
 }
 
 /// Posts one item, and returns the status of the answer.

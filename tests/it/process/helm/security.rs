@@ -84,3 +84,33 @@ fn nothing_but_sqlite_s_volume_can_be_written_and_others_can_t_read_secrets() {
         }
     }
 }
+
+/// The root can't be written, and SQLite's volume has room for the file of the listener's cache.
+#[test]
+fn the_listener_s_cache_has_a_volume_of_its_size_where_the_log_is_not_on_sqlite() {
+    let pod = |more: &[&str]| {
+        let listens = ["auth.mode=perimeter", "broker=none", "kafkaListener.port=9092"];
+        let helm = listens.iter().chain(more).fold(Helm::new(), |helm, set| helm.set(set));
+        Pod::of(&helm.template().unwrap())
+    };
+    let volume = |pod: &Pod| {
+        let volumes = pod.template()["spec"]["volumes"].as_array().unwrap().clone();
+        volumes.into_iter().find(|it| it["name"] == "cache")
+    };
+    let folder = "KAFKA_LISTEN_CACHE_DIR";
+    let postgres = "store.urlSecret.name=store";
+    for (size, limit) in [("512", "576Mi"), ("2048", "2112Mi")] {
+        let pod = pod(&[postgres, &format!("kafkaListener.cacheMb={size}")]);
+        assert_eq!(volume(&pod).unwrap()["emptyDir"]["sizeLimit"], limit);
+        assert_eq!(pod.written("KAFKA_LISTEN_CACHE_MB"), Some(size));
+        let mounts = pod.container()["volumeMounts"].as_array().unwrap();
+        let mount = mounts.iter().find(|it| it["name"] == "cache").unwrap();
+        assert_eq!(mount["mountPath"].as_str(), pod.written(folder));
+        assert_ne!(mount["readOnly"], true);
+    }
+    let sqlite = ["store.kind=sqlite", "replicas=1"];
+    for more in [&sqlite[..], &[postgres, "kafkaListener.cacheMb=0"]] {
+        let pod = pod(more);
+        assert!(volume(&pod).is_none() && !pod.variables().contains(&folder), "{more:?}");
+    }
+}
