@@ -107,7 +107,7 @@ fn unread<'a>(
     let of_listener = [(of_listener, "KAFKA_LISTEN_PORT is unset".to_owned())];
     let has_folder = options.listen.kafka_listen_cache_dir.is_some()
         || matches!(store, store::Config::Sqlite { .. });
-    let lacks_folder = has_listener && !has_folder;
+    let lacks_folder = has_listener && !has_folder && options.listen.kafka_listen_cache_mb > 0;
     let of_cache = if lacks_folder { given.of(&["KAFKA_LISTEN_CACHE_MB"]) } else { Vec::new() };
     let why = "KAFKA_LISTEN_CACHE_DIR is unset, and the log is not on SQLite";
     let of_cache = [(of_cache, why.to_owned())];

@@ -32,8 +32,8 @@ impl Feed {
         Ok(Some(Chunk { after, scanned, before: None, batches, used: Used::default() }))
     }
 
-    /// Writes a chunk that was read from the log to the file, beside whoever waits for it, if all of
-    /// its stretch was read before.
+    /// Writes a chunk that was read from the log to the file, beside whoever waits for it, if all
+    /// of its stretch was read before.
     pub(super) fn file(&self, chunk: &Chunk, forgotten: u64) {
         let Some(filed) = &self.filed else { return };
         let Chunk { after, scanned, batches, .. } = chunk;

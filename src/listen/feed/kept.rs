@@ -1,5 +1,5 @@
-//! The chunks of a feed that are kept in memory, each until the cache has no room for it, or an event of it
-//! is erased.
+//! The chunks of a feed that are kept in memory, each until the cache has no room for it, or an
+//! event of it is erased.
 
 use std::sync::Arc;
 

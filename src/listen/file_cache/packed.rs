@@ -34,8 +34,8 @@ pub(super) fn pack(batches: &Batches) -> Vec<u8> {
 }
 
 /// Returns the batches of a chunk that lies so in the file; `None` if they are none. An only batch
-/// is a part of the bytes. Each of several is a copy of its own, or an answer with a small one would
-/// hold all of them until its client has read it.
+/// is a part of the bytes. Each of several is a copy of its own, or an answer with a small one
+/// would hold all of them until its client has read it.
 pub(super) fn unpack(mut packed: Bytes) -> Option<Batches> {
     let mut batches = BTreeMap::new();
     while packed.has_remaining() {

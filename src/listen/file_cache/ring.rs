@@ -1,4 +1,5 @@
-//! The ring of the cache's file: which chunk lies in which bytes, and which bytes are to be cleared.
+//! The ring of the cache's file: which chunk lies in which bytes, and which bytes are to be
+//! cleared.
 //!
 //! `file_cache` asks it, and does with the file what it says. Regions follow each other up to the
 //! end of the file, and from its start again, over the oldest ones. Always true: a byte of the file
@@ -285,7 +286,9 @@ mod tests {
     fn chunks_below_a_floor_go() {
         let mut ring = Ring::new(10 * BLOCK);
         let feed = ring.open();
-        (1..=3).for_each(|scanned| drop(keep(&mut ring, feed, scanned, 1)));
+        for scanned in 1..=3 {
+            assert_eq!(keep(&mut ring, feed, scanned, 1), scanned - 1..scanned);
+        }
         ring.drop_below(feed, at(3));
         assert_eq!(there(&ring, feed), [3]);
         assert_eq!(ring.take_uncleared(), [blocks(0..2)]);

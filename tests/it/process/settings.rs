@@ -223,12 +223,8 @@ fn what_is_set_and_not_read_is_reported() {
             &["HTTP_WAITERS_MAX is not read: BROKER is none"],
         ),
         (
-            &[("BROKER", "none"), ("KAFKA_LISTEN_ADVERTISED", "gateway:9092")],
-            &["KAFKA_LISTEN_ADVERTISED is not read: KAFKA_LISTEN_PORT is unset"],
-        ),
-        (
-            &[("BROKER", "none"), ("KAFKA_LISTEN_CACHE_MB", "64")],
-            &["KAFKA_LISTEN_CACHE_MB is not read: KAFKA_LISTEN_PORT is unset"],
+            &[("BROKER", "none"), ("KAFKA_LISTEN_HOST", "::1"), ("KAFKA_LISTEN_CACHE_MB", "9")],
+            &["KAFKA_LISTEN_HOST, KAFKA_LISTEN_CACHE_MB are not read: KAFKA_LISTEN_PORT is unset"],
         ),
         (
             &[("KAFKA_HOST", "127.0.0.1:1"), ("KAFKA_PORT", "2")],

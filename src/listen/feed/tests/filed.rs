@@ -50,19 +50,40 @@ const ERASED: &str = "jane-doe";
 /// The number of chunks that the log has.
 const CHUNKS: usize = 3;
 
+fn cache() -> (TempDir, Arc<FileCache>, Cache) {
+    let (folder, metrics) = (tempfile::tempdir().unwrap(), Arc::default());
+    let file = FileCache::of_test(folder.path(), 64 << 20, &metrics);
+    let cache = Cache::new(1, metrics).with_file(Some(file.clone()));
+    (folder, file, cache)
+}
+
+/// Appends so many chunks, with the event that is erased in the first one.
+async fn fill(bed: &mut Bed) {
+    let mut all = keys(EVENTS_MAX * CHUNKS);
+    ERASED.clone_into(&mut all[100]);
+    super::append(bed, &all).await;
+}
+
 impl Filing {
+    /// Makes the feed of a log that nobody else reads.
     async fn new() -> Self {
-        let (folder, metrics) = (tempfile::tempdir().unwrap(), Arc::default());
-        let file = FileCache::of_test(folder.path(), 64 << 20, &metrics);
-        let cache = Cache::new(1, metrics).with_file(Some(file.clone()));
-        let mut bed = Bed::with_cache(cache).await;
-        let mut all = keys(EVENTS_MAX * CHUNKS);
-        ERASED.clone_into(&mut all[100]);
-        super::append(&mut bed, &all).await;
-        let feed = bed.logs.feed(&served(&item(), 1), None).await.unwrap();
+        let (folder, file, cache) = cache();
+        let mut bed = Bed::new().await;
+        fill(&mut bed).await;
+        let feed = Feed::new(&served(&item(), 1), Arc::default(), Arc::new(cache));
+        feed.learn(&bed.subscribe).await.unwrap();
         let called = Arc::new(Called::default());
         bed.store.observe(called.clone());
         Self { bed, feed, file, called, _folder: folder }
+    }
+
+    /// Makes the feed of a log that is followed.
+    async fn followed() -> Self {
+        let (folder, file, cache) = cache();
+        let mut bed = Bed::with_cache(cache).await;
+        fill(&mut bed).await;
+        let feed = bed.logs.feed(&served(&item(), 1), None).await.unwrap();
+        Self { bed, feed, file, called: Arc::default(), _folder: folder }
     }
 
     /// Reads the partition from its start on; returns the batches, and how often the log was read
@@ -114,7 +135,7 @@ async fn a_stretch_is_written_once_all_of_it_is_read_again() {
 
 #[tokio::test]
 async fn nothing_of_an_erased_event_is_left_in_the_file() {
-    let mut filing = Filing::new().await;
+    let mut filing = Filing::followed().await;
     for _ in 0..2 {
         filing.read().await;
     }
@@ -159,7 +180,7 @@ async fn what_is_below_a_floor_that_rises_goes() {
 
 #[tokio::test]
 async fn a_log_that_has_ended_leaves_nothing_in_the_file() {
-    let filing = Filing::new().await;
+    let filing = Filing::followed().await;
     for _ in 0..2 {
         filing.read().await;
     }
