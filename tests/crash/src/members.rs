@@ -36,6 +36,8 @@ const COMMITS_EACH: u8 = 16;
 const SEAT_AGAIN: Duration = Duration::from_millis(50);
 /// The longest time that a poll waits.
 const POLL: Duration = Duration::from_millis(50);
+/// The longest time that a client is let to close.
+const CLOSES_WITHIN: Duration = Duration::from_secs(30);
 /// The longest time that the answer to where a group stands is waited for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -261,6 +263,16 @@ fn stands(client: &BaseConsumer, plan: &Plan) -> Option<Offsets> {
     Some(offsets)
 }
 
+/// Closes a client. Now and then librdkafka waits without end for an answer of its own thread that
+/// has ended already, when a rebalance comes with the close: such a client is left where it is.
+fn close(consumer: BaseConsumer<Watch>) {
+    let closing = thread::spawn(move || drop(consumer));
+    let since = Instant::now();
+    while !closing.is_finished() && since.elapsed() < CLOSES_WITHIN {
+        thread::sleep(POLL);
+    }
+}
+
 /// One member after the other.
 struct Seat {
     broker: String,
@@ -288,7 +300,7 @@ impl Seat {
             while !self.is_over(ends) {
                 self.read(member, &consumer);
             }
-            drop(consumer);
+            close(consumer);
             self.notes.goes();
             let ends = Instant::now() + Duration::from_millis(self.rng.u64(0..=self.plan.rests_ms));
             while !self.may_begin(ends) {

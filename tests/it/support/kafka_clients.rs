@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crash::serve::{Serve, Setup, get};
 use crash::{ports, until};
@@ -20,6 +20,9 @@ use crate::support::serve;
 
 /// The topics of all tenants' items, as FOLIO's modules subscribe to them.
 pub const ITEMS: &str = r"^folio\.[a-z0-9_]+\.inventory\.item$";
+
+/// The longest time that a member is let to close.
+const CLOSES_WITHIN: Duration = Duration::from_secs(30);
 
 /// The set-up of a gateway whose items have so many partitions, and whose address for Kafka's
 /// clients stays the same.
@@ -254,7 +257,15 @@ impl Member {
     fn stop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
+            let asked = Instant::now();
+            while !thread.is_finished() && asked.elapsed() < CLOSES_WITHIN {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            // Now and then librdkafka waits without end for an answer of its own thread that has
+            // ended already, when a rebalance comes with the close.
+            if thread.is_finished() {
+                thread.join().unwrap();
+            }
         }
     }
 }
