@@ -298,8 +298,8 @@ impl Feed {
         self.grown.receiver_count()
     }
 
-    /// Reads the stretch after a position from the cache's file or the log, unless it was read while
-    /// this waited; ahead of a reader, if it takes room for that.
+    /// Reads the stretch after a position from the cache's file or the log, unless it was read
+    /// while this waited; ahead of a reader, if it takes room for that.
     async fn read_chunk(
         &self,
         subscribe: &Subscribe,

@@ -7,18 +7,18 @@
 //! was written or not at all; and what is forgotten is cleared in the file, also if it is being
 //! written meanwhile.
 
+mod disk;
 mod packed;
 mod ring;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
+#[cfg(test)]
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -36,8 +36,6 @@ const CHUNK_BYTES_MIN: usize = 16 << 10;
 const WRITES_MAX: usize = 8;
 /// The bytes that stay free on the disk, where others write too.
 const FREE_BYTES_MIN: u64 = 256 << 20;
-/// The bytes that are overwritten at once where a file system makes no holes.
-const ZEROS: usize = 1 << 20;
 
 /// The file, and what lies in it.
 pub(super) struct FileCache {
@@ -49,7 +47,7 @@ pub(super) struct FileCache {
     metrics: Arc<Metrics>,
 }
 
-/// A stretch of a log as batches, which no other event of the topic lies between.
+/// A stretch of a log as batches, which have all events of the topic there.
 pub(super) struct Stretch {
     pub(super) after: Position,
     pub(super) scanned: Position,
@@ -70,7 +68,7 @@ impl FileCache {
         id: Uuid,
         metrics: Arc<Metrics>,
     ) -> Option<Arc<Self>> {
-        match unnamed(folder, id) {
+        match disk::unnamed(folder, id) {
             Ok(file) => Some(Arc::new(Self {
                 file,
                 ring: Mutex::new(Ring::new(*bytes_max)),
@@ -100,8 +98,7 @@ impl FileCache {
         let mut packed = pack(&stretch.batches);
         let (length, checksum) = (packed.len(), crc32c::crc32c(&packed));
         let _changes = self.changes();
-        let free = fstatvfs(&self.file)?;
-        if free.f_bavail.saturating_mul(free.f_frsize) < FREE_BYTES_MIN {
+        if disk::free_bytes(&self.file)? < FREE_BYTES_MIN {
             return Err(ErrorKind::StorageFull.into());
         }
         let Some(bytes) = self.ring().reserve(length) else { return Ok(()) };
@@ -173,7 +170,7 @@ impl FileCache {
         let mut ranges = self.ring().take_uncleared().into_iter();
         let mut cleared = Ok(());
         for range in ranges.by_ref() {
-            cleared = clear(&self.file, &range);
+            cleared = disk::clear(&self.file, &range);
             if cleared.is_err() {
                 self.ring().give_back(range);
                 break;
@@ -249,33 +246,6 @@ impl Drop for Filed {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// Makes a file that nobody else finds: its name is gone before anything is written to it.
-fn unnamed(folder: &Path, id: Uuid) -> io::Result<File> {
-    let path = folder.join(format!(".listener-cache-{id}"));
-    let mut options = File::options();
-    let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-    fs::remove_file(&path)?;
-    Ok(file)
-}
-
-/// Makes a hole of bytes, which reads as zeros, or writes zeros where the file system makes none.
-fn clear(file: &File, bytes: &Range<u64>) -> io::Result<()> {
-    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    if fallocate(file, hole, bytes.start, bytes.end - bytes.start).is_ok() {
-        return Ok(());
-    }
-    overwrite(file, bytes)
-}
-
-fn overwrite(file: &File, bytes: &Range<u64>) -> io::Result<()> {
-    let end = bytes.end.min(file.metadata()?.len());
-    for at in (bytes.start..end).step_by(ZEROS) {
-        let length = usize::try_from(end - at).unwrap_or(ZEROS).min(ZEROS);
-        file.write_all_at(&vec![0; length], at)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

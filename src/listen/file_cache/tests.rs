@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
+use super::disk::overwrite;
 use super::ring::Ring;
-use super::{CHUNK_BYTES_MIN, FileCache, Filed, Stretch, WRITES_MAX, overwrite};
+use super::{CHUNK_BYTES_MIN, FileCache, Filed, Stretch, WRITES_MAX};
 use crate::domain::position::Position;
 use crate::listen::batch::Batch;
 use crate::metrics::Metrics;

@@ -1,5 +1,5 @@
-//! A log that is larger than the memory that is kept for its readers: those after the second one are
-//! given what lies in the cache's file.
+//! A log that is larger than the memory that is kept for its readers: those after the second one
+//! are given what lies in the cache's file.
 
 use std::process::Command;
 
