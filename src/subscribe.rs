@@ -335,7 +335,7 @@ impl Groups<'_> {
         change::remove(self.store, tenant, group, by).await
     }
 
-    /// Commits a position for a generation; returns the subscription as it stands then.
+    /// Commits a position for a reader's generation; returns the subscription as it stands then.
     pub async fn commit(
         &self,
         tenant: &TenantId,
@@ -344,9 +344,23 @@ impl Groups<'_> {
         position: Position,
     ) -> Result<FoundSubscription, Error> {
         let commit = change::change(self.store, tenant, group, None, |subscription, now| {
-            subscription.commit(generation, position, now)
+            subscription.commit_for_reader(generation, position, now)
         });
         Ok(commit.await?.1)
+    }
+
+    /// Commits what the handler of a group has done, for the generation of who brings it the events.
+    pub async fn commit_for_handler(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        generation: u64,
+        position: Position,
+    ) -> Result<(), Error> {
+        let commit = change::change(self.store, tenant, group, None, |subscription, now| {
+            subscription.commit(generation, position, now)
+        });
+        commit.await.map(|((), _)| ())
     }
 
     /// Ends the reading of a generation, so that the next reader may begin at once. It is an act if
@@ -358,8 +372,9 @@ impl Groups<'_> {
         generation: u64,
         by: Option<&TrailEntry>,
     ) -> Result<(), Error> {
-        let leave = change::change(self.store, tenant, group, by, |subscription, now| {
-            subscription.close(generation, now)
+        let leave = change::change(self.store, tenant, group, by, |subscription, now| match by {
+            Some(_) => subscription.end(generation, now),
+            None => subscription.close(generation, now),
         });
         leave.await.map(|((), _)| ())
     }

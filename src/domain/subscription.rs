@@ -18,6 +18,7 @@ mod file;
 mod form;
 mod group;
 mod halt;
+mod handled;
 mod handler;
 mod lease;
 mod parts;
@@ -174,21 +175,6 @@ impl Subscription {
         self.begin(reader, received, floors, now)
     }
 
-    /// Lets a replica bring the events to the group's handler, unless another one does; it is the
-    /// group's reader then. It is refused like one that has lost the group if there is no handler.
-    pub fn acquire_for_handler(
-        &mut self,
-        replica: &str,
-        floors: &Floors,
-        now: Time,
-    ) -> Result<Option<Gap>, Refusal> {
-        self.refuse_halted()?;
-        if self.form.handler.is_none() {
-            return Err(Refusal::Fenced(self.holder(now).cloned()));
-        }
-        self.begin(replica, None, floors, now)
-    }
-
     fn begin(
         &mut self,
         reader: &str,
@@ -219,6 +205,7 @@ impl Subscription {
         now: Time,
     ) -> Result<Option<Gap>, Refusal> {
         self.refuse_fenced(generation, now)?;
+        self.refuse_whoever_comes()?;
         let after = self.take_received(received);
         if let Some(gap) = self.gap(after, floors) {
             return Ok(Some(gap));
@@ -243,7 +230,8 @@ impl Subscription {
         Ok(())
     }
 
-    /// Commits a position for a generation. A position that is committed already changes nothing.
+    /// Commits a position for a generation, whoever has it. A position that is committed already
+    /// changes nothing.
     pub fn commit(
         &mut self,
         generation: u64,
@@ -324,12 +312,6 @@ impl Subscription {
         self.forget_failed_beyond(at);
         self.generation += 1;
         self.lease = None;
-    }
-
-    /// Refuses whoever is not the replica that brings the events to the group's handler.
-    pub fn refuse_whoever_comes(&self) -> Result<(), Refusal> {
-        self.refuse_halted()?;
-        if self.form.handler.is_some() { Err(Refusal::HasHandler) } else { Ok(()) }
     }
 
     fn no_other_reads(&self, reader: &str, now: Time) -> Result<(), Refusal> {

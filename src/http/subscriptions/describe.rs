@@ -173,7 +173,12 @@ impl Described for CommitSubscription {
         });
         object::describe(of_group(Operation::new(about)), &body)
             .answer::<Committed>(200, "Where the group stands now.")
-            .problems(&[Kind::UnknownSubscription, Kind::GenerationEnded, Kind::NotDelivered])
+            .problems(&[
+                Kind::UnknownSubscription,
+                Kind::HasHandler,
+                Kind::GenerationEnded,
+                Kind::NotDelivered,
+            ])
     }
 }
 
@@ -228,7 +233,7 @@ impl Described for LeaveSubscription {
     fn describe() -> Operation {
         of_group(Operation::new("A reading ends, so that the next reader may begin at once."))
             .empty_answer(204, "It has ended.")
-            .problems(&[Kind::UnknownSubscription, Kind::GenerationEnded])
+            .problems(&[Kind::UnknownSubscription, Kind::HasHandler, Kind::GenerationEnded])
     }
 }
 

@@ -272,7 +272,8 @@ impl Worker {
         let position = self.window.commit();
         if position > self.committed {
             let Held { tenant, group, generation, .. } = &self.held;
-            self.held.subscribe.groups().commit(tenant, group, *generation, position).await?;
+            let groups = self.held.subscribe.groups();
+            groups.commit_for_handler(tenant, group, *generation, position).await?;
             self.committed = position;
             self.commit_at = Instant::now() + COMMIT_EVERY;
         }

@@ -1,11 +1,13 @@
 //! Groups that have a handler, halt or have dead letters, as callers see them.
 
-use event_gateway::domain::subscription::{Group, Target};
+use event_gateway::domain::floors::Floors;
+use event_gateway::domain::subscription::{Group, Progress, Target};
+use event_gateway::store::SubscriptionChange;
 use serde_json::{Value, json};
 
 use crate::support::dead_letters::{bury, letter, stop};
 use crate::support::gateway::Gateway;
-use crate::support::ids::diku;
+use crate::support::ids::{diku, position};
 use crate::support::subscriber::Subscriber;
 
 const SECRETS: [&str; 2] =
@@ -163,6 +165,40 @@ async fn nobody_reads_for_a_group_that_has_a_handler() {
 
     assert_eq!(subscriber.put(json!({})).await.0, 200);
     assert_eq!(subscriber.poll("reader=one").await.positions, [1]);
+}
+
+#[tokio::test]
+async fn nobody_moves_a_group_that_has_a_handler_by_its_present_generation() {
+    let (gateway, subscriber) = with_group(json!({ "handler": webhook() })).await;
+    posted(&gateway, &["a", "b"]).await;
+    let named = (diku(), Group::parse("cg.search").unwrap());
+    let found = gateway.store.find_subscriptions(&[named]).await.unwrap().remove(0);
+    let mut next = found.subscription.clone();
+    next.acquire_for_handler("replica", &Floors::default(), found.now).unwrap();
+    let progress = Progress { delivered: Some(position(2)), scanned: position(2) };
+    next.renew(next.generation, progress, found.now).unwrap();
+    let generation = next.generation;
+    let change = SubscriptionChange {
+        tenant: found.tenant,
+        group: found.group,
+        version: found.version,
+        next: Some(next),
+        dead: Vec::new(),
+        by: None,
+    };
+    assert_eq!(gateway.store.change_subscriptions(&[change]).await.unwrap(), [true]);
+    let (_, before) = subscriber.get().await;
+    assert_eq!((&before["generation"], before["reader"].is_null()), (&json!(generation), false));
+
+    let polled = subscriber.ask(&format!("generation={generation}&after=2")).await;
+    assert_eq!(problem(&polled), (409, "has-handler"), "{}", polled.1);
+    let committed = subscriber.commit(generation, 2).await;
+    assert_eq!(problem(&committed), (409, "has-handler"), "{}", committed.1);
+    assert_eq!(subscriber.leave(generation).await, 409);
+    let (_, after) = subscriber.get().await;
+    for member in ["position", "generation", "reader"] {
+        assert_eq!(after[member], before[member], "{member}");
+    }
 }
 
 #[tokio::test]

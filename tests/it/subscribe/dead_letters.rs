@@ -70,7 +70,7 @@ async fn a_group_that_stopped_goes_on_after_the_event_that_is_skipped_and_no_oth
     let groups = Groups { store, settings: &settings };
     let (group, act) = (search(), by(Act::SeekSubscription));
     begin(store, diku(), 9).await;
-    groups.commit(&diku(), &group, 1, position(3)).await.unwrap();
+    groups.commit_for_handler(&diku(), &group, 1, position(3)).await.unwrap();
     let failed = Some(FailedEvent { position: position(4), attempts: 4 });
     groups.stop(&diku(), &group, 1, ("it fell over", failed)).await.unwrap();
     let late = groups.stop(&diku(), &group, 1, ("late", None)).await;

@@ -164,7 +164,7 @@ async fn a_redriven_dead_letter_whose_event_was_removed_stays_and_says_so() {
     begin(&*store, diku(), 2).await;
     let (groups, act) = (pushing.subscribe.groups(), by(Act::SeekSubscription));
     groups.bury(&diku(), &search(), 1, &[failed(1, "a")]).await.unwrap();
-    groups.commit(&diku(), &search(), 1, position(2)).await.unwrap();
+    groups.commit_for_handler(&diku(), &search(), 1, position(2)).await.unwrap();
     let all = Which { limit: 10, ..Which::default() };
     groups.redrive(&diku(), &search(), &all, &act).await.unwrap();
     pushing.remove_first().await;

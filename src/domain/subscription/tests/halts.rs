@@ -131,6 +131,13 @@ fn nobody_comes_for_the_events_of_a_handler_and_one_replica_brings_them() {
     assert_eq!(group.acquire_for_handler("a", &Floors::default(), NOW), Ok(None));
     let other = group.acquire_for_handler("b", &Floors::default(), NOW);
     assert!(matches!(other, Err(Refusal::Held(lease)) if lease.reader == "a"));
+    let progress = Progress { delivered: Some(at(14)), scanned: at(20) };
+    group.renew(1, progress, NOW).unwrap();
+    let before = group.clone();
+    assert_eq!(poll(&mut group, 1, Some(at(14))), Err(Refusal::HasHandler));
+    assert_eq!(group.commit_for_reader(1, at(14), NOW), Err(Refusal::HasHandler));
+    assert_eq!(group.end(1, NOW), Err(Refusal::HasHandler));
+    assert_eq!(group, before, "whoever names the generation that everybody is shown");
     let mut group = Subscription::new(Form::default(), at(10), AcceptedGaps::default());
     let no_handler = group.acquire_for_handler("a", &Floors::default(), NOW);
     assert!(matches!(no_handler, Err(Refusal::Fenced(None))), "{no_handler:?}");
