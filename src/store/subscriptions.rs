@@ -95,8 +95,10 @@ pub trait Subscriptions: Send + Sync {
     ) -> Result<Vec<FoundSubscription>, Error>;
 
     /// Writes changes, each by itself and only upon its version, with its dead letters; returns for
-    /// each whether it was written. Nothing is added for a tenant that is not enabled. No
-    /// subscription occurs twice.
+    /// each whether it was written. Nothing is added for a tenant that is not enabled. What is
+    /// added gets a version and a generation above those of all subscriptions of the tenant that
+    /// were removed, so that whoever had one of them is fenced; no generation is above its version.
+    /// No subscription occurs twice.
     async fn change_subscriptions(
         &self,
         changes: &[SubscriptionChange],

@@ -13,11 +13,14 @@ CREATE FUNCTION lasts(expires_ms bigint, ttl_ms bigint) RETURNS boolean LANGUAGE
     'SELECT expires_ms > now_ms() AND expires_ms <= now_ms() + ttl_ms + 1000';
 
 -- The tenants that have a log; of a disabled one, since when.
+-- `next_generation` lies above the generations and versions of all groups that were removed: those that are
+-- made anew begin there.
 CREATE TABLE tenants (
-    tenant      text COLLATE "C" NOT NULL PRIMARY KEY,
-    log_id      uuid   NOT NULL,
-    lane        bigint NOT NULL,
-    disabled_ms bigint
+    tenant          text COLLATE "C" NOT NULL PRIMARY KEY,
+    log_id          uuid   NOT NULL,
+    lane            bigint NOT NULL,
+    disabled_ms     bigint,
+    next_generation bigint NOT NULL DEFAULT 0
 );
 
 CREATE INDEX tenants_lane ON tenants (lane, tenant);

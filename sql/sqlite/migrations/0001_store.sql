@@ -3,11 +3,14 @@
 -- 64-bit integers; event ids are 16 bytes; log ids are hyphenated text.
 
 -- The tenants that have a log; of a disabled one, since when.
+-- `next_generation` lies above the generations and versions of all groups that were removed: those that are
+-- made anew begin there.
 CREATE TABLE tenants (
-    tenant      TEXT NOT NULL PRIMARY KEY,
-    log_id      TEXT NOT NULL,
-    lane        INTEGER NOT NULL,
-    disabled_ms INTEGER
+    tenant          TEXT NOT NULL PRIMARY KEY,
+    log_id          TEXT NOT NULL,
+    lane            INTEGER NOT NULL,
+    disabled_ms     INTEGER,
+    next_generation INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX tenants_lane ON tenants (lane, tenant);

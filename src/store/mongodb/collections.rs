@@ -7,7 +7,8 @@
 //! | collection     | `_id`                        | fields                                     |
 //! |----------------|------------------------------|--------------------------------------------|
 //! | `tenants`      | tenant                       | log_id, lane, removals (how many steps),   |
-//! |                |                              | disabled_ms (while it is disabled)         |
+//! |                |                              | disabled_ms (while it is disabled),        |
+//! |                |                              | next_generation (once a group was removed) |
 //! | `tenant_jobs`  | {tenant, id}                 | attributes, who, issuer, request_id,       |
 //! |                |                              | submitted_ms, messages, error,             |
 //! |                |                              | completed_ms                               |

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::collections::Collections;
-use super::error::{is_known, reading, writing};
+use super::error::{reading, writing};
 use super::trail::{ActOnRow, Change, column_of};
 use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, rows};
@@ -128,33 +128,13 @@ impl Mongodb {
         let SubscriptionChange { tenant, group, version, next, by, .. } = change;
         let (rows, version) = (&self.collections.subscriptions, version.cast_signed());
         let found = doc! { "_id": id(tenant, group), "version": version };
-        let Some(next) = next.as_ref().filter(|_| by.is_none() && !change.has_letters()) else {
+        let is_alone = version > 0 && by.is_none() && !change.has_letters();
+        let Some(next) = next.as_ref().filter(|_| is_alone) else {
             let whole = Whole { collections: &self.collections, change };
             return transaction::commit(&self.collections.open_transactions, &whole).await;
         };
         let next = doc! { "$set": fields(next, version + 1) };
-        if version > 0 {
-            return Ok(writing(rows.update_one(found, next)).await?.matched_count == 1);
-        }
-        if !self.is_known_tenant(tenant).await? {
-            return Ok(false);
-        }
-        writing(async {
-            // The version is 0 in no row, so that one that exists is not found, and can't be
-            // inserted.
-            match rows.update_one(found, next).upsert(true).await {
-                Err(error) if is_known(&error) => Ok(false),
-                inserted => inserted.map(|done| done.upserted_id.is_some()),
-            }
-        })
-        .await
-    }
-}
-
-impl Mongodb {
-    async fn is_known_tenant(&self, tenant: &TenantId) -> Result<bool, Error> {
-        let known = self.collections.tenants.find_one(doc! { "_id": tenant.as_str() });
-        Ok(reading(known).await?.is_some())
+        Ok(writing(rows.update_one(found, next)).await?.matched_count == 1)
     }
 }
 
@@ -169,7 +149,14 @@ impl TransactionBody for Whole<'_> {
     type Done = bool;
 
     async fn run(&self, transaction: &mut Transaction<'_>) -> Result<bool, TransactionError> {
-        let is_written = self.act().run(transaction).await?;
+        let begins_at = match &self.change.next {
+            Some(_) if self.change.version == 0 => self.next_generation(transaction).await?,
+            _ => 0,
+        };
+        let is_written = self.act(begins_at).run(transaction).await?;
+        if is_written && self.change.next.is_none() {
+            self.outlive(transaction).await?;
+        }
         if is_written && self.change.has_letters() {
             self.write_letters(transaction).await?;
         }
@@ -178,8 +165,29 @@ impl TransactionBody for Whole<'_> {
 }
 
 impl Whole<'_> {
-    /// Returns the change of the row upon its version.
-    fn act(&self) -> ActOnRow<'_> {
+    /// Returns the number above the generations and versions of the tenant's groups that were
+    /// removed.
+    async fn next_generation(
+        &self,
+        transaction: &mut Transaction<'_>,
+    ) -> Result<i64, TransactionError> {
+        let log = doc! { "_id": self.change.tenant.as_str() };
+        let log = self.collections.tenants.find_one(log).session(transaction).await?;
+        let next = log.map(|row| row.integer_if_any("next_generation")).transpose()?;
+        Ok(next.flatten().unwrap_or_default())
+    }
+
+    /// Has a group that is made anew begin above the version that is removed.
+    async fn outlive(&self, transaction: &mut Transaction<'_>) -> Result<(), TransactionError> {
+        let SubscriptionChange { tenant, version, .. } = self.change;
+        let log = doc! { "_id": tenant.as_str() };
+        let next = doc! { "$max": { "next_generation": version.cast_signed() + 1 } };
+        self.collections.tenants.update_one(log, next).session(transaction).await?;
+        Ok(())
+    }
+
+    /// Returns the change of the row upon its version; a new one begins with a generation.
+    fn act(&self, begins_at: i64) -> ActOnRow<'_> {
         let SubscriptionChange { tenant, group, version, next, by, .. } = self.change;
         let (by, version) = (by.as_ref(), version.cast_signed());
         let (mut its, mut unless) = (doc! { "_id": id(tenant, group), "version": version }, None);
@@ -189,7 +197,9 @@ impl Whole<'_> {
             Some(next) => {
                 its = doc! { "_id": id(tenant, group) };
                 unless = Some(its.clone());
-                Change::Insert(tenant, fields(next, version + 1))
+                let mut row = fields(next, begins_at + 1);
+                row.insert("generation", begins_at + next.generation.cast_signed());
+                Change::Insert(tenant, row)
             }
         };
         let collections = self.collections;

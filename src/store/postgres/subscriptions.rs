@@ -114,6 +114,10 @@ impl Postgres {
             return self.act(statement, change.by.as_ref()).await;
         }
         let mut session = self.sessions.begin().await?;
+        if next.is_none() {
+            // First, so that whoever makes the group anew waits for this.
+            session.run(outlive(change)).await?;
+        }
         if session.change(statement).await? == 0 {
             session.rollback().await?;
             return Ok(false);
@@ -156,6 +160,12 @@ fn insert(change: &SubscriptionChange, row: Row) -> Statement {
         .bind(row.went_back_from)
         .bind(row.parts)
         .bind(row.halt)
+}
+
+fn outlive(change: &SubscriptionChange) -> Statement {
+    sqlx::query(sql!("postgres/subscription_outlive.sql"))
+        .bind(change.tenant.to_string())
+        .bind(change.version.cast_signed())
 }
 
 fn remove(change: &SubscriptionChange) -> Statement {

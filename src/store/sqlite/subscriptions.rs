@@ -109,7 +109,12 @@ fn change(writing: &Connection, change: &SubscriptionChange) -> Result<bool, Err
     let written = match next.as_ref().map(Row::from) {
         None => {
             let remove = sql!("sqlite/subscription_remove.sql");
-            rows::change(writing, remove, params![tenant, group, version])?
+            let removed = rows::change(writing, remove, params![tenant, group, version])?;
+            if removed == 1 {
+                let outlive = sql!("sqlite/subscription_outlive.sql");
+                rows::change(writing, outlive, params![tenant, version])?;
+            }
+            removed
         }
         Some(row) if version == 0 => {
             let insert = sql!("sqlite/subscription_insert.sql");

@@ -193,6 +193,7 @@ macro_rules! contract {
                 a_subscription_is_kept_as_it_was_written
                 a_subscription_is_changed_only_upon_what_was_found
                 many_subscriptions_are_changed_each_by_itself
+                whoever_had_a_group_that_was_removed_is_fenced_from_one_that_is_made_anew
                 a_group_s_lag_is_what_it_has_not_committed
                 a_lease_goes_by_the_store_s_clock
                 a_restored_log_takes_its_groups_along;

@@ -125,6 +125,24 @@ async fn what_joins_dead_letters_is_redriven_once_they_are_or_have_gone() {
     assert_eq!(redriven(store).await, [5, 6], "what they wait for is gone, or redriven");
 }
 
+#[tokio::test]
+async fn a_handler_s_worker_moves_nothing_of_a_group_that_was_made_anew() {
+    let gateway = Gateway::start().await;
+    let (store, settings) = (&*gateway.store, settings());
+    let (groups, act) = (Groups { store, settings: &settings }, by(Act::DeleteSubscription));
+    begin(store, diku(), 9).await;
+    assert_eq!(found(store, diku()).await.subscription.generation, 1);
+    groups.remove(&diku(), &search(), &act).await.unwrap();
+    begin(store, diku(), 9).await;
+    let anew = found(store, diku()).await;
+    let fenced = |done: Result<(), Error>| matches!(done, Err(Error::Refused(Refusal::Fenced(_))));
+    assert!(fenced(groups.commit_for_handler(&diku(), &search(), 1, position(5)).await));
+    assert!(fenced(groups.bury(&diku(), &search(), 1, &[failed(2, "a")]).await));
+    assert!(fenced(groups.stop(&diku(), &search(), 1, ("it fell over", None)).await));
+    assert_eq!(found(store, diku()).await.subscription, anew.subscription);
+    assert!(letters(store).await.is_empty());
+}
+
 async fn count(store: &dyn Store) -> u64 {
     store.count_dead_letters(None).await.unwrap().iter().map(|it| it.count).sum()
 }

@@ -134,6 +134,36 @@ pub async fn many_subscriptions_are_changed_each_by_itself<B: StoreFixture>() {
     assert!(store.find_subscriptions(&[]).await.unwrap().is_empty());
 }
 
+pub async fn whoever_had_a_group_that_was_removed_is_fenced_from_one_that_is_made_anew<
+    B: StoreFixture,
+>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
+    let new = beginning(Form::default(), Position::START, "{}");
+    assert!(change(&*store, search(), 0, Some(new.clone())).await);
+    let mut version = 1;
+    for generation in 1..=3 {
+        let next = Subscription { generation, ..new.clone() };
+        assert!(change(&*store, search(), version, Some(next)).await);
+        version += 1;
+    }
+    let former = found(&*store, search()).await.unwrap();
+    assert_eq!((former.version, former.subscription.generation), (4, 3));
+    assert!(!change(&*store, search(), 3, None).await, "it has changed");
+    assert!(change(&*store, search(), 4, None).await);
+
+    for name in ["cg.search", "cg.other"].map(|name| (diku(), group(name))) {
+        assert!(change(&*store, name.clone(), 0, Some(new.clone())).await);
+        let anew = found(&*store, name.clone()).await.unwrap();
+        assert!(anew.version > 4 && anew.subscription.generation > 3, "{anew:?}");
+        assert!(anew.subscription.generation <= anew.version, "{anew:?}");
+        assert!(!change(&*store, name, 4, Some(former.subscription.clone())).await, "{anew:?}");
+    }
+    let elsewhere = (college(), group("cg.search"));
+    assert!(change(&*store, elsewhere.clone(), 0, Some(new)).await);
+    let elsewhere = found(&*store, elsewhere).await.unwrap();
+    assert_eq!((elsewhere.version, elsewhere.subscription.generation), (1, 0));
+}
+
 pub async fn a_group_s_lag_is_what_it_has_not_committed<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     opened.post(&[create(1), create(2), create(3)]).await;
