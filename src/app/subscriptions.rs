@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::subscribe::{PushDeps, Subscribe, SubscribeDeps, SubscribeTasks};
+use crate::subscribe::{Look, PushDeps, Subscribe, SubscribeDeps, SubscribeTasks};
 
 /// Starts what the readers and the handlers of subscriptions need, and what their files ask for.
 pub(super) fn start(
@@ -26,15 +26,20 @@ pub(super) fn start(
         lanes: config.lanes,
         closing: closing.clone(),
     });
-    let files = config.subscription_files.clone();
-    tasks.follow_files(&subscribe, Arc::new(move || files.look()));
+    tasks.follow_files(&subscribe, look(config));
     tasks.push_handlers(&subscribe, push).map_err(|error| anyhow!("webhooks: {error}"))?;
     Ok((subscribe, tasks))
+}
+
+/// Returns the way to what the subscriptions' files ask for.
+fn look(config: &Config) -> Look {
+    let files = config.subscription_files.clone();
+    Arc::new(move || files.look())
 }
 
 /// Returns the parts of the handlers, which has this process's name.
 pub(super) fn push_deps(config: &Config, instance: &str, clock: &Arc<dyn Clock>) -> PushDeps {
     let (instance, networks) = (instance.to_owned(), config.webhook_networks.clone());
-    let withheld = config::own_variables().into();
-    PushDeps { instance, networks, clock: clock.clone(), withheld }
+    let (clock, withheld) = (clock.clone(), config::own_variables().into());
+    PushDeps { instance, networks, clock, files: look(config), withheld }
 }

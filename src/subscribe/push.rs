@@ -17,6 +17,7 @@ mod feed;
 mod fixture;
 mod letters;
 mod outcome;
+mod programs;
 mod reach;
 mod slot;
 mod webhook;
@@ -32,7 +33,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Subscribe};
+use super::{Error, Look, Subscribe};
 use crate::clock::Clock;
 use crate::domain::networks::Networks;
 use crate::domain::subscription::{Group, Handler, Refusal, Subscription, Target};
@@ -40,6 +41,7 @@ use crate::domain::tenant::TenantId;
 use crate::store::{self, FoundSubscription};
 use exec::{ExecTarget, Program};
 use outcome::Outcome;
+use programs::{NOT_NAMED, Programs};
 use reach::Reach;
 use slot::Attempt;
 use webhook::WebhookTarget;
@@ -61,6 +63,8 @@ pub struct PushDeps {
     pub networks: Arc<Networks>,
     /// The clock for what webhooks are signed with.
     pub clock: Arc<dyn Clock>,
+    /// What this replica's files ask for: no program is run but one that they name.
+    pub files: Look,
     /// The variables that no program gets: the gateway's own settings, some of which are secrets.
     pub withheld: Arc<[String]>,
 }
@@ -80,6 +84,7 @@ struct Workers {
     deps: PushDeps,
     reach: Reach,
     client: Client,
+    programs: Programs,
     running: HashMap<Name, Running>,
     tasks: JoinSet<(Name, Ended)>,
     /// The reasons why groups have no worker, as far as they were told.
@@ -109,8 +114,9 @@ pub(super) async fn follow(
     let closing = subscribe.deps.closing.clone();
     let reach = Reach(deps.networks.clone());
     let (running, told, stop) = (HashMap::new(), HashMap::new(), CancellationToken::new());
-    let tasks = JoinSet::new();
-    let mut workers = Workers { subscribe, deps, reach, client, running, tasks, told, stop };
+    let (tasks, programs) = (JoinSet::new(), Programs::new(deps.files.clone()));
+    let mut workers =
+        Workers { subscribe, deps, reach, client, programs, running, tasks, told, stop };
     let mut look_at = Instant::now();
     loop {
         tokio::select! {
@@ -138,6 +144,7 @@ impl Workers {
         let all = all.map(|(found, _)| found).filter(|it| it.subscription.form.handler.is_some());
         let all: HashMap<Name, _> =
             all.map(|found| ((found.tenant.clone(), found.group.clone()), found)).collect();
+        let all = self.may_have(all).await;
         for (name, running) in &self.running {
             let generation = all.get(name).map(|found| found.subscription.generation);
             // Whoever has halted, changed or moved the group has raised its generation.
@@ -145,7 +152,6 @@ impl Workers {
                 running.stop.cancel();
             }
         }
-        self.told.retain(|name, _| all.contains_key(name));
         let is_free = |(name, found): &(&Name, &FoundSubscription)| {
             let holder = found.subscription.holder(found.now);
             found.subscription.halt.is_none()
@@ -160,6 +166,29 @@ impl Workers {
             }
         }
         Ok(())
+    }
+
+    /// Returns those of the groups whose handler this replica may bring events to; the others are
+    /// told.
+    async fn may_have(
+        &mut self,
+        mut all: HashMap<Name, FoundSubscription>,
+    ) -> HashMap<Name, FoundSubscription> {
+        self.told.retain(|name, _| all.contains_key(name));
+        let handler = |found: &FoundSubscription| found.subscription.form.handler.clone();
+        let is_program = |handler: Handler| matches!(handler.target, Target::Exec(_));
+        if all.values().filter_map(handler).any(is_program) {
+            self.programs.look_again().await;
+        }
+        let may = |name: &Name, found: &FoundSubscription| {
+            handler(found).is_some_and(|handler| self.programs.may_run(name, &handler))
+        };
+        let (may, others): (HashMap<_, _>, HashMap<_, _>) =
+            all.drain().partition(|(name, found)| may(name, found));
+        for name in others.keys() {
+            self.tell(name, NOT_NAMED.to_owned());
+        }
+        may
     }
 
     /// Starts the worker of a group, unless another replica has it by now.
@@ -182,7 +211,11 @@ impl Workers {
             Err(error) => return Err(error),
         };
         // Another form may have been put since; then there may be no handler.
-        let Some(handler) = form.handler else { return Ok(()) };
+        let handler = form.handler.filter(|handler| self.programs.may_run(name, handler));
+        let Some(handler) = handler else {
+            reading.close().await;
+            return Ok(());
+        };
         let (subscribe, tenant, group) = (self.subscribe.clone(), tenant.clone(), group.clone());
         let held = Held { subscribe, tenant, group, generation };
         let concurrency = usize::try_from(handler.concurrency).unwrap_or(1);

@@ -213,6 +213,37 @@ async fn a_program_s_arguments_and_a_webhook_s_secrets_are_shown_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_program_whose_file_goes_is_ended_and_its_group_stands_until_a_file_names_it_again() {
+    let setup = setup("policy = \"stop\"");
+    let file = std::fs::read_to_string(setup.path().join("subscriptions/cg.mail.toml")).unwrap();
+    let other = file.replace("handler.sh", "other.sh");
+    let program = PROGRAM.replace(">> done", ">> others");
+    std::fs::write(setup.path().join("other.sh"), program).unwrap();
+    std::fs::write(setup.path().join("subscriptions/cg.other.toml"), other).unwrap();
+    let serve = setup.serve();
+    knows(&setup, &["a", "b"]);
+    post(&serve, &["a"]).await;
+    until("the event is done", async || done(&setup) == ["a"]).await;
+    std::fs::remove_file(setup.path().join("subscriptions/cg.mail.toml")).unwrap();
+    until("it is told", async || setup.log().contains("its program is in no file")).await;
+    let show = "subscriptions show cg.mail --tenant diku";
+    until("the group is free", async || objects(&setup, show)[0]["reader"].is_null()).await;
+    post(&serve, &["b"]).await;
+    let others = setup.path().join("others");
+    until("another group has it", async || {
+        std::fs::read_to_string(&others).unwrap_or_default() == "a\nb\n"
+    })
+    .await;
+    let stands = &objects(&setup, show)[0];
+    assert_eq!((&stands["position"], &stands["halt"]), (&json!(1), &Value::Null), "{stands}");
+    assert_eq!(stands["handler"]["exec"], "/bin/bash", "the form is as it was");
+    assert_eq!(done(&setup), ["a"]);
+    write(&setup, &file);
+    until("it goes on", async || done(&setup) == ["a", "b"]).await;
+    assert!(serve.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_program_gets_no_setting_of_the_gateway() {
     let setup = setup("policy = \"stop\"")
         .with("KAFKA_CONFIG_SASL_PASSWORD", "hunter2")

@@ -1,6 +1,7 @@
 //! Handlers in this process: their groups halt, change and lose events beside them, and nothing is
 //! brought to them that is not theirs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crash::until;
@@ -11,7 +12,7 @@ use event_gateway::domain::subscription::{Form, Group, Start};
 use event_gateway::domain::time::Time;
 use event_gateway::domain::trail::Act;
 use event_gateway::store::RemovalStep;
-use event_gateway::subscribe::{PushDeps, Subscribe, SubscribeDeps, SubscribeTasks, Which};
+use event_gateway::subscribe::{Look, PushDeps, Subscribe, SubscribeDeps, SubscribeTasks, Which};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +46,8 @@ impl Pushing {
     fn start(&mut self) {
         let networks = Arc::new(Networks::parse("127.0.0.0/8").unwrap());
         let (instance, clock) = ("one".to_owned(), Arc::new(System));
-        let deps = PushDeps { instance, networks, clock, withheld: Arc::default() };
+        let files: Look = Arc::new(BTreeMap::new);
+        let deps = PushDeps { instance, networks, clock, files, withheld: Arc::default() };
         self.tasks.push_handlers(&self.subscribe, deps).unwrap();
     }
 
@@ -114,6 +116,24 @@ async fn a_paused_group_gets_nothing_until_it_is_resumed() {
     assert_eq!(receiver.at("/search").len(), 1);
     groups.resume(&diku(), &search(), &act).await.unwrap();
     assert_eq!(done(&receiver.done("/search", 3).await), [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_a_row_alone_names_is_not_run_and_its_group_is_left_to_others() {
+    let (mut pushing, receiver) =
+        (Pushing::new().await, Receiver::start(|_, _| Reply::Status(200)).await);
+    let folder = tempfile::tempdir().unwrap();
+    let ran = folder.path().join("ran");
+    let exec = json!({ "exec": ["touch", ran] });
+    let program = Form::from_column(&json!({ "handler": exec }).to_string()).unwrap();
+    pushing.put("cg.search", &program).await;
+    pushing.put("cg.other", &form(&format!("{}/other", receiver.url), 1, json!({}))).await;
+    pushing.start();
+    pushing.post(&["a"]).await;
+    receiver.done("/other", 1).await;
+    let row = found(&*pushing.gateway.store, diku()).await.subscription;
+    assert_eq!((row.generation, row.lease, row.halt), (0, None, None), "another replica may");
+    assert!(!ran.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
