@@ -112,8 +112,32 @@ async fn works(program: &str, file: &str) {
     let reason = all().await[0]["reason"].to_string();
     assert!(reason.contains("401"), "{reason}");
     assert_eq!(webhook.said(), wanted);
+    works_on_what_is_redriven(&serve, &Webhook::start(program, file)).await;
     assert!(!setup.log().contains("whsec_"), "{}", setup.log());
     assert!(serve.terminate().success());
+}
+
+/// Parks an item, has a loan of its key done, and redrives the item, which must be done then. Only
+/// the group `cg.other` is brought to this webhook.
+async fn works_on_what_is_redriven(serve: &Serve, webhook: &Webhook) {
+    let (items, loans) = ("/domain-events/inventory/item", "/domain-events/circulation/loan");
+    let (group, key) = (format!("{}/subscriptions/cg.other", serve.url), "c\"c");
+    let change = json!({ "new": { "id": key } });
+    put(serve, "cg.other", &webhook.url, OTHER, json!({ "policy": "park", "attempts": 1 })).await;
+    ask(serve, Method::POST, items, change.clone()).await;
+    let dead = async || get(&group, "diku").await["deadLetters"]["count"].clone();
+    until("the item is a dead letter", async || dead().await == 4).await;
+    let often = json!({ "policy": "park", "attempts": 100, "waitMs": 300, "waitFactor": 1 });
+    put(serve, "cg.other", &webhook.url, SECRET, often).await;
+    ask(serve, Method::POST, loans, change).await;
+    until("the loan is done", async || get(&group, "diku").await["position"] == 5).await;
+    assert_eq!(webhook.said().len(), 1);
+    let redrive = "/subscriptions/cg.other/dead-letters/redrive";
+    ask(serve, Method::POST, redrive, json!({ "keys": [key] })).await;
+    until("the item is done", async || dead().await == 3).await;
+    let said = webhook.said();
+    let is_its = |line: &String| line.starts_with("CREATE c");
+    assert!(said.len() == 2 && said.iter().all(is_its), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
