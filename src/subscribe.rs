@@ -13,6 +13,7 @@ mod files;
 mod halts;
 mod log_reader;
 mod push;
+mod put;
 mod reading;
 mod renewals;
 mod start;
@@ -30,12 +31,12 @@ use crate::domain::filter::Filter;
 use crate::domain::floors::{Floors, Gap};
 use crate::domain::position::Position;
 use crate::domain::settings::{LogRule, Settings};
-use crate::domain::subscription::{FailedEvent, Form, Group, Halt, Refusal, Start, Subscription};
+use crate::domain::subscription::{FailedEvent, Group, Halt, Refusal, Start};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::domain::trail::TrailEntry;
 use crate::metrics::Metrics;
-use crate::store::{self, FoundSubscription, Lag, Store, SubscriptionChange};
+use crate::store::{self, FoundSubscription, Lag, Store};
 use crate::tasks::{Ended, Tasks};
 
 pub use dead_letters::{Marked, Which};
@@ -118,6 +119,9 @@ pub enum Error {
     /// The row says no.
     #[error("{}", refused(.0))]
     Refused(Refusal),
+    /// The group's handler is a program, and so its form an operator's file's alone.
+    #[error("the group has a program for a handler, and its file alone changes its form")]
+    HasProgram,
     /// The group has as many dead letters as it may have.
     #[error("a group has at most 10000 dead letters, of at most 100 keys and topics")]
     TooManyDead,
@@ -248,42 +252,6 @@ impl Groups<'_> {
         let lost = rules.filter(|(topic, rule)| is_lost(topic, rule)).map(|(topic, _)| topic);
         let lost: Vec<_> = lost.collect();
         if lost.is_empty() { Ok(()) } else { Err(Error::NotStored(lost)) }
-    }
-
-    /// Makes a subscription, or gives an existing one another form; a start is used only when it is
-    /// made.
-    pub async fn put(
-        &self,
-        tenant: &TenantId,
-        group: &Group,
-        form: &Form,
-        start: Start,
-        by: &TrailEntry,
-    ) -> Result<(Put, FoundSubscription), Error> {
-        self.refuse_not_stored(tenant, &form.filter)?;
-        let reform = change::change(self.store, tenant, group, Some(by), |subscription, now| {
-            subscription.reform(form, now)
-        });
-        match reform.await {
-            Err(Error::Unknown(_)) => {}
-            reformed => return reformed.map(|((), found)| (Put::Kept, found)),
-        }
-        if self.store.list_subscriptions(Some(tenant)).await?.len() >= SUBSCRIPTIONS_MAX {
-            return Err(Error::TooMany);
-        }
-        let (after, gaps_to) = start::resolve(self.store, tenant, &form.filter, start).await?;
-        let new = SubscriptionChange {
-            tenant: tenant.clone(),
-            group: group.clone(),
-            version: 0,
-            next: Some(Subscription::new(form.clone(), after, gaps_to)),
-            dead: Vec::new(),
-            by: Some(by.clone()),
-        };
-        // Whoever made it at the same moment made it as well.
-        let written = self.store.change_subscriptions(&[new]).await?;
-        let put = if written == [true] { Put::Created } else { Put::Kept };
-        Ok((put, self.find(tenant, group).await?))
     }
 
     /// Returns a warning of the patterns of a filter that match no topic, neither one of the log

@@ -42,7 +42,7 @@ pub use handler::{Format, Handler, Secret, Target, Webhook};
 pub use lease::ReaderLease;
 pub use parts::{Part, PartCommit, Parts};
 pub use request::{
-    DeadLetterRequest, PAUSE_MEMBERS, SKIP_MEMBERS, parse_pause, parse_put, parse_skip,
+    DeadLetterRequest, PAUSE_MEMBERS, PutRequest, SKIP_MEMBERS, parse_pause, parse_skip,
 };
 pub use start::{Gaps, Start};
 

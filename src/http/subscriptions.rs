@@ -24,7 +24,9 @@ use crate::access::permission::{
     CommitSubscription, DeleteSubscription, GetSubscription, LeaveSubscription, ListSubscriptions,
     PauseSubscription, PutSubscription, ResumeSubscription, SeekSubscription, SkipEvent,
 };
-use crate::domain::subscription::{Group, Start, parse_commit, parse_pause, parse_put, parse_skip};
+use crate::domain::subscription::{
+    Group, PutRequest, Start, parse_commit, parse_pause, parse_skip,
+};
 use crate::domain::tenant::TenantId;
 use crate::domain::trail::TrailEntry;
 use crate::store::{DeadCount, FoundSubscription};
@@ -100,9 +102,9 @@ pub(super) async fn put(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
-    let (form, start) = object::read(&request, &gateway, tenant, parse_put).await?;
+    let asked = object::read(&request, &gateway, tenant, PutRequest::parse).await?;
     let (groups, by) = (gateway.deps.subscribe.groups(), context.act().on(&group));
-    let put = groups.put(tenant, &group, &form, start, &by).await;
+    let put = groups.put_request(tenant, &group, &asked, &by).await;
     let (put, found) = put.map_err(|error| refused(error, tenant))?;
     let mut answer = match put {
         Put::Created => {
@@ -113,7 +115,7 @@ pub(super) async fn put(
         }
         Put::Kept => HttpResponse::Ok(),
     };
-    let warning = gateway.deps.subscribe.groups().warning(tenant, &form.filter).await;
+    let warning = gateway.deps.subscribe.groups().warning(tenant, &asked.form.filter).await;
     let warning = warning.map_err(|error| refused(error, tenant))?;
     if let Some(warning) = &warning {
         tracing::warn!(%tenant, %group, "a subscription may never get an event: {warning}");

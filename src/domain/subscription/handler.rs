@@ -188,6 +188,11 @@ impl Handler {
         Some(Self { target: target?, format, concurrency, timeout_seconds })
     }
 
+    /// Returns whether it is a program, which only an operator's file may name.
+    pub fn is_program(&self) -> bool {
+        matches!(self.target, Target::Exec(_))
+    }
+
     /// Returns the handler as JSON; of its secrets it has the number alone.
     pub fn to_json(&self) -> Value {
         self.json(|webhook| json!({ "url": webhook.url, "secrets": webhook.secrets.len() }))

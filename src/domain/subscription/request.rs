@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Form, Start, Target};
+use super::{Form, Handler, Start};
 use crate::domain::json::Raw;
 use crate::domain::key::Key;
 use crate::domain::object_reader::ObjectReader;
@@ -19,16 +19,31 @@ pub const PAUSE_MEMBERS: [&str; 1] = ["reason"];
 /// The members of a request to skip an event.
 pub const SKIP_MEMBERS: [&str; 2] = ["position", "reason"];
 
-/// Parses the form that a caller puts: any but one with a program, which only an operator's file
-/// may name.
-pub fn parse_put(raw: &Raw) -> Result<(Form, Start), Violations> {
-    let (form, start) = Form::parse(raw)?;
-    if form.handler.as_ref().is_some_and(|it| matches!(it.target, Target::Exec(_))) {
-        let rule = "must not be given: only an operator's file may name a program; a webhook can \
-                    be asked for";
-        return Err(vec![Violation::new("/handler/exec".to_owned(), "not-permitted", rule)]);
+/// A subscription that a caller puts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutRequest {
+    /// The form of a group that is made.
+    pub form: Form,
+    /// The place where a group that is made begins.
+    pub start: Start,
+    /// Whether the request says which handler the group has, or that it has none. One that doesn't
+    /// leaves a group's handler as it is.
+    pub names_handler: bool,
+}
+
+impl PutRequest {
+    /// Parses the object that is put: any form but one with a program, which only an operator's
+    /// file may name.
+    pub fn parse(raw: &Raw) -> Result<Self, Violations> {
+        let (form, start) = Form::parse(raw)?;
+        if form.handler.as_ref().is_some_and(Handler::is_program) {
+            let rule = "must not be given: only an operator's file may name a program; a webhook \
+                        can be asked for";
+            return Err(vec![Violation::new("/handler/exec".to_owned(), "not-permitted", rule)]);
+        }
+        let names_handler = raw.members().any(|(name, _)| name.text() == "handler");
+        Ok(Self { form, start, names_handler })
     }
-    Ok((form, start))
 }
 
 /// Parses the body of a request to pause or to resume a group, `{reason?}`.
@@ -101,7 +116,7 @@ impl DeadLetterRequest {
 
 #[cfg(test)]
 mod tests {
-    use super::{DeadLetterRequest, Position, Raw, parse_pause, parse_put, parse_skip};
+    use super::{DeadLetterRequest, Position, PutRequest, Raw, parse_pause, parse_skip};
 
     fn raw(text: &str) -> Raw {
         Raw::parse(&text.to_owned().into()).unwrap()
@@ -111,9 +126,19 @@ mod tests {
     fn a_caller_may_ask_for_a_webhook_and_for_no_program() {
         let webhook = r#"{"handler":{"webhook":{"url":"https://example.org/",
             "secrets":["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}}}"#;
-        assert!(parse_put(&raw(webhook)).unwrap().0.handler.is_some());
-        let refused = parse_put(&raw(r#"{"handler":{"exec":["sh"]}}"#)).unwrap_err();
+        assert!(PutRequest::parse(&raw(webhook)).unwrap().form.handler.is_some());
+        let refused = PutRequest::parse(&raw(r#"{"handler":{"exec":["sh"]}}"#)).unwrap_err();
         assert_eq!((&*refused[0].pointer, refused[0].code), ("/handler/exec", "not-permitted"));
+    }
+
+    #[test]
+    fn a_put_says_that_there_is_no_handler_by_null_alone() {
+        for (text, names) in
+            [("{}", false), (r#"{"handler":null}"#, true), (r#"{"topics":["a"]}"#, false)]
+        {
+            let request = PutRequest::parse(&raw(text)).unwrap();
+            assert_eq!((request.form.handler, request.names_handler), (None, names), "{text}");
+        }
     }
 
     #[test]

@@ -62,6 +62,7 @@ impl Described for PutSubscription {
                 Kind::TopicNotStored,
                 Kind::EventsRemoved,
                 Kind::SubscriptionHeld,
+                Kind::HasHandler,
             ])
     }
 }
@@ -106,7 +107,8 @@ fn handler() -> Schema {
     });
     schema::about(
         handler,
-        "The handler is brought the events, and nobody else reads for the group.",
+        "The handler is brought the events, and nobody else reads for the group. `null` takes it \
+         away; a webhook that isn't named stays.",
     )
 }
 

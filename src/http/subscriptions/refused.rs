@@ -29,7 +29,7 @@ pub(in crate::http) fn kind(error: &Error) -> Kind {
         Error::Refused(Refusal::Fenced(_)) => Kind::GenerationEnded,
         Error::Refused(Refusal::NotDelivered { .. }) => Kind::NotDelivered,
         Error::Refused(Refusal::Halted(_)) => Kind::SubscriptionHalted,
-        Error::Refused(Refusal::HasHandler) => Kind::HasHandler,
+        Error::Refused(Refusal::HasHandler) | Error::HasProgram => Kind::HasHandler,
         Error::Refused(Refusal::NotStopped { .. }) => Kind::NotStopped,
         Error::NoDeadLetter(_) => Kind::UnknownDeadLetter,
         // Only the gateway's own workers add dead letters.
