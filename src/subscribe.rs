@@ -12,6 +12,7 @@ mod event;
 mod files;
 mod halts;
 mod log_reader;
+mod marks;
 mod push;
 mod put;
 mod reading;
@@ -39,9 +40,9 @@ use crate::metrics::Metrics;
 use crate::store::{self, FoundSubscription, Lag, Store};
 use crate::tasks::{Ended, Tasks};
 
-pub use dead_letters::{Marked, Which};
 pub use files::Look;
 pub use log_reader::LogReader;
+pub use marks::{Marked, Which};
 pub use push::PushDeps;
 pub use reading::{Delivery, Opening, Reading};
 use renewals::Renewals;

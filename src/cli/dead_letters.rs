@@ -50,7 +50,7 @@ pub enum Command {
     /// Those at a position take the earlier ones of their keys along. Without a key and a position,
     /// all are redriven.
     Redrive(Box<RedriveOptions>),
-    /// Gives dead letters up; later events of their keys that wait follow.
+    /// Gives dead letters up; later events of their keys follow.
     Discard(Box<DiscardOptions>),
 }
 

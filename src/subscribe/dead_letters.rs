@@ -5,12 +5,12 @@
 //! written with that row upon its version: whoever changes either meanwhile makes it be decided
 //! again. So a handler that has lost its group writes none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use super::marks::{self, Marked, Which, scope};
 use super::{Error, Groups, change};
-use crate::domain::key::Key;
 use crate::domain::position::Position;
-use crate::domain::subscription::{DeadLetter, Group, LastFailure, Refusal, Scope, shorten};
+use crate::domain::subscription::{DeadLetter, Group, LastFailure, Refusal, shorten};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::trail::TrailEntry;
@@ -23,43 +23,12 @@ const SCOPES_MAX: u64 = 100;
 /// The dead letters that are read at once.
 const PAGE: usize = 1_000;
 
-/// The dead letters that somebody means: those of these keys or at these positions, or all if none
-/// are named; the oldest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Which {
-    /// The keys.
-    pub keys: Vec<Key>,
-    /// The positions.
-    pub positions: Vec<Position>,
-    /// The most that one call concerns.
-    pub limit: usize,
-}
-
-/// The dead letters that a call concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Marked {
-    /// The number of those.
-    pub count: u64,
-    /// The number of the others that are meant, which the limit has left for the next call.
-    pub left: u64,
-}
-
 /// A change of the dead letters of a group.
 enum Ask<'a> {
     Bury(u64, &'a [DeadLetter]),
     Settle(u64, Position, Option<&'a LastFailure>),
     Redrive(&'a Which),
     Discard(&'a Which),
-}
-
-impl Which {
-    /// The most that one call may concern.
-    pub const LIMIT_MAX: usize = 1_000;
-
-    fn has(&self, letter: &DeadLetter) -> bool {
-        let all = self.keys.is_empty() && self.positions.is_empty();
-        all || self.positions.contains(&letter.position) || self.keys.contains(&letter.key)
-    }
 }
 
 impl Groups<'_> {
@@ -126,7 +95,8 @@ impl Groups<'_> {
         self.change_letters((tenant, group), &Ask::Redrive(which), Some(by)).await
     }
 
-    /// Discards the dead letters that are meant, and no others: they are never delivered.
+    /// Discards the dead letters that are meant, and no others: they are never delivered. What has
+    /// waited for them alone is to be delivered.
     pub async fn discard(
         &self,
         tenant: &TenantId,
@@ -140,6 +110,15 @@ impl Groups<'_> {
     /// Returns how many dead letters each group has that has some.
     pub async fn dead_counts(&self) -> Result<Vec<DeadCount>, Error> {
         Ok(self.store.count_dead_letters(None).await?)
+    }
+
+    /// Returns how many dead letters a group has.
+    pub(super) async fn dead_count(
+        &self,
+        (tenant, group): (&TenantId, &Group),
+    ) -> Result<u64, Error> {
+        let counted = self.store.count_dead_letters(Some((tenant, group))).await?;
+        Ok(counted.first().map_or(0, |of_group| of_group.count))
     }
 
     async fn change_letters(
@@ -165,30 +144,22 @@ impl Groups<'_> {
         ask: &Ask<'_>,
     ) -> Result<(Vec<DeadChange>, Marked), Error> {
         let name = (&found.tenant, &found.group);
-        let (dead, left) = match *ask {
+        match *ask {
             Ask::Bury(generation, letters) => {
                 refuse(found, generation, letters)?;
-                (self.buried(found, letters).await?, 0)
+                Ok((self.buried(found, letters).await?, Marked::default()))
             }
             Ask::Settle(generation, position, failure) => {
                 refuse(found, generation, &[])?;
-                (self.settled(found, position, failure).await?, 0)
+                Ok((self.settled(found, position, failure).await?, Marked::default()))
             }
             Ask::Redrive(which) => {
-                let meant = redriven(&self.letters_after(name, Position::START).await?, which);
-                let left = meant.len().saturating_sub(which.limit);
-                (meant.into_iter().take(which.limit).map(DeadChange::Put).collect(), left)
+                Ok(marks::redrive(self.letters_after(name, Position::START).await?, which))
             }
             Ask::Discard(which) => {
-                let all = self.letters_after(name, Position::START).await?;
-                let meant: Vec<_> = all.into_iter().filter(|letter| which.has(letter)).collect();
-                let left = meant.len().saturating_sub(which.limit);
-                let gone = |letter: DeadLetter| DeadChange::Remove(letter.position);
-                (meant.into_iter().take(which.limit).map(gone).collect(), left)
+                Ok(marks::discard(self.letters_after(name, Position::START).await?, which))
             }
-        };
-        let marked = Marked { count: dead.len() as u64, left: left as u64 };
-        Ok((dead, marked))
+        }
     }
 
     async fn buried(
@@ -277,15 +248,6 @@ fn refuse(found: &FoundSubscription, generation: u64, letters: &[DeadLetter]) ->
     is_given.then_some(()).ok_or(Error::Refused(Refusal::NotDelivered { scanned }))
 }
 
-/// Returns the key or topic whose later events join a dead letter.
-fn scope(letter: &DeadLetter) -> Option<(&str, Option<&str>)> {
-    match letter.scope {
-        Scope::Event => None,
-        Scope::Key => Some((letter.topic.as_str(), Some(letter.key.as_str()))),
-        Scope::Topic => Some((letter.topic.as_str(), None)),
-    }
-}
-
 /// Returns a dead letter as it is written at a time.
 fn buried(letter: &DeadLetter, now: Time) -> DeadLetter {
     let kept = |LastFailure { why, attempts }| LastFailure { why: shorten(&why), attempts };
@@ -304,20 +266,4 @@ fn written(known: Vec<DeadLetter>, mut new: Vec<DeadLetter>) -> Vec<DeadLetter> 
         all.push(DeadLetter { is_redriven, ..letter });
     }
     all.split_off(first)
-}
-
-/// Returns those of a group's dead letters, in order, that are to be redriven: the ones that are
-/// meant, and the earlier ones that they wait for.
-fn redriven(all: &[DeadLetter], which: &Which) -> Vec<DeadLetter> {
-    // The last ones of the keys and topics that are meant so far.
-    let mut ends: HashMap<_, &DeadLetter> = HashMap::new();
-    let mut meant = Vec::new();
-    for letter in all.iter().rev() {
-        if which.has(letter) || ends.values().any(|later| later.waits_for(letter)) {
-            meant.push(letter);
-            ends.extend(scope(letter).map(|scope| (scope, letter)));
-        }
-    }
-    let due = meant.into_iter().rev().filter(|letter| !letter.is_redriven);
-    due.map(|letter| DeadLetter { is_redriven: true, ..letter.clone() }).collect()
 }

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use event_gateway::domain::key::Key;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::subscription::{
-    DeadLetter, FailedEvent, Form, Group, Refusal, Scope, Start,
+    DeadLetter, FailedEvent, Form, Group, LastFailure, Refusal, Scope, Start,
 };
 use event_gateway::domain::trail::Act;
 use event_gateway::store::{Store, TrailScan};
@@ -13,7 +14,9 @@ use event_gateway::subscribe::{Error, Groups, Marked, Opening, Subscribe, Subscr
 use tokio_util::sync::CancellationToken;
 
 use crate::support::gateway::{Gateway, settings};
-use crate::support::handled_groups::{begin, failed, found, joined, letters, redriven, search};
+use crate::support::handled_groups::{
+    begin, failed, found, joined, letters, of_all, redriven, search,
+};
 use crate::support::ids::{diku, position};
 use crate::support::trail::by;
 
@@ -141,6 +144,37 @@ async fn a_handler_s_worker_moves_nothing_of_a_group_that_was_made_anew() {
     assert!(fenced(groups.stop(&diku(), &search(), 1, ("it fell over", None)).await));
     assert_eq!(found(store, diku()).await.subscription, anew.subscription);
     assert!(letters(store).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_waits_follows_what_is_redriven_or_discarded() {
+    let gateway = Gateway::start().await;
+    let (store, settings) = (&*gateway.store, settings());
+    let (groups, act) = (Groups { store, settings: &settings }, by(Act::SeekSubscription));
+    begin(store, diku(), 9).await;
+    let all = [failed(1, "a"), failed(2, "b"), joined(3, "a"), joined(4, "b"), joined(5, "a")];
+    groups.bury(&diku(), &search(), 1, &all).await.unwrap();
+    let of = |positions: &[u64], limit| {
+        let positions = positions.iter().map(|at| position(*at)).collect();
+        Which { positions, limit, ..Which::default() }
+    };
+    let discard = groups.discard(&diku(), &search(), &of(&[1], 9), &act).await;
+    assert_eq!(discard.unwrap(), Marked { count: 1, left: 0 }, "what is named alone");
+    assert_eq!(redriven(store).await, [3, 5], "they wait for nothing any more");
+    let redrive = groups.redrive(&diku(), &search(), &of(&[2], 9), &act).await;
+    assert_eq!(redrive.unwrap(), Marked { count: 1, left: 0 });
+    assert_eq!(redriven(store).await, [2, 3, 4, 5]);
+    let failure = Some(LastFailure { why: "again".to_owned(), attempts: 5 });
+    groups.settle(&diku(), &search(), 1, position(3), failure).await.unwrap();
+    assert_eq!(redriven(store).await, [2, 4], "what waits for a failure waits again");
+    groups.bury(&diku(), &search(), 1, &[of_all(6), joined(7, "c")]).await.unwrap();
+    let all = [DeadLetter { scope: Scope::Topic, ..joined(8, Key::DELETE_ALL) }, joined(9, "a")];
+    groups.bury(&diku(), &search(), 1, &all).await.unwrap();
+    let discard = groups.discard(&diku(), &search(), &of(&[6], 9), &act).await;
+    assert_eq!(discard.unwrap(), Marked { count: 1, left: 0 });
+    assert_eq!(redriven(store).await, [2, 4, 7], "a DELETE_ALL waits for any key of its topic");
+    groups.discard(&diku(), &search(), &of(&[3], 9), &act).await.unwrap();
+    assert_eq!(redriven(store).await, [2, 4, 5, 7, 8, 9]);
 }
 
 async fn count(store: &dyn Store) -> u64 {

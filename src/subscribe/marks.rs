@@ -1,0 +1,119 @@
+//! The acts on dead letters, decided on all of a group's: which are meant, and which follow them.
+//!
+//! `dead_letters` reads them, and writes what is decided. No I/O.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::domain::key::Key;
+use crate::domain::position::Position;
+use crate::domain::subscription::{DeadLetter, Scope};
+use crate::domain::topic::Topic;
+use crate::store::DeadChange;
+
+/// The dead letters that somebody means: those of these keys or at these positions, or all if none
+/// are named; the oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Which {
+    /// The keys.
+    pub keys: Vec<Key>,
+    /// The positions.
+    pub positions: Vec<Position>,
+    /// The most that one call concerns.
+    pub limit: usize,
+}
+
+/// The dead letters that a call concerned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Marked {
+    /// The number of those.
+    pub count: u64,
+    /// The number of the others that are meant, which the limit has left for the next call.
+    pub left: u64,
+}
+
+impl Which {
+    /// The most that one call may concern.
+    pub const LIMIT_MAX: usize = 1_000;
+
+    fn has(&self, letter: &DeadLetter) -> bool {
+        let all = self.keys.is_empty() && self.positions.is_empty();
+        all || self.positions.contains(&letter.position) || self.keys.contains(&letter.key)
+    }
+}
+
+/// Redrives those that are meant, of all dead letters of a group in order, with the earlier ones
+/// that they wait for. What waits for no other one follows them once all of them are.
+pub(super) fn redrive(mut all: Vec<DeadLetter>, which: &Which) -> (Vec<DeadChange>, Marked) {
+    let mut meant = meant_in_order(&all, which);
+    let left = meant.split_off(which.limit.min(meant.len()));
+    for index in &meant {
+        all[*index].is_redriven = true;
+    }
+    let follow = if left.is_empty() && !meant.is_empty() { freed(&all) } else { Vec::new() };
+    let marked = Marked { count: meant.len() as u64, left: left.len() as u64 };
+    let changed = meant.into_iter().map(|index| all[index].clone()).chain(follow);
+    (changed.map(DeadChange::Put).collect(), marked)
+}
+
+/// Discards those that are meant, of all dead letters of a group in order. What waits for no other
+/// one then is redriven.
+pub(super) fn discard(all: Vec<DeadLetter>, which: &Which) -> (Vec<DeadChange>, Marked) {
+    let (mut meant, mut kept): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|letter| which.has(letter));
+    let left = meant.split_off(which.limit.min(meant.len()));
+    let marked = Marked { count: meant.len() as u64, left: left.len() as u64 };
+    if meant.is_empty() {
+        return (Vec::new(), marked);
+    }
+    kept.extend(left);
+    kept.sort_unstable_by_key(|letter| letter.position);
+    let gone = meant.into_iter().map(|letter| DeadChange::Remove(letter.position));
+    (gone.chain(freed(&kept).into_iter().map(DeadChange::Put)).collect(), marked)
+}
+
+/// Returns which of a group's dead letters, in order, are to be redriven: the ones that are meant,
+/// and the earlier ones that they wait for.
+fn meant_in_order(all: &[DeadLetter], which: &Which) -> Vec<usize> {
+    // The last ones of the keys and topics that are meant so far.
+    let mut ends: HashMap<_, &DeadLetter> = HashMap::new();
+    let mut meant = Vec::new();
+    for (index, letter) in all.iter().enumerate().rev() {
+        if which.has(letter) || ends.values().any(|later| later.waits_for(letter)) {
+            meant.push(index);
+            ends.extend(scope(letter).map(|scope| (scope, letter)));
+        }
+    }
+    meant.into_iter().rev().filter(|index| !all[*index].is_redriven).collect()
+}
+
+/// Returns, as redriven, those of a group's dead letters in order that have not failed, and that
+/// wait for redriven ones alone, or for none.
+fn freed(all: &[DeadLetter]) -> Vec<DeadLetter> {
+    // The keys of each topic for which later ones wait, and whether those of any key do.
+    let mut held: HashMap<&Topic, (HashSet<&Key>, bool)> = HashMap::new();
+    let mut freed = Vec::new();
+    for letter in all.iter().filter(|letter| letter.scope != Scope::Event) {
+        let (keys, is_whole) = held.entry(&letter.topic).or_default();
+        let waits = *is_whole
+            || match letter.scope {
+                Scope::Topic => !keys.is_empty(),
+                Scope::Key | Scope::Event => keys.contains(&letter.key),
+            };
+        if letter.failure.is_none() && !letter.is_redriven && !waits {
+            freed.push(DeadLetter { is_redriven: true, ..letter.clone() });
+        } else if !letter.is_redriven {
+            keys.insert(&letter.key);
+            *is_whole |= letter.scope == Scope::Topic;
+        }
+    }
+    freed
+}
+
+/// Returns the key or topic whose later events join a dead letter.
+pub(super) fn scope(letter: &DeadLetter) -> Option<(&str, Option<&str>)> {
+    match letter.scope {
+        Scope::Event => None,
+        Scope::Key => Some((letter.topic.as_str(), Some(letter.key.as_str()))),
+        Scope::Topic => Some((letter.topic.as_str(), None)),
+    }
+}
