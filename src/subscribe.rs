@@ -42,7 +42,7 @@ use crate::tasks::{Ended, Tasks};
 
 pub use files::Look;
 pub use log_reader::LogReader;
-pub use marks::{Marked, Which};
+pub use marks::{Marked, WAITING, Which};
 pub use push::PushDeps;
 pub use reading::{Delivery, Opening, Reading};
 use renewals::Renewals;
@@ -123,6 +123,12 @@ pub enum Error {
     /// The group's handler is a program, and so its form an operator's file's alone.
     #[error("the group has a program for a handler, and its file alone changes its form")]
     HasProgram,
+    /// The group has dead letters, which nobody would deliver any more.
+    #[error("the group has {0} dead letters: redrive them, or discard them with a reason")]
+    HasDeadLetters(u64),
+    /// The group has no handler to which its dead letters could be delivered again.
+    #[error("the group has no handler, and so nobody delivers its dead letters again")]
+    NoHandler,
     /// The group has as many dead letters as it may have.
     #[error("a group has at most 10000 dead letters, of at most 100 keys and topics")]
     TooManyDead,
@@ -292,16 +298,6 @@ impl Groups<'_> {
     /// Returns the subscriptions of a tenant with their lags.
     pub async fn list(&self, tenant: &TenantId) -> Result<Vec<(FoundSubscription, Lag)>, Error> {
         Ok(self.store.list_subscriptions(Some(tenant)).await?)
-    }
-
-    /// Removes a subscription; a reader that it has ends.
-    pub async fn remove(
-        &self,
-        tenant: &TenantId,
-        group: &Group,
-        by: &TrailEntry,
-    ) -> Result<(), Error> {
-        change::remove(self.store, tenant, group, by).await
     }
 
     /// Commits a position for a reader's generation; returns the subscription as it stands then.

@@ -24,7 +24,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::text;
 use crate::domain::trail::{Act, TrailEntry};
 use crate::store::Store;
-use crate::subscribe::{Groups, Marked, Which};
+use crate::subscribe::{Groups, Marked, WAITING, Which};
 
 const COLUMNS: [Column; 7] = [
     ("POSITION", "position", 11, "-"),
@@ -205,6 +205,9 @@ async fn redrive(options: &RedriveOptions, clock: Arc<dyn Clock>) -> anyhow::Res
         progress.show(format!("{}: {} redriven", of.tenant, of.group), count, count + marked.left);
         if marked.left == 0 || marked.count == 0 {
             progress.end();
+            if groups.find(&of.tenant, &of.group).await?.subscription.halt.is_some() {
+                tracing::warn!("{WAITING}");
+            }
             return told(of, "to be delivered again", &Marked { count, left: marked.left });
         }
         if options.events_per_second.is_some() {

@@ -23,6 +23,7 @@ use crate::domain::key::Key;
 use crate::domain::settings::Settings;
 use crate::domain::subscription::{Form, Gaps, Group, Start};
 use crate::domain::tenant::TenantId;
+use crate::domain::text;
 use crate::domain::trail::Act;
 use crate::store::{DeadCount, FoundSubscription, Store};
 use crate::subscribe::{Error, Groups, Put};
@@ -74,8 +75,7 @@ pub enum Command {
     /// Each group goes on at the first record that it has not read, so it misses none. It is
     /// refused while anybody reads for a group, from the gateway or from Kafka.
     Export(Box<export::Options>),
-    /// Removes a subscription; a reader that it has ends.
-    Delete(Box<GroupOptions>),
+    Delete(Box<DeleteOptions>),
     /// Makes the hash of a password, for the file of a consumer's credential.
     ///
     /// The password is the first line of stdin, unless `--generate` makes one.
@@ -108,6 +108,18 @@ pub struct GroupOptions {
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,
+}
+
+/// Options of `subscriptions delete`.
+#[derive(Debug, Clone, Args)]
+pub struct DeleteOptions {
+    /// Gives the group's dead letters up, for this reason; without it, a group that has some is not
+    /// removed.
+    #[arg(long, value_name = "REASON", value_parser = text::reason)]
+    discard: Option<String>,
+    /// The group.
+    #[command(flatten)]
+    pub group: GroupOptions,
 }
 
 /// Options of `subscriptions seek`.
@@ -318,12 +330,12 @@ async fn seek(options: &SeekOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()
 }
 
 /// Removes a subscription.
-async fn delete(options: &GroupOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
-    let store = open(options, clock).await?;
+async fn delete(options: &DeleteOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let store = open(&options.group, clock).await?;
     let groups = Groups { store: &*store, settings: &Settings::default() };
-    let GroupOptions { tenant, group, output, .. } = options;
+    let GroupOptions { tenant, group, output, .. } = &options.group;
     let by = super::act(Act::DeleteSubscription, tenant).on(group);
-    groups.remove(tenant, group, &by).await?;
+    groups.remove(tenant, group, options.discard.as_deref(), &by).await?;
     let object = json!({ "tenant": tenant.as_str(), "group": group.as_str() });
     Ok(say(output.form, format_args!("{tenant}: {group} is deleted"), &object)?)
 }

@@ -145,6 +145,14 @@ impl<P: Acts> Allowed<P> {
     }
 }
 
+impl<P> Allowed<P> {
+    /// Checks that the caller has another permission, too, which only some of the route's requests
+    /// need.
+    pub(super) fn also<Q: Named>(&self, request: &HttpRequest) -> Result<(), Problem> {
+        checked(request, |caller| caller.check(&Q::PERMISSION, self.tenant()))
+    }
+}
+
 impl<P> Deref for Allowed<P> {
     type Target = TenantContext;
 

@@ -21,13 +21,15 @@ use super::query;
 use super::turn::turn;
 use super::{object, path};
 use crate::access::permission::{
-    CommitSubscription, DeleteSubscription, GetSubscription, LeaveSubscription, ListSubscriptions,
-    PauseSubscription, PutSubscription, ResumeSubscription, SeekSubscription, SkipEvent,
+    CommitSubscription, DeleteSubscription, DiscardDeadLetters, GetSubscription, LeaveSubscription,
+    ListSubscriptions, PauseSubscription, PutSubscription, ResumeSubscription, SeekSubscription,
+    SkipEvent,
 };
 use crate::domain::subscription::{
     Group, PutRequest, Start, parse_commit, parse_pause, parse_skip,
 };
 use crate::domain::tenant::TenantId;
+use crate::domain::text;
 use crate::domain::trail::TrailEntry;
 use crate::store::{DeadCount, FoundSubscription};
 use crate::subscribe::Put;
@@ -129,8 +131,12 @@ pub(super) async fn delete(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
-    let by = context.act().on(&group);
-    let removed = gateway.deps.subscribe.groups().remove(tenant, &group, &by).await;
+    let discard = context.query.parsed("discard", text::reason)?;
+    if discard.is_some() {
+        context.also::<DiscardDeadLetters>(&request)?;
+    }
+    let (groups, by) = (gateway.deps.subscribe.groups(), context.act().on(&group));
+    let removed = groups.remove(tenant, &group, discard.as_deref(), &by).await;
     removed.map_err(|error| refused(error, tenant))?;
     gateway.deps.metrics.acted(by.act);
     tracing::info!(%tenant, %group, "a subscription was removed");

@@ -43,22 +43,6 @@ pub(super) async fn change<T>(
     Err(contended())
 }
 
-/// Removes a subscription.
-pub(super) async fn remove(
-    store: &dyn Store,
-    tenant: &TenantId,
-    group: &Group,
-    by: &TrailEntry,
-) -> Result<(), Error> {
-    for _ in 0..TRIES_MAX {
-        let found = find(store, tenant, group).await?;
-        if write(store, &found, (None, Vec::new()), Some(by)).await? {
-            return Ok(());
-        }
-    }
-    Err(contended())
-}
-
 /// Writes a subscription, or removes it, and the changes of its dead letters upon the version that
 /// was found; returns whether it still had that.
 pub(super) async fn write(

@@ -154,7 +154,12 @@ impl Groups<'_> {
                 Ok((self.settled(found, position, failure).await?, Marked::default()))
             }
             Ask::Redrive(which) => {
-                Ok(marks::redrive(self.letters_after(name, Position::START).await?, which))
+                let all = self.letters_after(name, Position::START).await?;
+                let (dead, marked) = marks::redrive(all, which);
+                if !dead.is_empty() && found.subscription.form.handler.is_none() {
+                    return Err(Error::NoHandler);
+                }
+                Ok((dead, marked))
             }
             Ask::Discard(which) => {
                 Ok(marks::discard(self.letters_after(name, Position::START).await?, which))

@@ -10,6 +10,9 @@ use crate::domain::subscription::{DeadLetter, Scope};
 use crate::domain::topic::Topic;
 use crate::store::DeadChange;
 
+/// The warning to whoever redrives dead letters of a group that has halted.
+pub const WAITING: &str = "the group has halted: nothing is delivered until it is resumed";
+
 /// The dead letters that somebody means: those of these keys or at these positions, or all if none
 /// are named; the oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

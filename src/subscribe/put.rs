@@ -1,4 +1,4 @@
-//! Puts of subscriptions: a group is made, or gets another form.
+//! Puts and removals of subscriptions: a group is made, gets another form, or goes.
 //!
 //! An operator's file and a subcommand say all of a form. A caller's request that names no handler
 //! leaves a webhook as it is, since a module that puts its subscription at each start may know of
@@ -53,11 +53,48 @@ impl Groups<'_> {
             };
             let before = found.subscription.clone();
             found.subscription.reform(&next(&before.form)?, found.now).map_err(Error::Refused)?;
+            if before.form.handler.is_some() && found.subscription.form.handler.is_none() {
+                self.refuse_dead_letters((tenant, group)).await?;
+            }
             let written = (Some(&found.subscription), Vec::new());
             if found.subscription == before
                 || change::write(self.store, &found, written, Some(by)).await?
             {
                 return Ok((Put::Kept, found));
+            }
+        }
+        Err(change::contended())
+    }
+
+    /// Refuses to leave a group's dead letters to nobody. Whoever adds one meanwhile changes the
+    /// group's version.
+    async fn refuse_dead_letters(&self, name: (&TenantId, &Group)) -> Result<(), Error> {
+        match self.dead_count(name).await? {
+            0 => Ok(()),
+            count => Err(Error::HasDeadLetters(count)),
+        }
+    }
+
+    /// Removes a subscription; a reader that it has ends. One that has dead letters is removed with
+    /// them if there is a reason to discard them.
+    pub async fn remove(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        discard: Option<&str>,
+        by: &TrailEntry,
+    ) -> Result<(), Error> {
+        for _ in 0..change::TRIES_MAX {
+            let found = change::find(self.store, tenant, group).await?;
+            let by = match (self.dead_count((tenant, group)).await?, discard) {
+                (0, _) => by.clone(),
+                (count, None) => return Err(Error::HasDeadLetters(count)),
+                (count, reason) => {
+                    by.on(format_args!("{group} with {count} dead letters")).because(reason)
+                }
+            };
+            if change::write(self.store, &found, (None, Vec::new()), Some(&by)).await? {
+                return Ok(());
             }
         }
         Err(change::contended())

@@ -115,6 +115,8 @@ kinds! {
     SubscriptionHeld "subscription-held" CONFLICT "Another reader";
     SubscriptionHalted "subscription-halted" CONFLICT "Subscription halted";
     HasHandler "has-handler" CONFLICT "Group has a handler";
+    NoHandler "no-handler" CONFLICT "Group has no handler";
+    HasDeadLetters "has-dead-letters" CONFLICT "Group has dead letters";
     NotStopped "not-stopped" CONFLICT "Not stopped there";
     UnknownDeadLetter "unknown-dead-letter" NOT_FOUND "Unknown dead letter";
     GenerationEnded "generation-ended" CONFLICT "Generation ended";

@@ -27,7 +27,7 @@ use crate::http::query::{self, Parameter};
 use crate::http::schema::{self, Schema};
 use crate::http::turn::{self, turn};
 use crate::http::{object, path};
-use crate::subscribe::{Marked, Which};
+use crate::subscribe::{Marked, WAITING, Which};
 
 const PAGE: [Parameter; 2] = [
     Parameter::new("after", "The position after which the page begins.", schema::position),
@@ -80,6 +80,9 @@ struct DeadLetterInDetail<'a> {
 struct Changed {
     count: u64,
     left: u64,
+    /// What keeps those that are to be delivered again waiting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'static str>,
 }
 
 impl Described for ListDeadLetters {
@@ -108,7 +111,7 @@ impl Described for RedriveDeadLetters {
     fn describe() -> Operation {
         let about = "Dead letters are to be delivered again, in order: those of the keys, those at \
                      the positions with the earlier ones of their keys, or all.";
-        request(Operation::new(about), &[])
+        request(Operation::new(about), &[]).problems(&[Kind::NoHandler])
     }
 }
 
@@ -204,7 +207,9 @@ pub(in crate::http) async fn redrive(
     let (tenant, groups) = (context.tenant(), gateway.deps.subscribe.groups());
     let marked = groups.redrive(tenant, &group, &which(asked), &by).await;
     let marked = marked.map_err(|error| refused(error, tenant))?;
-    Ok(done(&gateway, &by, &marked))
+    let found = groups.find(tenant, &group).await.map_err(|error| refused(error, tenant))?;
+    let halted = found.subscription.halt.map(|_| WAITING);
+    Ok(done(&gateway, &by, &marked, halted))
 }
 
 /// `POST /subscriptions/{group}/dead-letters/discard`: dead letters are given up.
@@ -219,7 +224,7 @@ pub(in crate::http) async fn discard(
     let (tenant, groups) = (context.tenant(), gateway.deps.subscribe.groups());
     let marked = groups.discard(tenant, &group, &which(asked), &by).await;
     let marked = marked.map_err(|error| refused(error, tenant))?;
-    Ok(done(&gateway, &by, &marked))
+    Ok(done(&gateway, &by, &marked, None))
 }
 
 /// Reads a request about the dead letters of a group.
@@ -239,11 +244,16 @@ fn which(asked: DeadLetterRequest) -> Which {
 }
 
 /// Returns the answer of an act, which counts as one if it has changed anything.
-fn done(gateway: &Shared, by: &TrailEntry, marked: &Marked) -> HttpResponse {
+fn done(
+    gateway: &Shared,
+    by: &TrailEntry,
+    marked: &Marked,
+    warning: Option<&'static str>,
+) -> HttpResponse {
     let Marked { count, left } = *marked;
     if count > 0 {
         gateway.deps.metrics.acted(by.act);
         tracing::info!(group = by.object, act = %by.act, count, "dead letters were changed");
     }
-    HttpResponse::Ok().json(Changed { count, left })
+    HttpResponse::Ok().json(Changed { count, left, warning })
 }

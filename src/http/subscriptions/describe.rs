@@ -29,6 +29,14 @@ pub(super) const LEAVE: [Parameter; 1] = [Parameter {
     ..Parameter::new("generation", "The number that the reader was given.", schema::any_whole)
 }];
 
+/// The query of the route that removes a group.
+pub(super) const DELETE: [Parameter; 1] = [Parameter::new(
+    "discard",
+    "The reason for which the group's dead letters are given up, which needs the permission to \
+     discard them. Without it, a group that has some is not removed.",
+    schema::reason,
+)];
+
 impl Described for ListSubscriptions {
     fn describe() -> Operation {
         Operation::new("The tenant's groups, and how far each is.")
@@ -63,6 +71,7 @@ impl Described for PutSubscription {
                 Kind::EventsRemoved,
                 Kind::SubscriptionHeld,
                 Kind::HasHandler,
+                Kind::HasDeadLetters,
             ])
     }
 }
@@ -158,10 +167,12 @@ fn start() -> Schema {
 }
 
 impl Described for DeleteSubscription {
+    const QUERY: &'static [Parameter] = &DELETE;
+
     fn describe() -> Operation {
         of_group(Operation::new("The group is removed, whoever reads for it."))
             .empty_answer(204, "It is.")
-            .problems(&[Kind::UnknownSubscription])
+            .problems(&[Kind::UnknownSubscription, Kind::HasDeadLetters])
     }
 }
 

@@ -32,6 +32,8 @@ pub(in crate::http) fn kind(error: &Error) -> Kind {
         Error::Refused(Refusal::HasHandler) | Error::HasProgram => Kind::HasHandler,
         Error::Refused(Refusal::NotStopped { .. }) => Kind::NotStopped,
         Error::NoDeadLetter(_) => Kind::UnknownDeadLetter,
+        Error::HasDeadLetters(_) => Kind::HasDeadLetters,
+        Error::NoHandler => Kind::NoHandler,
         // Only the gateway's own workers add dead letters.
         Error::Store(_) | Error::NotEnabled | Error::TooManyDead => Kind::Internal,
     }
@@ -61,6 +63,7 @@ pub(in crate::http) fn parameters(error: &Error) -> Vec<(&'static str, String)> 
             vec![("position", at.to_string())]
         }
         Error::NoDeadLetter(position) => vec![("position", position.to_string())],
+        Error::HasDeadLetters(count) => vec![("count", count.to_string())],
         _ => Vec::new(),
     }
 }

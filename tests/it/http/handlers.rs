@@ -355,6 +355,34 @@ async fn dead_letters_are_listed_by_page_and_shown_with_their_events() {
 }
 
 #[tokio::test]
+async fn dead_letters_are_left_to_nobody_and_given_up_for_a_reason_alone() {
+    let (gateway, subscriber) = with_group(json!({ "handler": webhook() })).await;
+    posted(&gateway, &["a", "b"]).await;
+    let letters = vec![letter(1, "a", Some("why")), letter(2, "b", Some("why"))];
+    bury(&*gateway.store, "cg.search", letters).await;
+    let taken = subscriber.put(json!({ "handler": null })).await;
+    assert_eq!(problem(&taken), (409, "has-dead-letters"), "{}", taken.1);
+    assert_eq!(parameters(&taken.1), json!([{ "key": "count", "value": "2" }]));
+    assert_eq!(subscriber.put(json!({ "handler": webhook(), "leaseSeconds": 7 })).await.0, 200);
+    assert_eq!(subscriber.delete().await, 409);
+    assert_eq!(subscriber.get().await.1["deadLetters"]["count"], 2);
+
+    subscriber.post("/pause", json!({})).await;
+    let redrive = json!({ "keys": ["a"] });
+    let (status, waits) = subscriber.post("/dead-letters/redrive", redrive).await;
+    assert_eq!((status, &waits["count"]), (200, &json!(1)), "{waits}");
+    assert!(waits["warning"].as_str().unwrap().contains("resumed"), "{waits}");
+
+    assert_eq!(subscriber.delete_with("a%20test").await, 204);
+    let trail = gateway.read("/trail?act=subscription-delete").await.json();
+    let row = &trail["trail"][0];
+    let told = (&row["object"], &row["reason"]);
+    assert_eq!(told, (&json!("cg.search with 2 dead letters"), &json!("a test")), "{trail}");
+    assert_eq!(subscriber.put(json!({})).await.0, 201);
+    assert_eq!(subscriber.delete().await, 204, "without dead letters, no reason is needed");
+}
+
+#[tokio::test]
 async fn dead_letters_are_redriven_in_order_and_discarded_as_they_are_named() {
     let (gateway, subscriber) = with_group(json!({ "handler": webhook() })).await;
     posted(&gateway, &["a", "a", "b", "c"]).await;

@@ -13,6 +13,7 @@ use event_gateway::store::{Store, TrailScan};
 use event_gateway::subscribe::{Error, Groups, Marked, Opening, Subscribe, SubscribeDeps, Which};
 use tokio_util::sync::CancellationToken;
 
+use crate::support::dead_letters::bury;
 use crate::support::gateway::{Gateway, settings};
 use crate::support::handled_groups::{
     begin, failed, found, joined, letters, of_all, redriven, search,
@@ -175,6 +176,20 @@ async fn what_waits_follows_what_is_redriven_or_discarded() {
     assert_eq!(redriven(store).await, [2, 4, 7], "a DELETE_ALL waits for any key of its topic");
     groups.discard(&diku(), &search(), &of(&[3], 9), &act).await.unwrap();
     assert_eq!(redriven(store).await, [2, 4, 5, 7, 8, 9]);
+}
+
+#[tokio::test]
+async fn dead_letters_of_a_group_without_a_handler_are_redriven_for_nobody() {
+    let gateway = Gateway::start().await;
+    let (store, settings) = (&*gateway.store, settings());
+    let (groups, act) = (Groups { store, settings: &settings }, by(Act::SeekSubscription));
+    groups.put(&diku(), &search(), &Form::default(), Start::Earliest, &act).await.unwrap();
+    bury(store, "cg.search", vec![failed(1, "a")]).await;
+    let all = Which { limit: 9, ..Which::default() };
+    let redriven = groups.redrive(&diku(), &search(), &all, &act).await;
+    assert!(matches!(redriven, Err(Error::NoHandler)), "{redriven:?}");
+    let discarded = groups.discard(&diku(), &search(), &all, &act).await.unwrap();
+    assert_eq!(discarded, Marked { count: 1, left: 0 });
 }
 
 async fn count(store: &dyn Store) -> u64 {

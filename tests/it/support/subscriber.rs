@@ -53,6 +53,12 @@ impl Subscriber {
         self.request(Method::DELETE, "").send().await.unwrap().status().as_u16()
     }
 
+    /// Removes the group, and gives up its dead letters for a reason; returns the status.
+    pub async fn delete_with(&self, reason: &str) -> u16 {
+        let delete = self.request(Method::DELETE, &format!("?discard={reason}"));
+        delete.send().await.unwrap().status().as_u16()
+    }
+
     pub async fn seek(&self, to: Value) -> (u16, Value) {
         answer(self.request(Method::POST, "/seek").json(&json!({ "to": to }))).await
     }
