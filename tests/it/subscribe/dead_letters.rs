@@ -136,7 +136,7 @@ async fn a_handler_s_worker_moves_nothing_of_a_group_that_was_made_anew() {
     let (groups, act) = (Groups { store, settings: &settings }, by(Act::DeleteSubscription));
     begin(store, diku(), 9).await;
     assert_eq!(found(store, diku()).await.subscription.generation, 1);
-    groups.remove(&diku(), &search(), &act).await.unwrap();
+    groups.remove(&diku(), &search(), None, &act).await.unwrap();
     begin(store, diku(), 9).await;
     let anew = found(store, diku()).await;
     let fenced = |done: Result<(), Error>| matches!(done, Err(Error::Refused(Refusal::Fenced(_))));
