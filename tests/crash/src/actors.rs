@@ -12,6 +12,7 @@ use tokio::task::block_in_place;
 use crate::delete_alls::DeleteAlls;
 use crate::eraser::Eraser;
 use crate::evidence::Observed;
+use crate::handlers::Handlers;
 use crate::load::{Load, Plan};
 use crate::publish_observer::PublishObserver;
 use crate::purger::Purger;
@@ -46,6 +47,8 @@ pub struct Actors {
     pub purger: Purger,
     /// Groups that read along over HTTP.
     pub subscribers: Subscribers,
+    /// Groups whose events are brought to webhooks, and their operators.
+    pub handlers: Handlers,
     /// The present era: it rises when a backup of the store begins, when the store has been put back
     /// to it, and when the logs are restored.
     pub era: Arc<AtomicU32>,
@@ -53,7 +56,7 @@ pub struct Actors {
 
 impl Actors {
     /// Starts them at these gateways.
-    pub fn start(urls: &[String], broker: &str, folder: &Path, seed: u64) -> Self {
+    pub async fn start(urls: &[String], broker: &str, folder: &Path, seed: u64) -> Self {
         let (topics, era) = (tenants::topics(), Arc::<AtomicU32>::default());
         let readers = Readers::start(broker, &topics, PARTITIONS);
         let publish_observer = PublishObserver::start(urls, broker, &TENANTS, PARTITIONS);
@@ -64,6 +67,7 @@ impl Actors {
         let eraser = Eraser::start(urls, broker, &TENANTS, seed, &era, &completions);
         let purger = Purger::start(urls, broker, seed, &era);
         let subscribers = Subscribers::start(urls, &tenants::groups(), seed, &era, &completions);
+        let handlers = Handlers::start(urls, &tenants::handled(), seed, &era).await;
         let journal = File::create(folder.join("acknowledged.ndjson")).unwrap();
         let load = Load::of(&Plan {
             urls: urls.to_vec(),
@@ -86,6 +90,7 @@ impl Actors {
             eraser,
             purger,
             subscribers,
+            handlers,
             era,
         }
     }
@@ -99,6 +104,7 @@ impl Actors {
         let told = self.publish_observer.finish().await;
         let (replayed, asked) = self.replayer.finish().await;
         let subscribed = self.subscribers.finish(url).await;
+        let handled = self.handlers.finish(url).await;
         let held_back = block_in_place(|| self.readers.finish());
         let observed = Observed {
             acknowledged,
@@ -110,6 +116,7 @@ impl Actors {
             erasures,
             purged,
             subscribed,
+            handled,
             ..Observed::default()
         };
         (observed, held_back)

@@ -5,6 +5,7 @@
 
 mod erasures;
 mod groups;
+mod handled;
 mod purges;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use serde_json::value::RawValue;
 
 pub use erasures::{AskedErasure, Completed, Erasure};
 pub use groups::{GroupAct, KafkaGroup, Offsets};
+pub use handled::{Handled, HandlerAct, Letter, Policy};
 pub use purges::{Listed, Posted, PurgedLog};
 
 /// The evidence that the actors of a run have collected.
@@ -37,6 +39,8 @@ pub struct Observed {
     pub purged: Vec<PurgedLog>,
     /// The groups that have read along over HTTP.
     pub subscribed: Vec<Subscribed>,
+    /// The groups whose events were brought to a handler.
+    pub handled: Vec<Handled>,
     /// The groups of Kafka's clients that have read from the listener.
     pub groups: Vec<KafkaGroup>,
     /// The tenants whose logs were purged, and began anew.
@@ -81,6 +85,11 @@ pub struct Acknowledged {
 
 /// The eras of one backup: it is made, the store has been put back to it, the logs are restored.
 pub const ERAS: u32 = 3;
+
+/// Returns how often the store had been put back in an era.
+pub fn puts_back(era: u32) -> u32 {
+    (era + 1) / ERAS
+}
 
 /// The eras in which a change was posted. An era ends when a backup of the store begins, when the
 /// store has been put back to it, and when the logs are restored.
@@ -296,8 +305,8 @@ pub enum Answer {
     Unknown,
 }
 
-/// An event that a subscriber got.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An event that a subscriber or a handler got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Delivered {
     /// In the tenant's log.
     pub position: u64,

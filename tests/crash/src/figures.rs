@@ -5,7 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::checker::{self, Finding};
-use crate::evidence::{Act, Answer, AskedReplay, Observed, PurgedLog, Replayed};
+use crate::evidence::{
+    Act, Answer, AskedReplay, Handled, HandlerAct, Observed, PurgedLog, Replayed,
+};
 use crate::readers::HeldBack;
 use crate::schedule;
 use crate::story::{Story, Sums};
@@ -73,10 +75,39 @@ impl Counts {
             ("  events published again", restored().map(|it| it.again).sum()),
             ("documents of hexkit's collection", documents),
         ]);
+        all.0.extend(of_handlers(&observed.handled));
         all.0.extend(of_erasures(observed, sums));
         all.0.extend(of_purges(&observed.purged));
         all
     }
+}
+
+/// Counts what was brought to handlers, and what their operators have done.
+fn of_handlers(groups: &[Handled]) -> [(&'static str, u64); 7] {
+    let acts = |is: fn(&HandlerAct) -> bool| {
+        groups.iter().flat_map(|group| &group.acts).filter(|act| is(act)).count() as u64
+    };
+    let redriven = groups.iter().flat_map(|group| &group.acts).map(|act| match act {
+        HandlerAct::Redriven(count) => *count,
+        _ => 0,
+    });
+    let most = groups.iter().flat_map(|group| &group.acts).map(|act| match act {
+        HandlerAct::Stands { letters, .. } => letters.len() as u64,
+        _ => 0,
+    });
+    let gives_up = |wanted: bool| {
+        let of_kind = move |act: &&HandlerAct| matches!(act, HandlerAct::GivesUp { is_dead, .. } if *is_dead == wanted);
+        groups.iter().flat_map(|group| &group.acts).filter(of_kind).count() as u64
+    };
+    [
+        ("events brought to handlers", acts(|it| matches!(it, HandlerAct::Came(_)))),
+        ("  not done, or not answered", acts(|it| matches!(it, HandlerAct::Failed { .. }))),
+        ("  stopped groups that were resumed", acts(|it| matches!(it, HandlerAct::Resumed))),
+        ("  events that such a group was to skip", gives_up(false)),
+        ("  most dead letters at once", most.max().unwrap_or_default()),
+        ("  dead letters redriven", redriven.sum()),
+        ("  dead letters that were to be discarded", gives_up(true)),
+    ]
 }
 
 /// Counts the erasures.

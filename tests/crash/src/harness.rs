@@ -75,6 +75,7 @@ impl Harness {
             let setup = setup.with("REPLICA", name).with("LANES", LANES);
             let setup = setup.with("KAFKA_HOST", "127.0.0.1").with("KAFKA_PORT", proxy.port());
             let setup = setup.with("HEXKIT_MONGODB_URL", &hexkit_url);
+            let setup = setup.with("WEBHOOK_NETWORKS", "127.0.0.0/8");
             let setup = setup.with("STORE_URL", store.url()).for_each_tenant(&tenants::settings());
             setup.add_tenant(VISITOR, &tenants::settings_of(1));
             Replica::new(name, proxy, setup)
@@ -89,7 +90,7 @@ impl Harness {
         let topics = tenants::topics();
         let counts: Vec<_> = topics.iter().map(|topic| (topic.clone(), PARTITIONS)).collect();
         block_in_place(|| kafka::assert_partitions(&broker, &counts));
-        let actors = Actors::start(&urls, &broker, folder, seed);
+        let actors = Actors::start(&urls, &broker, folder, seed).await;
         let figures = Figures::default();
         let (backup, put_backs) = (folder.join("backup"), Vec::new());
         Self { kafka, store, hexkit, replicas, lanes, actors, clock, figures, backup, put_backs }

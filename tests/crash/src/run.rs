@@ -79,6 +79,9 @@ async fn settle(harness: Harness, folder: &Path, started: Instant) -> Verdict {
     write_lines(&folder.join("told.ndjson"), &observed.told);
     write_lines(&folder.join("delete-alls.ndjson"), &observed.delete_alls);
     write_lines(&folder.join("erasures.ndjson"), &observed.asked_erasures);
+    for it in &observed.handled {
+        write_lines(&folder.join(format!("{}.ndjson", it.group)), &it.acts);
+    }
     let (url, broker) = (quiet.url(), quiet.kafka.address());
     let (tenants, rules) = (&TENANTS, RULES);
     let place = story::Place { url: &url, broker: &broker, env: ENV, tenants, rules };

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::PATIENCE;
-use crate::evidence::{Act, Answer, Delivered, ERAS, Subscribed};
+use crate::evidence::{Act, Answer, Delivered, ERAS, Subscribed, puts_back};
 use crate::replicas_client::ReplicasClient;
 use crate::story;
 
@@ -264,7 +264,6 @@ impl Group {
     /// Notes an act, and whether the store was put back or the log restored since the last one.
     fn note(&mut self, act: Act) {
         let (era, _) = self.now();
-        let puts_back = |era: u32| (era + 1) / ERAS;
         if puts_back(era) != puts_back(self.last_era) {
             self.subscribed.acts.push(Act::PutBack);
         }

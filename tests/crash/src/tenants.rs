@@ -1,5 +1,6 @@
 //! The tenants of a run: their entities, the settings of these, and who follows which topics.
 
+use crate::evidence::Policy;
 use crate::story::Rules;
 use crate::subscribers::Habit;
 use crate::{documents, load};
@@ -56,14 +57,26 @@ fn rules(partitions: usize) -> String {
 /// The groups of subscribers: one of all that a tenant's log has, and one of another tenant whose
 /// topics lose nothing to retention, so that it may go back.
 pub fn groups() -> [(&'static str, Habit, Vec<String>); 2] {
-    let topics = |tenant: &str, of: &[&str]| -> Vec<String> {
-        of.iter().map(|entity| format!("{ENV}.{tenant}.inventory.{entity}")).collect()
-    };
     let [gone, back] = [TENANTS[0], TENANTS[1]];
     [
-        (gone, Habit::IsGone, topics(gone, &load::entities())),
-        (back, Habit::SeeksBack, topics(back, &DELETED)),
+        (gone, Habit::IsGone, topics_of(gone, &load::entities())),
+        (back, Habit::SeeksBack, topics_of(back, &DELETED)),
     ]
+}
+
+/// The groups with a handler, one of each failure policy. All get DELETE_ALLs, which concern every
+/// key, and the last two have a tenant in common.
+pub fn handled() -> [(&'static str, Policy, Vec<String>); 3] {
+    let [stops, others] = [TENANTS[2], TENANTS[3]];
+    [
+        (stops, Policy::Stop, topics_of(stops, &DELETED)),
+        (others, Policy::Park, topics_of(others, &load::entities())),
+        (others, Policy::OutOfOrder, topics_of(others, &DELETED)),
+    ]
+}
+
+fn topics_of(tenant: &str, entities: &[&str]) -> Vec<String> {
+    entities.iter().map(|entity| format!("{ENV}.{tenant}.inventory.{entity}")).collect()
 }
 
 /// Returns the topics of the entities that the readers follow.

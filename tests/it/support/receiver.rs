@@ -1,11 +1,12 @@
 //! The actor `Receiver`: a webhook's server, which notes what it gets, and answers by a plan.
 
+use std::future::ready;
 use std::sync::{Arc, Mutex};
 
+pub use crash::receiver::Reply;
+use crash::receiver::{self, Request};
 use crash::until;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
 
 /// A request that has come.
 #[derive(Debug, Clone)]
@@ -16,16 +17,6 @@ pub struct Got {
     pub body: Value,
     /// The status of the answer; `None` if there was none.
     pub status: Option<u16>,
-}
-
-/// An answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
-    Status(u16),
-    /// With one more header.
-    With(u16, String),
-    /// Nothing, for as long as the client waits.
-    Nothing,
 }
 
 /// Decides on an answer by the request, and the number of earlier ones for the same event.
@@ -60,15 +51,9 @@ impl Got {
 impl Receiver {
     /// Starts one that answers each event by a plan.
     pub async fn start(plan: impl Fn(&Got, usize) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let (got, plan): (Arc<Mutex<Vec<Got>>>, Arc<Plan>) = (Arc::default(), Arc::new(plan));
         let all = got.clone();
-        tokio::spawn(async move {
-            while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(serve(connection, all.clone(), plan.clone()));
-            }
-        });
+        let url = receiver::start(move |request| ready(answer(request, &all, &*plan))).await;
         Self { url, got }
     }
 
@@ -116,50 +101,17 @@ pub fn assert_in_order(all: &[Got]) {
     }
 }
 
-async fn serve(
-    connection: TcpStream,
-    all: Arc<Mutex<Vec<Got>>>,
-    plan: Arc<Plan>,
-) -> std::io::Result<()> {
-    let mut connection = BufReader::new(connection);
-    loop {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(connection.read_u8().await?);
-        }
-        let head = String::from_utf8(head).unwrap();
-        let mut lines = head.trim_end().split("\r\n");
-        let path = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
-        let headers = lines.map(|line| line.split_once(": ").unwrap());
-        let headers: Vec<_> = headers.map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-        let mut got = Got { path, headers, bytes: Vec::new(), body: Value::Null, status: None };
-        let length = got.header("content-length").parse().unwrap_or(0);
-        let mut bytes = vec![0; length];
-        connection.read_exact(&mut bytes).await?;
-        got.body = serde_json::from_slice(&bytes).unwrap_or_default();
-        got.bytes = bytes;
-        let reply = {
-            let mut all = all.lock().unwrap();
-            let is_same =
-                |it: &&Got| it.path == got.path && it.body["position"] == got.body["position"];
-            let reply = plan(&got, all.iter().filter(is_same).count());
-            got.status = match &reply {
-                Reply::Status(status) | Reply::With(status, _) => Some(*status),
-                Reply::Nothing => None,
-            };
-            all.push(got);
-            reply
-        };
-        let (status, header) = match reply {
-            Reply::Status(status) => (status, String::new()),
-            Reply::With(status, header) => (status, format!("{header}\r\n")),
-            Reply::Nothing => {
-                // The client's end is the end.
-                connection.read_u8().await?;
-                return Ok(());
-            }
-        };
-        let answer = format!("HTTP/1.1 {status} Planned\r\n{header}Content-Length: 0\r\n\r\n");
-        connection.write_all(answer.as_bytes()).await?;
-    }
+/// Notes a request, and returns the answer to it.
+fn answer(Request { path, headers, bytes }: Request, all: &Mutex<Vec<Got>>, plan: &Plan) -> Reply {
+    let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let mut got = Got { path, headers, bytes, body, status: None };
+    let mut all = all.lock().unwrap();
+    let is_same = |it: &&Got| it.path == got.path && it.body["position"] == got.body["position"];
+    let reply = plan(&got, all.iter().filter(is_same).count());
+    got.status = match &reply {
+        Reply::Status(status) | Reply::With(status, _) => Some(*status),
+        Reply::Nothing | Reply::Dropped => None,
+    };
+    all.push(got);
+    reply
 }

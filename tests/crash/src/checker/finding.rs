@@ -33,7 +33,7 @@ pub enum Kind {
     Admission,
     /// An earlier reader of a group has moved it.
     Fence,
-    /// A group of Kafka's clients stands where it has not come to, or has fallen back.
+    /// A group stands beyond what was read or done for it; one of Kafka's clients has fallen back.
     Place,
     /// The floor of a topic lies above an event that the log has, or has fallen.
     Floor,

@@ -1,10 +1,11 @@
 //! Compares what subscribers got with the logs: each event of their filter at least once, in order,
 //! none left out, and none again that was committed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
+use super::filtered::{Filtered, Matching};
 use super::{Finding, Index, Kind};
-use crate::evidence::{Act, Answer, Delivered, Logged, Subscribed};
+use crate::evidence::{Act, Answer, Delivered, Subscribed};
 use crate::story::Story;
 
 /// Finds the defects of all groups.
@@ -13,20 +14,11 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     groups.flat_map(|subscribed| Reading::new(story, index, subscribed).check()).collect()
 }
 
-/// An event that matches the filter of a group.
-struct Matching<'a> {
-    event_id: &'a str,
-    /// As the log has it, unless it has left the log.
-    logged: Option<&'a Logged>,
-    /// Whether it may have left the log before it was read: a later event has replaced it.
-    is_replaced: bool,
-}
-
 /// The state of a group after some of its acts.
 struct Reading<'a> {
     index: &'a Index<'a>,
     subscribed: &'a Subscribed,
-    matching: BTreeMap<u64, Matching<'a>>,
+    filtered: Filtered<'a>,
     /// The position that was committed last, for certain.
     committed: u64,
     /// The positions of later commits and seeks that may be done, with their generations.
@@ -54,28 +46,12 @@ enum Known {
 
 impl<'a> Reading<'a> {
     fn new(story: &'a Story, index: &'a Index<'a>, subscribed: &'a Subscribed) -> Self {
-        let is_of = |topic: &str| subscribed.topics.iter().any(|it| it == topic);
-        let log = story.logs.get(&subscribed.tenant).into_iter().flatten();
-        let logged =
-            log.filter(|event| is_of(&event.topic)).filter(|event| event.is_sent()).map(|event| {
-                let event_id = event.event_id.as_str();
-                (event.position, Matching { event_id, logged: Some(event), is_replaced: false })
-            });
-        let mut matching: BTreeMap<_, _> = logged.collect();
-        let removed = index.removed.iter().filter(|(_, event)| {
-            event.tenant == subscribed.tenant && is_of(&event.topic) && event.is_sent
-        });
-        for (event_id, event) in removed {
-            let is_replaced = story
-                .rules
-                .compacted
-                .is_some_and(|entity| event.topic.ends_with(&format!(".{entity}")));
-            matching.insert(event.position, Matching { event_id, logged: None, is_replaced });
-        }
+        let Subscribed { tenant, topics, .. } = subscribed;
+        let filtered = Filtered::new(story, index, tenant, topics);
         Self {
             index,
             subscribed,
-            matching,
+            filtered,
             committed: 0,
             perhaps: Vec::new(),
             generation: 0,
@@ -116,7 +92,8 @@ impl<'a> Reading<'a> {
         let is_missing = |(_, event): &(&u64, &Matching<'_>)| {
             !event.is_replaced && !self.got.contains(event.event_id)
         };
-        let missing: Vec<_> = self.matching.iter().filter(is_missing).map(|(at, _)| *at).collect();
+        let events = self.filtered.events.iter();
+        let missing: Vec<_> = events.filter(is_missing).map(|(at, _)| *at).collect();
         for position in missing {
             self.find(Kind::Lost, format!("position {position} was never delivered"));
         }
@@ -147,7 +124,9 @@ impl<'a> Reading<'a> {
                 self.find(Kind::Reordered, format!("{before}, then {}", event.position));
             }
             self.got.insert(&event.event_id);
-            self.compare(event);
+            if let Some((kind, what)) = self.filtered.compare(event, self.put_backs) {
+                self.find(kind, what);
+            }
             before = event.position;
         }
         if self.is_loose() {
@@ -190,12 +169,12 @@ impl<'a> Reading<'a> {
     /// Finds the events between two positions that should have been delivered there, as far as the
     /// log still has what it had then.
     fn between(&mut self, after: u64, before: u64) {
-        let lasting = self.index.former.lasting(&self.subscribed.tenant, self.put_backs);
+        let lasting = self.filtered.lasting(self.put_backs);
         let before = before.min(lasting.saturating_add(1));
         if after + 1 >= before {
             return;
         }
-        let between = self.matching.range(after + 1..before);
+        let between = self.filtered.events.range(after + 1..before);
         let left_out: Vec<_> = between
             .filter(|(_, event)| !event.is_replaced)
             .map(|(position, _)| *position)
@@ -203,57 +182,6 @@ impl<'a> Reading<'a> {
         for position in left_out {
             self.find(Kind::Lost, format!("position {position} was left out after {after}"));
         }
-    }
-
-    fn compare(&mut self, event: &Delivered) {
-        let Delivered { position, event_id, key, payload } = event;
-        let former = |topic: &String| self.index.may_be_former(topic, key, event_id);
-        match self.matching.get(position) {
-            Some(matching) if matching.event_id == event_id => {
-                if matching.logged.is_some_and(|logged| !self.may_have(logged, payload)) {
-                    self.find(Kind::Bytes, format!("position {position}: {payload}"));
-                }
-            }
-            _ if self.subscribed.topics.iter().any(former) || self.is_lost_erasure(event) => {}
-            _ if self.topic_of_erased_delete(event).is_some() => {}
-            _ => self.find(Kind::Phantom, format!("no event of its filter: {event:?}")),
-        }
-    }
-
-    /// Returns whether it may be the ERASED event of an erasure whose row was lost, and with it what
-    /// the event's id is derived from.
-    fn is_lost_erasure(&self, event: &Delivered) -> bool {
-        let is_known = self.index.by_id.contains_key(event.event_id.as_str());
-        let is_erased = event.payload.starts_with(r#"{"type":"ERASED""#);
-        is_erased && !is_known && !self.index.former.is_empty()
-    }
-
-    /// Returns the topic of an expanded DELETE_ALL whose DELETE an event is, if that has been erased
-    /// since. Such a DELETE may be in neither the log nor the topic any more, whether it was
-    /// delivered with its content or without.
-    fn topic_of_erased_delete(&self, event: &Delivered) -> Option<&'a String> {
-        let Delivered { position, event_id, key, payload } = event;
-        let (deletes, erasures) = (&self.index.deletes, &self.index.erasures);
-        let is_its = |topic: &&String| {
-            deletes.is_delete(topic, key, event_id) && erasures.is_erased(topic, key, *position)
-        };
-        let is_payload = payload == "null" || payload.starts_with(r#"{"old":"#);
-        self.subscribed.topics.iter().find(|topic| is_payload && is_its(topic))
-    }
-
-    /// Returns whether an event may have been delivered with a payload: it may have been erased since.
-    fn may_have(&self, event: &Logged, payload: &str) -> bool {
-        let is_former = || self.index.erasures.is_former_payload(event, payload);
-        event.payload.get() == payload
-            || event.erased.is_some() && is_former()
-            || self.is_posted_again(event, payload)
-    }
-
-    /// Returns whether what was delivered may have been lost since, with the store that was put
-    /// back, and posted again: then it has the same content at another time.
-    fn is_posted_again(&self, event: &Logged, payload: &str) -> bool {
-        let lasting = self.index.former.lasting(&self.subscribed.tenant, self.put_backs);
-        event.position > lasting && without_time(event.payload.get()) == without_time(payload)
     }
 
     /// Finds content that was delivered though its erasure was complete before the poll. A store
@@ -264,7 +192,7 @@ impl<'a> Reading<'a> {
         }
         let erasures = &self.index.erasures;
         for event in events.iter().filter(|event| event.payload != "null") {
-            let topic = self.topic_of_erased_delete(event).filter(|_| self.put_backs == 0);
+            let topic = self.filtered.topic_of_erased_delete(event).filter(|_| self.put_backs == 0);
             let mut completed = erasures.completed_of(&event.event_id).chain(
                 topic
                     .into_iter()
@@ -296,9 +224,4 @@ impl<'a> Reading<'a> {
         let Subscribed { tenant, group, .. } = self.subscribed;
         self.findings.push(kind.of(format!("{group} of {tenant}: {what}")));
     }
-}
-
-/// Returns a payload up to its time, which is the last member.
-fn without_time(payload: &str) -> &str {
-    payload.rfind(r#","ts":"#).map_or(payload, |at| &payload[..at])
 }

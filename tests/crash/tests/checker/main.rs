@@ -8,6 +8,7 @@ mod delete_alls;
 mod documents;
 mod erasures;
 mod groups;
+mod handlers;
 mod purges;
 mod put_back_erasures;
 mod put_backs;
@@ -160,6 +161,7 @@ fn every_kind_of_finding_is_tried() {
     let all = all.chain(&purges::CORRUPTIONS).chain(&groups::CORRUPTIONS);
     let all = all.chain(&changed_groups::OF_TURNS).chain(&changed_groups::OF_LATE);
     let all = all.chain(&changed_groups::OF_VISITS);
+    let all = all.chain(&handlers::OF_PARKED).chain(&handlers::OF_STOPPED);
     let tried: BTreeSet<_> = all.map(|(kind, _, _)| *kind).collect();
     assert_eq!(tried, Kind::ALL.into());
 }
