@@ -17,6 +17,7 @@ mod consumers;
 mod contest;
 mod fairness;
 mod gateway;
+mod handlers;
 mod idle;
 mod intake;
 mod kafka;
@@ -175,6 +176,16 @@ enum What {
         #[arg(long, default_value_t = 300)]
         events: usize,
     },
+    /// Handlers that do nothing, one event at a time: a webhook, a program, kafkaesk's worker.
+    Handlers {
+        #[arg(long, default_value = "sqlite")]
+        store: Store,
+        /// Events of the log.
+        #[arg(long, default_value_t = 20_000)]
+        events: u64,
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
     /// Memory, while a backlog builds up and drains, and under large bodies.
     Memory {
         #[arg(long)]
@@ -273,6 +284,7 @@ async fn run(what: What) {
         What::Subscriptions { store, readers, events } => {
             subscriptions::run(store, readers, events).await;
         }
+        What::Handlers { store, events, rounds } => handlers::run(store, events, rounds).await,
         What::Memory { store, events } => memory::run(store, events).await,
         What::Fairness { store, quota, changes, rounds } => {
             fairness::run(store, quota, changes, &rounds).await;
