@@ -4,6 +4,7 @@
 //! Text becomes a noun here once, at the edge; nothing below checks it again.
 
 pub mod change;
+pub mod claim;
 pub mod compression;
 pub mod conflict;
 pub mod content;

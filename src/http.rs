@@ -9,6 +9,7 @@ mod allowed;
 mod body;
 mod body_guard;
 mod cached;
+mod claims;
 mod closed;
 mod config;
 mod connections;

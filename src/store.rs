@@ -28,7 +28,7 @@
 //!
 //! The port is `Store`, the sum of these roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
 //! [`Parking`], [`Replays`], [`Removal`], [`Expansions`], [`Erasures`], [`Subscriptions`],
-//! [`TenantJobs`], [`Purges`], [`Trail`], [`Watch`]. `intake`, `follow`, `subscribe`, `http` and
+//! [`Claims`], [`TenantJobs`], [`Purges`], [`Trail`], [`Watch`]. `intake`, `follow`, `subscribe`, `http` and
 //! the subcommands use it; its adapters are its children.
 //!
 //! # How to write the next adapter
@@ -54,6 +54,7 @@ mod sql;
 
 mod append;
 mod calls;
+mod claims;
 mod columns;
 mod config;
 mod cursors;
@@ -93,6 +94,7 @@ use crate::clock::Clock;
 use spans::Spans;
 
 pub use calls::Calls;
+pub use claims::Claims;
 pub use config::{Config, MongodbConfig, PostgresConfig, PostgresServer};
 pub use cursors::{Cursors, Lag};
 pub use erasures::{ErasureStep, Erasures, NotedTopic};
@@ -120,7 +122,7 @@ pub use watch::{Growth, Watch};
 pub trait Store:
     Log + Cursors + Tenants + Leases + Parking + Replays + Removal + Subscriptions + Watch
 where
-    Self: Expansions + Erasures + TenantJobs + Purges + Trail + Listening,
+    Self: Expansions + Erasures + Claims + TenantJobs + Purges + Trail + Listening,
 {
     /// Returns the store's name, for messages.
     fn name(&self) -> &'static str;

@@ -104,6 +104,8 @@ permissions! {
     SubmitErasure     "erasures.collection.post"         "Erase a record's content";
     ListErasures      "erasures.collection.get"          "List erasures";
     GetErasure        "erasures.item.get"                "Read an erasure";
+    PostClaim         "claims.collection.post"           "Claim an event for an action";
+    ReleaseClaim      "claims.release.post"              "Give the claim of an event back";
     ListSubscriptions "subscriptions.collection.get"     "List subscriptions";
     PutSubscription   "subscriptions.item.put"           "Make a subscription";
     GetSubscription   "subscriptions.item.get"           "Read a subscription";

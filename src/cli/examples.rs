@@ -16,9 +16,10 @@ const PARKED: &str = "`tenant`, and the scope as the HTTP API shows it: `id`, `s
                       `time`, `ended`, `requested`, `reason`";
 const GROUP: &str = "`tenant`, and the subscription as the HTTP API shows it: `group`, `topics`, \
                      `keys`, `types`, `headers`, `autoCommit`, `leaseSeconds`, `holdSeconds`, \
-                     `handler` (null where readers come), `failure` (its policy), `halt` (null \
-                     unless it has halted), `position`, `gapsTo`, `generation`, `reader`, \
-                     `readerUntil`, `wentBackFrom`";
+                     `handler` (null where readers come), `failure` (its policy), \
+                     `deduplicate` (null unless events are claimed), `halt` (null unless it has \
+                     halted), `position`, `gapsTo`, `generation`, `reader`, `readerUntil`, \
+                     `wentBackFrom`";
 const DEAD_LETTER: &str = "`tenant`, `group`, and the dead letter as the HTTP API shows it: \
                            `position`, `topic`, `key`, `scope`, `reason` (null for one that \
                            waits for an earlier one), `attempts`, `since`, `redriven`";

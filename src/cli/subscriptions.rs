@@ -348,7 +348,8 @@ fn print(found: &FoundSubscription, form: Output) -> anyhow::Result<()> {
         *exec = exec[0].take();
     }
     // Each member is there, whatever the group has.
-    let (handler, failure) = (shown["handler"].take(), shown["failure"].take());
+    let [handler, failure, deduplicate] =
+        ["handler", "failure", "deduplicate"].map(|name| shown[name].take());
     let halt = subscription.halt.as_ref().map(|halt| {
         json!({
             "since": halt.since.to_string(),
@@ -366,6 +367,7 @@ fn print(found: &FoundSubscription, form: Output) -> anyhow::Result<()> {
         ("group", group.as_str().into()),
         ("handler", handler),
         ("failure", failure),
+        ("deduplicate", deduplicate),
         ("halt", halt.unwrap_or_default()),
         ("position", subscription.position.number().into()),
         ("gapsTo", subscription.gaps_to.to_json()),

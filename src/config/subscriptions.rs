@@ -40,6 +40,7 @@ struct File {
     hold_seconds: Option<u64>,
     handler: Option<HandlerTable>,
     failure: Option<FailureTable>,
+    deduplicate: Option<DeduplicateTable>,
 }
 
 /// The table `handler`. Its secrets are in no message.
@@ -70,6 +71,15 @@ struct FailureTable {
     wait_ms: Option<u64>,
     wait_factor: Option<u64>,
     wait_ms_max: Option<u64>,
+}
+
+/// The table `deduplicate`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all(serialize = "camelCase"))]
+struct DeduplicateTable {
+    action: Option<String>,
+    days: Option<u64>,
+    replay_id: Option<String>,
 }
 
 impl fmt::Debug for HandlerTable {
@@ -264,13 +274,15 @@ mod tests {
             "tenants = \"*\"\n[handler]\nformat = \"bytes\"\nconcurrency = 8\ntimeout_seconds = 5\n\
              webhook = {{ url = \"https://example.org/\", secrets = [\"{SECRET}\"] }}\n\
              [failure]\npolicy = \"park\"\nattempts = 2\nwait_ms = 7\nwait_factor = 1\n\
-             wait_ms_max = 9\n"
+             wait_ms_max = 9\n[deduplicate]\naction = \"index\"\ndays = 3\n\
+             replay_id = \"5bf370e0-8cca-4d9c-82e4-5170ab2a0a39\"\n"
         );
         let (_, file) = parse("cg.a", &text).unwrap();
         let put = format!(
             r#"{{"handler":{{"webhook":{{"url":"https://example.org/","secrets":["{SECRET}"]}},
             "format":"bytes","concurrency":8,"timeoutSeconds":5}},"failure":{{"policy":"park",
-            "attempts":2,"waitMs":7,"waitFactor":1,"waitMsMax":9}}}}"#
+            "attempts":2,"waitMs":7,"waitFactor":1,"waitMsMax":9}},"deduplicate":{{
+            "action":"index","days":3,"replayId":"5bf370e0-8cca-4d9c-82e4-5170ab2a0a39"}}}}"#
         );
         assert_eq!(file.form, Form::from_column(&put).unwrap());
         let (_, file) =

@@ -273,11 +273,12 @@ impl Subscription {
 
     /// Gives the subscription another form. A changed filter, or the first handler, is accepted
     /// only while no reader has the group, and applies after the committed position. The replica
-    /// that brings the events to a handler is fenced by either, and by a changed handler.
+    /// that brings the events to a handler is fenced by either, and by a changed handler, failure
+    /// policy or deduplication.
     pub fn reform(&mut self, form: &Form, now: Time) -> Result<(), Refusal> {
         let has_handler = self.form.handler.is_some();
         let has_new_filter = form.filter != self.form.filter;
-        let handled = |form: &Form| (form.handler.clone(), form.failure);
+        let handled = |form: &Form| (form.handler.clone(), form.failure, form.deduplicate.clone());
         if has_new_filter || handled(form) != handled(&self.form) {
             if has_handler {
                 self.lease = None;

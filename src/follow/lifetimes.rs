@@ -1,5 +1,5 @@
 //! The lifetimes of what has ended: removes old rows of the trail, of erasures, replays and
-//! tenants' jobs, and of parked scopes that are resolved.
+//! tenants' jobs, of parked scopes that are resolved, and claims that are over.
 //!
 //! Any replica does it, in small steps that may be repeated.
 
@@ -62,6 +62,7 @@ impl Interruptible for LifetimesTask {
         if let Some(before) = self.before(lifetimes.parked) {
             most = most.max(store.drop_resolved(before, ROWS_MAX).await?);
         }
+        most = most.max(store.drop_claims(ROWS_MAX).await?);
         if let Some(before) = self.before(lifetimes.replays) {
             store.drop_replays(before).await?;
         }

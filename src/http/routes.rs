@@ -12,8 +12,8 @@ use super::allowed::{Guarded, Open};
 use super::operation::{Access, Operation};
 use super::problem::Problem;
 use super::{
-    delete_all, docs, domain_events, erasures, health, metrics, openapi, parked, process_events,
-    replays, stopping, subscriptions, tenants, trail,
+    claims, delete_all, docs, domain_events, erasures, health, metrics, openapi, parked,
+    process_events, replays, stopping, subscriptions, tenants, trail,
 };
 use crate::access::permission::Permission;
 
@@ -63,6 +63,8 @@ routes! {
     post "/replays/{id}/cancel"                          => replays::cancel;
     submit "/erasures"                                   => erasures::submit, erasures::all;
     read "/erasures/{id}"                                => erasures::get;
+    post "/claims"                                       => claims::claim;
+    post "/claims/release"                               => claims::release;
     read "/subscriptions"                                => subscriptions::list;
     keep "/subscriptions/{group}"                        => subscriptions::put, subscriptions::get,
                                                             subscriptions::delete;

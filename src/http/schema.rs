@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::UUID_PATTERN;
+use crate::domain::claim::Action;
 use crate::domain::entity::EventName;
 use crate::domain::event::EventId;
 use crate::domain::filter::TopicPattern;
@@ -111,6 +112,15 @@ pub(super) fn event_id() -> Schema {
 /// Returns the schema of an id that the gateway gives.
 pub(super) fn own_id() -> Schema {
     json!({ "type": "string", "format": "uuid", "pattern": UUID_PATTERN })
+}
+
+pub(super) fn action() -> Schema {
+    json!({
+        "type": "string",
+        "pattern": Action::PATTERN,
+        "maxLength": Action::BYTES_MAX,
+        "examples": ["index"],
+    })
 }
 
 pub(super) fn key() -> Schema {

@@ -21,6 +21,11 @@ const DELIVERED: Declared<0> = Declared::replica(
     "events",
     "Events that handlers of this replica have done",
 );
+const SUPPRESSED: Declared<0> = Declared::replica(
+    "event_gateway_handler_suppressed",
+    "events",
+    "Events that were not brought to a handler, since they were claimed before",
+);
 const FAILED: Declared<0> = Declared::replica(
     "event_gateway_handler_failed",
     "attempts",
@@ -47,6 +52,7 @@ const IN_FLIGHT: Declared<0> = Declared::replica(
 pub(super) struct HandlerMetrics {
     received: Counter,
     delivered: Counter,
+    suppressed: Counter,
     failed: Counter,
     retried: Counter,
     duration: Histogram,
@@ -61,6 +67,7 @@ impl HandlerMetrics {
         Self {
             received: all.counter(RECEIVED),
             delivered: all.counter(DELIVERED),
+            suppressed: all.counter(SUPPRESSED),
             failed: all.counter(FAILED),
             retried: all.counter(RETRIED),
             duration: all.histogram(DURATION, &bounds),
@@ -102,6 +109,11 @@ impl Metrics {
     /// Counts events that are read for a handler.
     pub fn handler_received(&self, events: usize) {
         self.handlers.received.inc_by(events as u64);
+    }
+
+    /// Counts events that a handler does not get, since they are claimed.
+    pub fn handler_suppressed(&self, events: usize) {
+        self.handlers.suppressed.inc_by(events as u64);
     }
 
     /// Counts a call of a handler, which may be one of several at the event.

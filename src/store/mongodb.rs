@@ -10,6 +10,7 @@
 mod append;
 mod bulk;
 mod changed;
+mod claims;
 mod collections;
 mod cursors;
 mod erasures;

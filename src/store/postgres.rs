@@ -5,6 +5,7 @@
 //! one statement a file. The store's clock is the server's.
 
 mod append;
+mod claims;
 mod connection;
 mod cursors;
 mod erasures;

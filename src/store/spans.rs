@@ -11,6 +11,7 @@ macro_rules! timed {
     };
 }
 
+mod claims;
 mod erasures;
 mod expansions;
 mod listening;

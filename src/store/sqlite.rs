@@ -8,6 +8,7 @@
 
 mod append;
 mod backup;
+mod claims;
 mod connections;
 mod copier;
 mod cursors;

@@ -39,6 +39,7 @@ use crate::domain::networks::Networks;
 use crate::domain::subscription::{Group, Handler, Refusal, Subscription, Target};
 use crate::domain::tenant::TenantId;
 use crate::store::{self, FoundSubscription};
+use body::BodyForm;
 use exec::{ExecTarget, Program};
 use outcome::Outcome;
 use programs::{NOT_NAMED, Programs};
@@ -217,13 +218,17 @@ impl Workers {
             return Ok(());
         };
         let (subscribe, tenant, group) = (self.subscribe.clone(), tenant.clone(), group.clone());
-        let held = Held { subscribe, tenant, group, generation };
+        let deduplicate = form.deduplicate;
+        let held = Held { subscribe, tenant, group, generation, deduplicate };
         let concurrency = usize::try_from(handler.concurrency).unwrap_or(1);
         let letters = held.letters().await?;
-        let window = Window::new(form.failure, concurrency, letters, reading.position());
+        let mut window = Window::new(form.failure, concurrency, letters, reading.position());
+        if held.deduplicate.is_some() {
+            window = window.claiming();
+        }
         let (limit, committed) = (Duration::from_secs(handler.timeout_seconds), reading.position());
         let (feed, source) = feed::feed(reading);
-        let target = self.target(&held.group, handler);
+        let target = self.target(&held, handler);
         let worker = Worker::new(held, target, limit, window, feed, committed);
         let (stop, name) = (self.stop.child_token(), name.clone());
         self.running.insert(name.clone(), Running { generation, stop: stop.clone() });
@@ -241,20 +246,20 @@ impl Workers {
         Ok(())
     }
 
-    fn target(&self, group: &Group, handler: Handler) -> Arc<dyn Deliver> {
-        let (group, format) = (group.clone(), handler.format);
+    fn target(&self, held: &Held, handler: Handler) -> Arc<dyn Deliver> {
+        let (group, deduplicate) = (held.group.clone(), held.deduplicate.clone());
+        let form = BodyForm { group, format: handler.format, deduplicate };
         match handler.target {
             Target::Webhook(webhook) => Arc::new(WebhookTarget {
                 client: self.client.clone(),
                 clock: self.deps.clock.clone(),
                 reach: self.reach.clone(),
                 webhook,
-                group,
-                format,
+                form,
             }),
             Target::Exec(words) => {
-                let withheld = self.deps.withheld.clone();
-                Arc::new(ExecTarget::start(Program { words, group, withheld }, format))
+                let (group, withheld) = (form.group.clone(), self.deps.withheld.clone());
+                Arc::new(ExecTarget::start(Program { words, group, withheld }, form))
             }
         }
     }

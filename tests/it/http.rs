@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod claims;
 mod collisions;
 mod connections;
 mod handlers;

@@ -8,6 +8,7 @@ mod audit;
 #[cfg(feature = "services")]
 mod bars;
 mod by_hand;
+mod claims;
 #[cfg(feature = "services")]
 mod cluster;
 mod collisions;

@@ -1,5 +1,6 @@
 //! Stories about subscriptions: groups that follow a log over HTTP.
 
+mod claims;
 mod dead_letters;
 mod killed;
 mod limits;

@@ -305,6 +305,19 @@ CREATE TABLE dead_letters (
     PRIMARY KEY (tenant, name, position)
 ) STRICT, WITHOUT ROWID;
 
+-- The claims: actions that were done for events. `root_id` is the id of the first event of a chain, which may be any
+-- text; `replay_id` is empty, or the replay whose claims are apart.
+CREATE TABLE claims (
+    tenant    TEXT NOT NULL,
+    action    TEXT NOT NULL,
+    replay_id TEXT NOT NULL,
+    root_id   TEXT NOT NULL,
+    until_ms  INTEGER NOT NULL,
+    PRIMARY KEY (tenant, action, replay_id, root_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX claims_until ON claims (until_ms);
+
 -- The groups of Kafka clients. `scope` is a tenant's id, or `*` for a group over all tenants; `holder`
 -- is the run of the replica that coordinates the group, `summary` the group in short, and `state` its
 -- members, both as JSON. `version` rises with every change.

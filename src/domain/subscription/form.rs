@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::handler::Handler;
 use super::start::Start;
 use crate::domain::Invalid;
+use crate::domain::claim::Deduplicate;
 use crate::domain::filter::{Filter, TopicPattern, event_type};
 use crate::domain::json::{Name, Raw, Shape, segment};
 use crate::domain::key::Key;
@@ -40,6 +41,8 @@ pub struct Form {
     pub handler: Option<Handler>,
     /// The policy for an event that the handler fails at.
     pub failure: Failure,
+    /// The action for which the events are claimed; `None` if the handler gets each of them.
+    pub deduplicate: Option<Deduplicate>,
 }
 
 impl Default for Form {
@@ -51,6 +54,7 @@ impl Default for Form {
             hold_seconds: 0,
             handler: None,
             failure: Failure::default(),
+            deduplicate: None,
         }
     }
 }
@@ -64,7 +68,7 @@ impl Form {
     pub const HOLD_SECONDS: RangeInclusive<u64> = 0..=366 * 86_400;
 
     /// The members of the object that is put.
-    pub const MEMBERS: [&str; 10] = [
+    pub const MEMBERS: [&str; 11] = [
         "topics",
         "keys",
         "types",
@@ -75,11 +79,12 @@ impl Form {
         "holdSeconds",
         "handler",
         "failure",
+        "deduplicate",
     ];
 
     /// Parses the object that is put, `{topics?, keys?, types?, headers?, start?, autoCommit?,
-    /// leaseSeconds?, holdSeconds?, handler?, failure?}`; returns where a new subscription begins,
-    /// too.
+    /// leaseSeconds?, holdSeconds?, handler?, failure?, deduplicate?}`; returns where a new
+    /// subscription begins, too.
     pub fn parse(raw: &Raw) -> Result<(Self, Start), Violations> {
         let mut object = ObjectReader::parse(raw, &Self::MEMBERS, "")?;
         let filter = Filter {
@@ -96,9 +101,13 @@ impl Form {
             hold_seconds: object.number("holdSeconds", Self::HOLD_SECONDS).unwrap_or_default(),
             handler: Handler::read(&mut object, "handler"),
             failure: Failure::read(&mut object, "failure").unwrap_or_default(),
+            deduplicate: Deduplicate::read(&mut object, "deduplicate"),
         };
         if form.handler.is_none() && object.value("failure").is_some() {
             object.refuse("failure", "needs-target", "needs a handler, which may fail");
+        }
+        if form.handler.is_none() && object.value("deduplicate").is_some() {
+            object.refuse("deduplicate", "needs-target", "needs a handler, for which to claim");
         }
         if form.handler.is_some() && form.auto_commit {
             let rule = "must be false with a handler: an event is committed once it is done";
@@ -165,6 +174,9 @@ impl Form {
         if let Some(it) = &self.handler {
             form["handler"] = handler(it);
             form["failure"] = self.failure.to_json();
+            if let Some(it) = &self.deduplicate {
+                form["deduplicate"] = it.to_json();
+            }
         }
         form
     }
@@ -283,6 +295,9 @@ mod tests {
         let url = |url: &str| webhook(&format!(r#""url":"{url}","secrets":["{}"]"#, SECRETS[0]));
         let failure =
             |members: &str| format!(r#"{{"handler":{{"exec":["a"]}},"failure":{{{members}}}}}"#);
+        let deduplicate = |members: &str| {
+            format!(r#"{{"handler":{{"exec":["a"]}},"deduplicate":{{{members}}}}}"#)
+        };
         for (text, place, code) in [
             (handler(""), "/handler", "needs-target"),
             (handler(r#""exec":["a"],"webhook":{}"#), "/handler/webhook/url", "missing"),
@@ -310,6 +325,10 @@ mod tests {
             (failure(r#""waitFactor":11"#), "/failure/waitFactor", "illegal-number"),
             (failure(r#""wait":1"#), "/failure/wait", "unknown-member"),
             (r#"{"failure":{}}"#.to_owned(), "/failure", "needs-target"),
+            (r#"{"deduplicate":{"action":"a"}}"#.to_owned(), "/deduplicate", "needs-target"),
+            (deduplicate(r#""days":7"#), "/deduplicate/action", "missing"),
+            (deduplicate(r#""action":"a b""#), "/deduplicate/action", "illegal-value"),
+            (deduplicate(r#""action":"a","days":367"#), "/deduplicate/days", "illegal-number"),
             (
                 r#"{"handler":{"exec":["a"]},"autoCommit":true}"#.to_owned(),
                 "/autoCommit",

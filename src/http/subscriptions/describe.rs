@@ -12,6 +12,7 @@ use crate::access::permission::{
     CommitSubscription, DeleteSubscription, GetSubscription, LeaveSubscription, ListSubscriptions,
     PauseSubscription, PutSubscription, ResumeSubscription, SeekSubscription, SkipEvent,
 };
+use crate::domain::claim::Deduplicate;
 use crate::domain::subscription::{
     COMMIT_MEMBERS, Failure, Form, Format, Handler, Order, PAUSE_MEMBERS, Policy, SKIP_MEMBERS,
     Secret, Start, Webhook,
@@ -95,8 +96,19 @@ fn form() -> Schema {
         "holdSeconds" => range(&Form::HOLD_SECONDS),
         "handler" => handler(),
         "failure" => failure(),
+        "deduplicate" => deduplicate(),
         other => unreachable!("{other} has no schema"),
     })
+}
+
+fn deduplicate() -> Schema {
+    let deduplicate = schema::object(&Deduplicate::MEMBERS, &["action"], |member| match member {
+        "action" => schema::action(),
+        "days" => range(&Deduplicate::DAYS),
+        "replayId" => schema::own_id(),
+        other => unreachable!("{other} has no schema"),
+    });
+    schema::about(deduplicate, "Each event is claimed for the action once the handler has done it.")
 }
 
 fn range(range: &RangeInclusive<u64>) -> Schema {

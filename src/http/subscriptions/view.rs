@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::claim::Deduplicate;
 use crate::domain::filter::Filter;
 use crate::domain::key::Key;
 use crate::domain::position::Position;
@@ -30,6 +31,9 @@ pub(super) struct Subscription {
     /// The failure policy of the handler.
     #[schema(required)]
     failure: Option<FailureView>,
+    /// The action for which events are claimed, if they are.
+    #[schema(required)]
+    deduplicate: Option<DeduplicateView>,
     /// The reason why the group gets no events, if it has halted.
     #[schema(required)]
     halt: Option<HaltView>,
@@ -114,6 +118,18 @@ struct FailureView {
     wait_ms_max: u64,
 }
 
+/// The deduplication of a handler's events: claims are kept for so many days, and with a `replayId`
+/// apart from all others.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Deduplicate)]
+struct DeduplicateView {
+    action: String,
+    days: u64,
+    #[schema(required)]
+    replay_id: Option<String>,
+}
+
 /// The halt of a group that somebody has paused, or that has stopped: `position` is the event at
 /// which its handler failed, if it did.
 #[derive(Serialize, ToSchema)]
@@ -158,6 +174,17 @@ impl From<Failure> for FailureView {
     }
 }
 
+impl From<&Deduplicate> for DeduplicateView {
+    fn from(deduplicate: &Deduplicate) -> Self {
+        let Deduplicate { run, days } = deduplicate;
+        Self {
+            action: run.action.to_string(),
+            days: *days,
+            replay_id: run.replay.map(|id| id.to_string()),
+        }
+    }
+}
+
 impl From<&Halt> for HaltView {
     fn from(halt: &Halt) -> Self {
         Self {
@@ -186,6 +213,7 @@ impl Subscription {
             hold_seconds: form.hold_seconds,
             handler: form.handler.as_ref().map(HandlerView::from),
             failure: form.handler.as_ref().map(|_| form.failure.into()),
+            deduplicate: form.deduplicate.as_ref().map(Into::into),
             halt: subscription.halt.as_ref().map(HaltView::from),
             position: subscription.position.number(),
             gaps_to: subscription.gaps_to.to_json(),

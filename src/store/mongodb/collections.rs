@@ -56,6 +56,8 @@
 //! |                |                              | halt                                       |
 //! | `dead_letters` | {tenant, name, position}     | topic, key, joined_by, why, attempts,      |
 //! |                |                              | since_ms, is_redriven                      |
+//! | `claims`       | {tenant, action, replay_id,  | until_ms                                   |
+//! |                | root_id}                     |                                            |
 //! | `kafka_groups` | {scope, name}                | version, holder, summary, state            |
 //! | `listeners`    | node                         | instance, host, port, expires, ttl_ms      |
 //! | `topic_partitions` | {tenant, topic}          | partitions                                 |
@@ -65,7 +67,7 @@
 //!
 //! A tenant's log id, lane and `disabled_ms` stand in its head too, and change together with it.
 //! Rows that are written one by one (`cursors`, `leases`, `replays`, `subscriptions`,
-//! `kafka_groups`, `listeners`, `replicas`, `checks`) are never changed by a transaction, which
+//! `claims`, `kafka_groups`, `listeners`, `replicas`, `checks`) are never changed by a transaction, which
 //! would hold such writes up for as long as it lasts. The exceptions are the resize of lanes, when
 //! no replica runs, the rotation of a log's id, when its lane rests, and acts and dead letters,
 //! which are few: the trail, or the group's row, has them in the same transaction.
@@ -118,6 +120,7 @@ pub(super) struct Collections {
     pub(super) replicas: Rows,
     pub(super) subscriptions: Rows,
     pub(super) dead_letters: Rows,
+    pub(super) claims: Rows,
     pub(super) kafka_groups: Rows,
     pub(super) listeners: Rows,
     pub(super) topic_partitions: Rows,
@@ -154,6 +157,7 @@ impl Collections {
             replicas: rows("replicas"),
             subscriptions: rows("subscriptions"),
             dead_letters: rows("dead_letters"),
+            claims: rows("claims"),
             kafka_groups: rows("kafka_groups"),
             listeners: rows("listeners"),
             topic_partitions: rows("topic_partitions"),
@@ -188,7 +192,7 @@ impl Collections {
     }
 
     /// Returns the indexes of each collection, by name.
-    fn indexes(&self) -> [(&Rows, Vec<(&'static str, Document)>); 14] {
+    fn indexes(&self) -> [(&Rows, Vec<(&'static str, Document)>); 15] {
         [
             (
                 &self.trail,
@@ -205,6 +209,10 @@ impl Collections {
             (
                 &self.dead_letters,
                 vec![("group", doc! { "_id.tenant": 1, "_id.name": 1, "_id.position": 1 })],
+            ),
+            (
+                &self.claims,
+                vec![("tenant", doc! { "_id.tenant": 1 }), ("until", doc! { "until_ms": 1 })],
             ),
             (&self.cursors, vec![("tenant", doc! { "_id.tenant": 1 })]),
             (&self.incarnations, vec![("tenant", doc! { "_id.tenant": 1, "_id.number": 1 })]),

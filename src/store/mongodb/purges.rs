@@ -248,9 +248,10 @@ fn in_steps<'a>(
     tenant: &TenantId,
 ) -> impl Iterator<Item = (&'a Rows, Document)> {
     let Collections { events, idempotency, removed_ids, parked, .. } = collections;
-    let Collections { replays, erasures, subscriptions, dead_letters, kafka_groups, .. } =
-        collections;
-    let of_groups = [subscriptions, dead_letters];
+    let Collections {
+        replays, erasures, subscriptions, dead_letters, claims, kafka_groups, ..
+    } = collections;
+    let of_groups = [subscriptions, dead_letters, claims];
     let all = [events, idempotency, removed_ids, parked, replays, erasures];
     let its = of_tenant(tenant);
     let groups = (kafka_groups, within("scope", tenant));

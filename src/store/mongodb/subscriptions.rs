@@ -138,6 +138,13 @@ impl Mongodb {
     }
 }
 
+impl Mongodb {
+    pub(super) async fn is_known_tenant(&self, tenant: &TenantId) -> Result<bool, Error> {
+        let known = self.collections.tenants.find_one(doc! { "_id": tenant.as_str() });
+        Ok(reading(known).await?.is_some())
+    }
+}
+
 /// A change with its entry and its dead letters.
 struct Whole<'a> {
     collections: &'a Collections,

@@ -18,7 +18,7 @@ use crate::store::purges::{self, Unpublished};
 use crate::store::{Error, Lease, LeaseCheck, Purge, PurgeStart, Purges, TenantLog};
 
 /// The statements that remove rows in steps, each of one table.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     sql!("postgres/purge_event_remove.sql"),
     sql!("postgres/purge_idempotency_remove.sql"),
     sql!("postgres/purge_removed_id_remove.sql"),
@@ -27,6 +27,7 @@ const STEPS: [&str; 9] = [
     sql!("postgres/purge_erasure_remove.sql"),
     sql!("postgres/purge_subscription_remove.sql"),
     sql!("postgres/purge_dead_letter_remove.sql"),
+    sql!("postgres/purge_claim_remove.sql"),
     sql!("postgres/purge_kafka_group_remove.sql"),
 ];
 /// The statements that remove the few rows of the other tables.

@@ -16,7 +16,7 @@ use crate::store::purges::{self, Unpublished};
 use crate::store::{Error, Lease, LeaseCheck, Purge, PurgeStart, Purges, TenantLog};
 
 /// The statements that remove rows in steps, each of one table.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     sql!("sqlite/purge_event_remove.sql"),
     sql!("sqlite/purge_idempotency_remove.sql"),
     sql!("sqlite/purge_removed_id_remove.sql"),
@@ -25,6 +25,7 @@ const STEPS: [&str; 9] = [
     sql!("sqlite/purge_erasure_remove.sql"),
     sql!("sqlite/purge_subscription_remove.sql"),
     sql!("sqlite/purge_dead_letter_remove.sql"),
+    sql!("sqlite/purge_claim_remove.sql"),
     sql!("sqlite/purge_kafka_group_remove.sql"),
 ];
 /// The statements that remove the few rows of the other tables.

@@ -8,8 +8,17 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::slot::Attempt;
-use crate::domain::envelope::{Envelope, RecordHeaders};
+use crate::domain::claim::Deduplicate;
+use crate::domain::envelope::Envelope;
 use crate::domain::subscription::{Format, Group};
+
+/// The form of a group's deliveries.
+pub(super) struct BodyForm {
+    pub(super) group: Group,
+    pub(super) format: Format,
+    /// The deduplication, whose headers an event is given.
+    pub(super) deduplicate: Option<Deduplicate>,
+}
 
 /// A delivery as a handler gets it.
 #[derive(Serialize)]
@@ -28,7 +37,7 @@ struct Body<'a> {
     time: String,
     attempt: u64,
     #[serde(serialize_with = "object")]
-    headers: RecordHeaders<'a>,
+    headers: &'a [(&'a str, &'a str)],
     #[serde(skip_serializing_if = "Option::is_none")]
     erased: Option<String>,
     #[serde(flatten)]
@@ -57,18 +66,19 @@ struct Record {
 }
 
 /// Returns the bytes of a delivery; an error if the payload is none of JSON.
-pub(super) fn body(
-    attempt: &Attempt,
-    group: &Group,
-    format: Format,
-) -> Result<Vec<u8>, serde_json::Error> {
+pub(super) fn body(attempt: &Attempt, form: &BodyForm) -> Result<Vec<u8>, serde_json::Error> {
     let event: &Envelope = &attempt.event;
-    let headers = event.record_headers();
-    let content = match format {
+    let (recorded, claimed) = (event.record_headers(), form.deduplicate.as_ref());
+    let claimed: Vec<_> = claimed.into_iter().flat_map(|it| it.headers(event)).collect();
+    let is_replaced = |name: &str| claimed.iter().any(|(its, _)| *its == name);
+    let headers = recorded.iter().filter(|(name, _)| !is_replaced(name));
+    let claimed = claimed.iter().map(|(name, value)| (*name, value.as_str()));
+    let headers: Vec<_> = headers.chain(claimed).collect();
+    let content = match form.format {
         Format::Data | Format::Envelope => Content::Data(serde_json::from_slice(&event.payload)?),
         Format::Bytes => Content::Bytes(BASE64_STANDARD.encode(&event.payload)),
         Format::Record => {
-            let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+            let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
             Content::Record(Record {
                 timestamp: event.time.as_ms(),
                 key: BASE64_STANDARD.encode(event.key.as_str()),
@@ -81,7 +91,7 @@ pub(super) fn body(
         event_id: event.event_id.to_string(),
         log_id: event.log_id.to_string(),
         tenant: event.tenant.as_str(),
-        group: group.as_str(),
+        group: form.group.as_str(),
         topic: event.topic.as_str(),
         partition: None,
         offset: event.position.number(),
@@ -90,23 +100,23 @@ pub(super) fn body(
         r#type: event.event_type.as_str(),
         time: event.time.to_string(),
         attempt: attempt.number,
-        headers,
+        headers: &headers,
         erased: event.erased.map(|time| time.to_string()),
         content,
     })
 }
 
-fn object<S: Serializer>(headers: &RecordHeaders, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(headers.iter())
+fn object<S: Serializer>(headers: &[(&str, &str)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.iter().copied())
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use super::body;
+    use super::{BodyForm, body};
     use crate::domain::event::EventType;
-    use crate::domain::subscription::{Format, Group};
+    use crate::domain::subscription::{Form, Format, Group};
     use crate::subscribe::push::fixture::event;
     use crate::subscribe::push::slot::Attempt;
 
@@ -114,8 +124,46 @@ mod tests {
         let mut event = event(7, "item", "a");
         event.headers.push("x-okapi-request-id", "r");
         let attempt = Attempt { event: event.into(), number: 2 };
-        let body = body(&attempt, &Group::parse("cg.search").unwrap(), format).unwrap();
+        let body = body(&attempt, &form(format)).unwrap();
         serde_json::from_slice(&body).unwrap()
+    }
+
+    fn form(format: Format) -> BodyForm {
+        BodyForm { group: Group::parse("cg.search").unwrap(), format, deduplicate: None }
+    }
+
+    #[test]
+    fn a_claimed_event_has_hexa_s_headers_in_every_format() {
+        let deduplicate = r#"{"handler":{"exec":["a"]},"deduplicate":{"action":"index"}}"#;
+        let deduplicate = Form::from_column(deduplicate).unwrap().deduplicate;
+        let sent_on = "5BF370E0-8CCA-4D9C-82E4-5170AB2A0A39";
+        for (named, root) in [
+            (None, event(7, "item", "a").event_id.to_string()),
+            (Some(sent_on), sent_on.to_lowercase()),
+            (Some("Order-7"), "Order-7".to_owned()),
+            (Some("no id"), event(7, "item", "a").event_id.to_string()),
+        ] {
+            let mut event = event(7, "item", "a");
+            named.into_iter().for_each(|id| event.headers.push("HEXA_ROOT_EVENT_ID", id));
+            event.headers.push("HEXA_EVENT_ID", "of another attempt");
+            let own = event.event_id.to_string();
+            let attempt = Attempt { event: event.into(), number: 1 };
+            for format in Format::ALL {
+                let form = BodyForm { deduplicate: deduplicate.clone(), ..form(format) };
+                let body: Value = serde_json::from_slice(&body(&attempt, &form).unwrap()).unwrap();
+                let headers = &body["headers"];
+                assert_eq!(headers["HEXA_EVENT_ID"], *own, "{format:?}");
+                assert_eq!(headers["HEXA_EVENT_HANDLER_ACTION_NAME"], "index");
+                assert_eq!(headers["HEXA_ROOT_EVENT_ID"], *root);
+                assert_eq!(headers["HEXA_ROOT_EVENT_HANDLER_ACTION_NAME"], "index");
+                if format == Format::Record {
+                    let headers = body["record"]["headers"].as_array().unwrap();
+                    assert!(headers.contains(&json!(["HEXA_ROOT_EVENT_ID", root])), "{headers:?}");
+                }
+            }
+        }
+        let plain = delivered(Format::Data);
+        assert!(plain["headers"].get("HEXA_EVENT_ID").is_none(), "{plain}");
     }
 
     #[test]
@@ -164,7 +212,7 @@ mod tests {
         event.event_type = EventType::Create;
         event.erased = Some(event.time);
         let attempt = Attempt { event: event.into(), number: 1 };
-        let body = body(&attempt, &Group::parse("cg.a").unwrap(), Format::Envelope).unwrap();
+        let body = body(&attempt, &form(Format::Envelope)).unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert!(body["data"].is_null() && body["erased"].is_string(), "{body}");
     }

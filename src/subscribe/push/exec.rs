@@ -21,11 +21,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Deliver;
-use super::body::body;
+use super::body::{BodyForm, body};
 use super::outcome::{AFTER_MAX, Outcome};
 use super::slot::Attempt;
 use crate::domain::position::Position;
-use crate::domain::subscription::{Format, Group};
+use crate::domain::subscription::Group;
 
 /// The least time between two starts of a program.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -37,8 +37,7 @@ const LEFT_WITHIN: Duration = Duration::from_secs(1);
 /// The program of a group.
 pub(super) struct ExecTarget {
     requests: mpsc::Sender<Request>,
-    group: Group,
-    format: Format,
+    form: BodyForm,
     _supervisor: JoinSet<()>,
 }
 
@@ -70,18 +69,18 @@ enum Word {
 
 impl ExecTarget {
     /// Starts a program.
-    pub(super) fn start(program: Program, format: Format) -> Self {
+    pub(super) fn start(program: Program, form: BodyForm) -> Self {
         let (sender, requests) = mpsc::channel(1);
-        let (mut supervisor, group) = (JoinSet::new(), program.group.clone());
+        let mut supervisor = JoinSet::new();
         supervisor.spawn(program.supervise(requests));
-        Self { requests: sender, group, format, _supervisor: supervisor }
+        Self { requests: sender, form, _supervisor: supervisor }
     }
 }
 
 #[async_trait::async_trait]
 impl Deliver for ExecTarget {
     async fn deliver(&self, attempt: &Attempt) -> Outcome {
-        let mut line = match body(attempt, &self.group, self.format) {
+        let mut line = match body(attempt, &self.form) {
             Ok(line) => line,
             Err(error) => return Outcome::Reject { why: format!("no JSON: {error}") },
         };

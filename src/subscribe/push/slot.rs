@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::outcome::Outcome;
+use crate::domain::claim::RootId;
 use crate::domain::envelope::Envelope;
 use crate::domain::subscription::{DeadLetter, Failure, LastFailure};
 
@@ -21,6 +22,8 @@ pub(super) struct Attempt {
 /// One event of a window.
 pub(super) struct Slot {
     pub(super) event: Arc<Envelope>,
+    /// The id by which it is claimed once it is done; `None` if it isn't.
+    pub(super) root: Option<RootId>,
     /// The attempts that have failed in this window.
     failures: u64,
     /// The attempts that had failed before.
@@ -34,6 +37,8 @@ pub(super) enum State {
     Due(Instant),
     /// The handler has it.
     UnderWay,
+    /// The handler has done it, and it is not claimed yet.
+    Acknowledged,
     /// It has failed for good.
     Failed(Failed),
     /// It is done, or a dead letter.
@@ -53,7 +58,18 @@ pub(super) enum Failed {
 impl Slot {
     /// Makes the slot of an event at which so many attempts had failed before.
     pub(super) fn new(event: Arc<Envelope>, failures_before: u64, state: State) -> Self {
-        Self { event, failures: 0, failures_before, state }
+        Self { event, root: None, failures: 0, failures_before, state }
+    }
+
+    /// Adds the id by which the event is claimed.
+    pub(super) fn claimed_by(self, root: Option<RootId>) -> Self {
+        Self { root, ..self }
+    }
+
+    /// Returns the id by which the event is claimed, if its handler has it or has done it.
+    pub(super) fn root_under_way(&self) -> Option<&RootId> {
+        let is_busy = matches!(self.state, State::UnderWay | State::Acknowledged);
+        self.root.as_ref().filter(|_| is_busy)
     }
 
     /// Returns the number of attempts that have failed.
@@ -77,6 +93,7 @@ impl Slot {
     ) -> Option<(String, bool)> {
         self.failures += u64::from(!matches!(outcome, Outcome::Ok | Outcome::Abandoned));
         match outcome {
+            Outcome::Ok if self.root.is_some() => self.state = State::Acknowledged,
             Outcome::Ok => self.state = State::Done,
             Outcome::Abandoned => self.state = State::Due(now),
             Outcome::Retry { after, .. } if self.failures < failure.attempts => {

@@ -16,12 +16,12 @@ use sha2::Sha256;
 use tokio::time::timeout;
 
 use super::Deliver;
-use super::body::body;
+use super::body::{BodyForm, body};
 use super::outcome::{AFTER_MAX, Outcome};
 use super::reach::Reach;
 use super::slot::Attempt;
 use crate::clock::Clock;
-use crate::domain::subscription::{Format, Group, Webhook};
+use crate::domain::subscription::Webhook;
 use crate::domain::time::Time;
 
 /// The longest time that a connection may take.
@@ -48,8 +48,7 @@ pub(super) struct WebhookTarget {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) reach: Reach,
     pub(super) webhook: Webhook,
-    pub(super) group: Group,
-    pub(super) format: Format,
+    pub(super) form: BodyForm,
 }
 
 #[async_trait::async_trait]
@@ -58,7 +57,7 @@ impl Deliver for WebhookTarget {
         if let Err(refused) = self.reach.check_url(&self.webhook.url) {
             return Outcome::Stop { why: refused.to_string() };
         }
-        let body = match body(attempt, &self.group, self.format) {
+        let body = match body(attempt, &self.form) {
             Ok(body) => body,
             Err(error) => return Outcome::Reject { why: format!("no JSON: {error}") },
         };

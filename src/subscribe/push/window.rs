@@ -11,6 +11,8 @@
 //! DELETE_ALL concerns every key of its topic. Dead letters that are redriven are delivered beside
 //! the window, in order among themselves; later events of their keys join them meanwhile.
 
+mod claims;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use tokio::time::Instant;
 use super::letters::{Joins, Letters, is_whole, own_scope};
 use super::outcome::Outcome;
 use super::slot::{Attempt, Failed, Slot, State};
+use crate::domain::claim::RootId;
 use crate::domain::envelope::Envelope;
 use crate::domain::position::Position;
 use crate::domain::subscription::{
@@ -55,6 +58,8 @@ pub(super) struct Window {
     stops_at: Option<Position>,
     /// The reason why nothing more is delivered at all.
     quits: Option<String>,
+    /// Whether each event is claimed.
+    claims: bool,
 }
 
 impl Window {
@@ -76,6 +81,7 @@ impl Window {
             bytes: 0,
             stops_at: None,
             quits: None,
+            claims: false,
         }
     }
 
@@ -92,7 +98,8 @@ impl Window {
             let is_dead = self.letters.get(event.position).is_some();
             let state = if is_dead { State::Done } else { State::Due(now) };
             self.bytes += event.payload.len();
-            self.slots.insert(event.position, Slot::new(event, 0, state));
+            let (position, root) = (event.position, self.root(&event));
+            self.slots.insert(position, Slot::new(event, 0, state).claimed_by(root));
         }
         self.offered = self.offered.max(up_to);
     }
@@ -102,12 +109,13 @@ impl Window {
         if self.under_way >= self.concurrency || self.quits.is_some() {
             return None;
         }
-        let attempt = self.next_again(now).or_else(|| self.next_in_order(now))?;
+        let busy = self.roots_under_way();
+        let attempt = self.next_again(now, &busy).or_else(|| self.next_in_order(now, &busy))?;
         self.under_way += 1;
         Some(attempt)
     }
 
-    fn next_again(&mut self, now: Instant) -> Option<Attempt> {
+    fn next_again(&mut self, now: Instant, busy: &HashSet<RootId>) -> Option<Attempt> {
         if self.stops_at.is_some() {
             return None;
         }
@@ -120,10 +128,11 @@ impl Window {
                 })
         };
         let mut again = self.again.values_mut();
-        again.find(|slot| slot.is_due(now) && is_free(slot)).map(Slot::begin)
+        let is_next = |slot: &Slot| slot.is_due(now) && is_unclaimed(slot, busy) && is_free(slot);
+        again.find(|slot| is_next(slot)).map(Slot::begin)
     }
 
-    fn next_in_order(&mut self, now: Instant) -> Option<Attempt> {
+    fn next_in_order(&mut self, now: Instant, busy: &HashSet<RootId>) -> Option<Attempt> {
         let (mut keys, mut topics, mut begun) = (HashSet::new(), HashSet::new(), HashSet::new());
         let in_order = self.failure.order == Order::Key;
         for (position, slot) in &mut self.slots {
@@ -139,7 +148,8 @@ impl Window {
                 && (keys.contains(&key)
                     || topics.contains(topic)
                     || (is_whole(&slot.event) && begun.contains(topic)));
-            if slot.is_due(now) && !waits && self.letters.joined_by(&slot.event).is_none() {
+            let may_begin = slot.is_due(now) && is_unclaimed(slot, busy) && !waits;
+            if may_begin && self.letters.joined_by(&slot.event).is_none() {
                 return Some(slot.begin());
             }
             keys.insert(key);
@@ -240,7 +250,9 @@ impl Window {
     pub(super) fn redeliver(&mut self, event: Arc<Envelope>, now: Instant) {
         let failure = self.letters.get(event.position).and_then(|letter| letter.failure.as_ref());
         let before = failure.map_or(0, |failure| failure.attempts);
-        self.again.insert(event.position, Slot::new(event, before, State::Due(now)));
+        let (position, root) = (event.position, self.root(&event));
+        let slot = Slot::new(event, before, State::Due(now)).claimed_by(root);
+        self.again.insert(position, slot);
     }
 
     /// Returns the dead letters that were delivered again, each with its failure if it has failed
@@ -300,6 +312,11 @@ impl Window {
         });
         due.min()
     }
+}
+
+/// Returns whether no other event of its root is under way.
+fn is_unclaimed(slot: &Slot, busy: &HashSet<RootId>) -> bool {
+    slot.root.as_ref().is_none_or(|root| !busy.contains(root))
 }
 
 /// Returns whether the later one of two events is delivered only once the earlier one is done.

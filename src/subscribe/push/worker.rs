@@ -3,6 +3,7 @@
 //! Everything that is decided is decided by the window; the worker does it: it reads, calls the
 //! handler, writes dead letters before it commits, and halts the group where the policy says so.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::letters::Letters;
 use super::outcome::Outcome;
 use super::slot::Attempt;
 use super::window::{Stopped, Window};
+use crate::domain::claim::{Deduplicate, RootId};
 use crate::domain::filter::Filter;
 use crate::domain::position::Position;
 use crate::domain::subscription::{DeadLetter, Group, LastFailure};
@@ -41,6 +43,7 @@ pub(super) struct Held {
     pub(super) tenant: TenantId,
     pub(super) group: Group,
     pub(super) generation: u64,
+    pub(super) deduplicate: Option<Deduplicate>,
 }
 
 /// The worker of a group in a tenant's log.
@@ -117,6 +120,7 @@ impl Worker {
     async fn work(&mut self, stop: &CancellationToken) -> Result<Ended, Error> {
         let mut calls = Calls::new();
         loop {
+            self.claim().await?;
             self.bury().await?;
             self.redrive().await?;
             // Whoever was frozen may have lost the group without knowing.
@@ -135,7 +139,7 @@ impl Worker {
             let wake_at = self.wake_at();
             tokio::select! {
                 fed = self.feed.next() => match fed {
-                    Some(Ok(Fed::Part(part))) => self.take(part),
+                    Some(Ok(Fed::Part(part))) => self.take(part).await?,
                     Some(Ok(Fed::Renewed)) => {}
                     Some(Err(error)) => return Err(error),
                     None => return Ok(Ended::Stopped),
@@ -152,6 +156,7 @@ impl Worker {
             }
         };
         _ = timeout(FINISH_WITHIN, finish).await;
+        self.claim().await?;
         self.bury().await?;
         self.tell_redelivered().await?;
         self.commit().await?;
@@ -171,9 +176,41 @@ impl Worker {
         at
     }
 
-    fn take(&mut self, part: crate::subscribe::Delivery) {
+    async fn take(&mut self, part: crate::subscribe::Delivery) -> Result<(), Error> {
         self.held.subscribe.deps.metrics.handler_received(part.events.len());
+        let roots = self.window.roots(&part.events);
         self.window.offer(part.events, part.position, Instant::now());
+        self.suppress(&roots).await
+    }
+
+    /// Claims the events that the handler has done, which count as done then.
+    async fn claim(&mut self) -> Result<(), Error> {
+        let roots = self.window.acknowledged();
+        if let Some(deduplicate) = &self.held.deduplicate
+            && !roots.is_empty()
+        {
+            let (store, tenant) = (&self.held.subscribe.deps.store, &self.held.tenant);
+            store.claim(tenant, &deduplicate.run, &roots, deduplicate.ttl()).await?;
+            self.note_claimed(&roots);
+        }
+        Ok(())
+    }
+
+    /// Leaves out those of some events that were claimed before.
+    async fn suppress(&mut self, roots: &BTreeSet<RootId>) -> Result<(), Error> {
+        if let Some(Deduplicate { run, .. }) = &self.held.deduplicate
+            && !roots.is_empty()
+        {
+            let store = &self.held.subscribe.deps.store;
+            let claimed = store.find_claims(&self.held.tenant, run, roots).await?;
+            self.note_claimed(&claimed);
+        }
+        Ok(())
+    }
+
+    fn note_claimed(&mut self, roots: &BTreeSet<RootId>) {
+        let suppressed = self.window.claimed(roots);
+        self.held.subscribe.deps.metrics.handler_suppressed(suppressed);
     }
 
     /// Returns the call of the handler for an attempt.
@@ -236,7 +273,11 @@ impl Worker {
             let part = subscribe.read(tenant, letter.position.before(), scan).await?;
             let mut events = part.events.into_iter();
             match events.next().filter(|event| event.position == letter.position) {
-                Some(event) => self.window.redeliver(event, Instant::now()),
+                Some(event) => {
+                    let roots = self.window.roots(std::slice::from_ref(&event));
+                    self.window.redeliver(event, Instant::now());
+                    self.suppress(&roots).await?;
+                }
                 None => {
                     let why = "the event was removed from the log".to_owned();
                     let attempts = letter.failure.map_or(0, |failure| failure.attempts);

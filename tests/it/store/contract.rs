@@ -7,6 +7,7 @@
 
 mod append;
 mod choke;
+mod claims;
 mod cursors;
 mod dead_letters;
 mod epochs;
@@ -204,6 +205,13 @@ macro_rules! contract {
                 a_restored_log_has_no_dead_letter_beyond_its_events
                 only_the_present_generation_writes_dead_letters
                 dead_letters_are_redriven_in_order_and_discarded_as_they_are_named;
+            claims:
+                an_event_is_claimed_once_for_each_action_replay_and_tenant
+                of_many_who_claim_an_event_one_gets_it
+                a_claim_that_is_given_back_is_claimed_again
+                a_claim_that_is_over_is_claimed_again_and_dropped
+                nothing_is_claimed_of_a_tenant_that_has_no_log
+                a_restored_log_keeps_its_claims;
             listening:
                 partitions_stay_as_they_were_fixed_first
                 a_group_of_kafka_clients_is_changed_only_upon_what_was_found

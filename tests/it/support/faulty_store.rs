@@ -3,6 +3,7 @@
 //!
 //! The stories about full queues, failing stores and single failed calls use it.
 
+mod claims;
 mod erasures;
 mod listening;
 mod parking;

@@ -1,7 +1,9 @@
 //! A tenant that has something in every table of a store.
 
+use event_gateway::domain::claim::ClaimRequest;
 use event_gateway::domain::floors::AcceptedGaps;
 use event_gateway::domain::follower::Follower;
+use event_gateway::domain::json::Raw;
 use event_gateway::domain::parked::{Parked, State};
 use event_gateway::domain::position::Position;
 use event_gateway::domain::replay::{Plan, Progress, Rate, Replay, ReplayId, Wish};
@@ -65,6 +67,9 @@ pub async fn fill<B: StoreFixture>(opened: &OpenStore<B>) -> Lease {
     assert!(store.add_erasure(&erasure(&diku(), 1, &[ITEM], "k"), None).await.unwrap());
     assert!(store.add_replay(&replay(), None).await.unwrap());
     assert_eq!(store.change_subscriptions(&[subscribe()]).await.unwrap(), [true]);
+    let ClaimRequest { run, .. } = claim();
+    let claimed = store.claim(&diku(), &run, &claim().roots(), claim().ttl()).await.unwrap();
+    assert_eq!(claimed, claim().roots());
     assert!(store.write_kafka_group(&kafka_group("diku")).await.unwrap());
     write_rows(&**store, &lease, &[Parked { position: position(2), ..scope() }]).await;
     let job = TenantJob {
@@ -83,6 +88,12 @@ pub fn kafka_group(scope: &str) -> KafkaGroup {
     let (group, holder) = (Group::parse("cg.search").unwrap(), "a run".to_owned());
     let [summary, state] = [(); 2].map(|()| "{}".to_owned());
     KafkaGroup { scope: scope.to_owned(), group, version: 0, holder, summary, state }
+}
+
+/// Returns the request for the tenant's claim.
+pub fn claim() -> ClaimRequest {
+    let text = r#"{"action":"index","eventId":"Order-7"}"#;
+    ClaimRequest::parse(&Raw::parse(&text.to_owned().into()).unwrap()).unwrap()
 }
 
 /// Returns the dead letter of the group.

@@ -5,6 +5,7 @@ use super::{
     AcceptedGaps, Filter, Floors, Form, NOW, Progress, Refusal, Subscription, acquire, at, commit,
     later, places, poll, read,
 };
+use crate::domain::claim::Deduplicate;
 use crate::domain::json::Raw;
 use crate::domain::subscription::{FailedEvent, Halt};
 
@@ -143,6 +144,12 @@ fn nobody_comes_for_the_events_of_a_handler_and_one_replica_brings_them() {
     assert!(matches!(no_handler, Err(Refusal::Fenced(None))), "{no_handler:?}");
 }
 
+/// Returns the deduplication of a group whose events are claimed.
+fn claimed() -> Option<Deduplicate> {
+    let form = r#"{"handler":{"exec":["a"]},"deduplicate":{"action":"index"}}"#;
+    Form::from_column(form).unwrap().deduplicate
+}
+
 #[test]
 fn a_handler_that_is_changed_fences_whoever_brings_events_to_the_earlier_one() {
     let mut group = read();
@@ -155,6 +162,7 @@ fn a_handler_that_is_changed_fences_whoever_brings_events_to_the_earlier_one() {
         (handled("http://a"), false),
         (Form { hold_seconds: 7, ..handled("http://a") }, false),
         (handled("http://b"), true),
+        (Form { deduplicate: claimed(), ..handled("http://a") }, true),
         (
             Form {
                 filter: Filter { types: vec!["UPDATE".to_owned()], ..Filter::default() },

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
+use super::super::body::BodyForm;
 use super::super::fixture::{at, event};
 use super::{
     Attempt, Deliver, ExecTarget, LINE_BYTES_MAX, Outcome, Pending, Program, Request, mpsc, oneshot,
@@ -22,6 +23,12 @@ fn program(words: Vec<String>) -> Program {
     Program { words, group: Group::parse("cg.search").unwrap(), withheld: Arc::default() }
 }
 
+/// Returns the form of its deliveries.
+fn form() -> BodyForm {
+    let group = Group::parse("cg.search").unwrap();
+    BodyForm { group, format: Format::Data, deduplicate: None }
+}
+
 /// A program in a folder of its own.
 struct Bench {
     folder: TempDir,
@@ -34,7 +41,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let script = format!("cd '{}' && {{\n{script}\n}}", folder.path().display());
         let words = ["sh", "-c", &script].map(str::to_owned).into();
-        let target = ExecTarget::start(program(words), Format::Data);
+        let target = ExecTarget::start(program(words), form());
         Self { folder, target }
     }
 
@@ -135,7 +142,7 @@ async fn an_answer_counts_that_a_program_has_left_when_it_ended() {
 #[tokio::test]
 async fn a_program_that_can_t_be_started_fails_the_event() {
     let words = vec!["/nowhere/to/be/found".to_owned()];
-    let target = ExecTarget::start(program(words), Format::Data);
+    let target = ExecTarget::start(program(words), form());
     let attempt = Attempt { event: event(1, "item", "a").into(), number: 1 };
     let told = why(timeout(PATIENCE, target.deliver(&attempt)).await.unwrap());
     assert!(told.contains("/nowhere/to/be/found"), "{told}");
@@ -222,7 +229,7 @@ async fn a_program_ends_with_its_group_and_so_does_what_it_has_started() {
     bench.file("grandchild").await;
     let Bench { folder, target } = bench;
     drop(target);
-    let target = ExecTarget::start(program(vec!["true".to_owned()]), Format::Data);
+    let target = ExecTarget::start(program(vec!["true".to_owned()]), form());
     let bench = Bench { folder, target };
     bench.ended("child").await;
     bench.ended("grandchild").await;

@@ -1,5 +1,6 @@
 //! The promises of a window: order, and a commit that passes no event that is not decided on.
 
+mod claims;
 mod letters;
 mod schedules;
 

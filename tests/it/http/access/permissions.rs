@@ -30,7 +30,7 @@ use crate::support::raw_http::{Answer, answer};
 use crate::support::replays::add_with_parked;
 use crate::support::tokens::Key;
 
-use answers::{ANSWERS, Answers, ERASURE};
+use answers::{ANSWERS, Answers, CLAIM, ERASURE};
 
 const EVENT: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
 
@@ -69,6 +69,9 @@ impl Walk {
         let erasure = walk.send("POST", "/erasures", "diku", &token, ERASURE).await;
         let operator = walk.token("ops", &[ALL_OF_ALL_TENANTS]);
         walk.send("POST", "/erasures", "college", &operator, ERASURE).await;
+        for tenant in ["diku", "college"] {
+            assert_eq!(walk.send("POST", "/claims", tenant, &operator, CLAIM).await.status, 201);
+        }
         purge(&*walk.gateway.store, &tenant_id("purged")).await;
         let (release, cancel) =
             (format!("/parked/{parked}/release"), format!("/replays/{replay}/cancel"));

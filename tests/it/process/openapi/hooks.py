@@ -152,9 +152,10 @@ def fit_replay(body):
 
 
 def fit_subscription(body):
-    """A failure policy needs a handler, which commits by itself, and leads nowhere."""
+    """A failure policy and claims need a handler, which commits by itself, and leads nowhere."""
     if not isinstance(body.get("handler"), dict):
         body.pop("failure", None)
+        body.pop("deduplicate", None)
         return
     body.pop("autoCommit", None)
     if isinstance(body["handler"].get("webhook"), dict):

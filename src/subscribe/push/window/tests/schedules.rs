@@ -24,7 +24,10 @@ impl Run {
     fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let policy = if rng.bool() { Policy::Park } else { Policy::Retry };
-        let bench = Bench::new(failure(policy, rng.u64(1..4)), rng.usize(1..6));
+        let mut bench = Bench::new(failure(policy, rng.u64(1..4)), rng.usize(1..6));
+        if rng.bool() {
+            bench.window = bench.window.claiming();
+        }
         // One event in ten is a DELETE_ALL.
         let key = |rng: &mut Rng| KEYS[rng.usize(..10) / 3];
         let keys = (0..EVENTS).map(|_| key(&mut rng)).collect();
@@ -78,8 +81,10 @@ impl Run {
         }
     }
 
-    /// The worker writes rows, and now and then somebody redrives all of a key.
+    /// The worker writes claims and rows, and now and then somebody redrives all of a key.
     fn write(&mut self) {
+        let roots = self.bench.window.acknowledged();
+        assert_eq!(self.bench.window.claimed(&roots), 0, "each event has a root of its own");
         let letters = self.bench.window.dead();
         for letter in &letters {
             let fresh = self.rows.insert(letter.position.number(), letter.clone());
@@ -147,6 +152,7 @@ fn whatever_handlers_answer_order_is_kept_and_no_commit_passes_what_is_not_decid
             steps += 1;
             assert!(steps < 20_000, "seed {seed} does not end: {:?}", run.rows.keys());
         }
+        run.write();
         assert_eq!(run.bench.committed(), EVENTS, "seed {seed}");
         assert!(run.rows.is_empty() && run.under_way.is_empty(), "seed {seed}");
     }

@@ -25,11 +25,13 @@ const fn of_group(there: &'static str) -> Answers {
 
 const DISCARD: &str = r#"{"reason":"x"}"#;
 const COMMIT: &str = r#"{"position":0,"generation":1}"#;
+/// It was claimed before.
+pub(super) const CLAIM: &str = r#"{"action":"a","eventId":"b"}"#;
 pub(super) const ERASURE: &str =
     r#"{"producer":"inventory","entity":"instance","key":"gone","reason":"x"}"#;
 
 /// Each route with a body, and its answers.
-pub(super) const ANSWERS: [(&str, &str, &str, Answers); 39] = [
+pub(super) const ANSWERS: [(&str, &str, &str, Answers); 41] = [
     ("POST", "/domain-events/{producer}/{entity}", r#"{"new":{"id":"1"}}"#, POSTED),
     ("POST", "/domain-events/{producer}/{entity}/delete-all", "{}", POSTED),
     ("POST", "/process-events/{producer}/{event}", r#"{"key":"k","payload":{}}"#, POSTED),
@@ -47,6 +49,8 @@ pub(super) const ANSWERS: [(&str, &str, &str, Answers); 39] = [
     ("POST", "/erasures", ERASURE, LIST),
     ("GET", "/erasures", "", LIST),
     ("GET", "/erasures/{id}", "", only_there("200", "404 unknown-erasure")),
+    ("POST", "/claims", CLAIM, LIST),
+    ("POST", "/claims/release", r#"{"action":"a","eventId":"nothing"}"#, LIST),
     ("GET", "/subscriptions", "", LIST),
     ("PUT", "/subscriptions/{group}", "{}", ["200", "201", NOT_ENABLED]),
     ("GET", "/subscriptions/{group}", "", of_group("200")),
