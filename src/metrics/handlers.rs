@@ -47,6 +47,12 @@ const IN_FLIGHT: Declared<0> = Declared::replica(
     "events",
     "Events that handlers of this replica are working on",
 );
+const UNREACHED: Declared<0> = Declared::replica(
+    "event_gateway_handler_unreached",
+    "groups",
+    "Groups whose handler this replica does not reach: no connection is made, or no program starts",
+)
+.note("Such attempts use up none; after an hour the group halts");
 
 /// The metrics of the handlers.
 pub(super) struct HandlerMetrics {
@@ -57,6 +63,7 @@ pub(super) struct HandlerMetrics {
     retried: Counter,
     duration: Histogram,
     in_flight: Gauge,
+    unreached: Gauge,
 }
 
 impl HandlerMetrics {
@@ -72,7 +79,18 @@ impl HandlerMetrics {
             retried: all.counter(RETRIED),
             duration: all.histogram(DURATION, &bounds),
             in_flight: all.gauge(IN_FLIGHT),
+            unreached: all.gauge(UNREACHED),
         }
+    }
+}
+
+/// A handler that is not reached, for as long as this lives.
+#[must_use]
+pub struct CountedUnreached(Gauge);
+
+impl Drop for CountedUnreached {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -116,6 +134,12 @@ impl Metrics {
         self.handlers.suppressed.inc_by(events as u64);
     }
 
+    /// Counts a group whose handler is not reached.
+    pub fn handler_unreached(&self) -> CountedUnreached {
+        self.handlers.unreached.inc();
+        CountedUnreached(self.handlers.unreached.clone())
+    }
+
     /// Counts a call of a handler, which may be one of several at the event.
     pub fn handler_called(&self, is_again: bool) -> CountedCall {
         let HandlerMetrics { delivered, failed, retried, duration, in_flight, .. } = &self.handlers;
@@ -148,5 +172,9 @@ mod tests {
         drop(given_up);
         assert!(has("in_flight 0") && has("delivered_total 1") && has("failed_total 1"));
         assert!(has("duration_seconds_count 3"));
+        let unreached = metrics.handler_unreached();
+        assert!(has("unreached 1"));
+        drop(unreached);
+        assert!(has("unreached 0"));
     }
 }

@@ -20,6 +20,7 @@ mod outcome;
 mod programs;
 mod reach;
 mod slot;
+mod unreached;
 mod webhook;
 mod window;
 mod worker;

@@ -127,10 +127,11 @@ impl Program {
             Ok(child) => child,
             Err(error) => {
                 // The event that is next learns of it.
-                if let Some(Request { position, answer, .. }) = requests.recv().await {
-                    pending.insert(position, answer);
+                let why = format!("failed to start {}: {error}", self.words[0]);
+                if let Some(Request { answer, .. }) = requests.recv().await {
+                    _ = answer.send(Outcome::Unreached { why: why.clone() });
                 }
-                return format!("failed to start {}: {error}", self.words[0]);
+                return why;
             }
         };
         let killed = KilledGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));

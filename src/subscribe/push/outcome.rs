@@ -24,6 +24,12 @@ pub(super) enum Outcome {
         /// The reason in words.
         why: String,
     },
+    /// The attempt has not reached the handler, which is away: it counts as none, and the handler is
+    /// left alone for a while.
+    Unreached {
+        /// The reason in words.
+        why: String,
+    },
     /// The attempt was given up for a reason that is not the event's: it counts as none.
     Abandoned,
     /// The handler can't go on, whatever the policy.

@@ -91,11 +91,12 @@ impl Slot {
         failure: &Failure,
         now: Instant,
     ) -> Option<(String, bool)> {
-        self.failures += u64::from(!matches!(outcome, Outcome::Ok | Outcome::Abandoned));
+        let is_none = matches!(outcome, Outcome::Abandoned | Outcome::Unreached { .. });
+        self.failures += u64::from(outcome != Outcome::Ok && !is_none);
         match outcome {
             Outcome::Ok if self.root.is_some() => self.state = State::Acknowledged,
             Outcome::Ok => self.state = State::Done,
-            Outcome::Abandoned => self.state = State::Due(now),
+            Outcome::Abandoned | Outcome::Unreached { .. } => self.state = State::Due(now),
             Outcome::Retry { after, .. } if self.failures < failure.attempts => {
                 let wait = Duration::from_millis(failure.wait_after(self.failures));
                 self.state = State::Due(now + wait.max(after.unwrap_or_default()));

@@ -81,6 +81,7 @@ impl Deliver for WebhookTarget {
         let request = traced.into_iter().fold(request, |it, value| it.header("traceparent", value));
         match request.body(body).send().await {
             Ok(answer) => outcome(answer, self.clock.now()).await,
+            Err(error) if error.is_connect() => Outcome::Unreached { why: told(&error) },
             Err(error) => Outcome::Retry { why: told(&error), after: None },
         }
     }

@@ -22,6 +22,7 @@ use super::letters::{Joins, Letters, is_whole, own_scope};
 use super::outcome::Outcome;
 use super::slot::{Attempt, Failed, Slot, State};
 use crate::domain::claim::RootId;
+use super::unreached::Unreached;
 use crate::domain::envelope::Envelope;
 use crate::domain::position::Position;
 use crate::domain::subscription::{
@@ -60,6 +61,8 @@ pub(super) struct Window {
     quits: Option<String>,
     /// Whether each event is claimed.
     claims: bool,
+    /// The handler, while it is not reached.
+    unreached: Option<Unreached>,
 }
 
 impl Window {
@@ -82,7 +85,13 @@ impl Window {
             stops_at: None,
             quits: None,
             claims: false,
+            unreached: None,
         }
+    }
+
+    /// Returns whether the handler was reached when it was last tried.
+    pub(super) fn is_reached(&self) -> bool {
+        self.unreached.is_none()
     }
 
     /// Returns the number of events that may be read on.
@@ -106,7 +115,8 @@ impl Window {
 
     /// Returns the next attempt to make now, which is under way then.
     pub(super) fn next(&mut self, now: Instant) -> Option<Attempt> {
-        if self.under_way >= self.concurrency || self.quits.is_some() {
+        let waits = self.unreached.is_some_and(|unreached| unreached.waits(now).is_some());
+        if self.under_way >= self.concurrency || self.quits.is_some() || waits {
             return None;
         }
         let busy = self.roots_under_way();
@@ -169,6 +179,17 @@ impl Window {
         };
         let Some(slot) = slot else { return };
         self.under_way -= 1;
+        match &outcome {
+            Outcome::Unreached { why } => {
+                let unreached = Unreached::again(self.unreached, now);
+                self.unreached = Some(unreached);
+                if let Some(why) = unreached.stops(why, now) {
+                    self.quits.get_or_insert(why);
+                }
+            }
+            Outcome::Abandoned => {}
+            _ => self.unreached = None,
+        }
         let Some((why, quits)) = slot.take(outcome, &self.failure, now) else { return };
         if quits {
             self.quits.get_or_insert_with(|| why.clone());
@@ -310,7 +331,7 @@ impl Window {
             State::Due(at) if at > now => Some(at),
             _ => None,
         });
-        due.min()
+        due.chain(self.unreached.and_then(|unreached| unreached.waits(now))).min()
     }
 }
 

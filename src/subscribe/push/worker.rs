@@ -22,6 +22,7 @@ use crate::domain::filter::Filter;
 use crate::domain::position::Position;
 use crate::domain::subscription::{DeadLetter, Group, LastFailure};
 use crate::domain::tenant::TenantId;
+use crate::metrics::CountedUnreached;
 use crate::store::Scan;
 use crate::subscribe::{Error, Subscribe};
 
@@ -57,6 +58,8 @@ pub(super) struct Worker {
     committed: Position,
     commit_at: Instant,
     look_at: Instant,
+    /// The count of the handler, while it is not reached.
+    unreached: Option<CountedUnreached>,
 }
 
 /// The reason why a worker has ended.
@@ -102,7 +105,8 @@ impl Worker {
     ) -> Self {
         let now = Instant::now();
         let (commit_at, look_at) = (now, now + LOOK_EVERY);
-        Self { held, limit, target, window, feed, committed, commit_at, look_at }
+        let unreached = None;
+        Self { held, limit, target, window, feed, committed, commit_at, look_at, unreached }
     }
 
     /// Brings events to the handler until it is stopped, or the group is halted or lost.
@@ -234,10 +238,36 @@ impl Worker {
 
     fn settle(&mut self, done: Result<(Position, Outcome), JoinError>) {
         match done {
-            Ok((position, outcome)) => self.window.settle(position, outcome, Instant::now()),
+            Ok((position, outcome)) => {
+                let why = match &outcome {
+                    Outcome::Unreached { why } => Some(why.clone()),
+                    _ => None,
+                };
+                self.window.settle(position, outcome, Instant::now());
+                self.tell_reached(why);
+            }
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             // Nobody aborts a call.
             Err(_) => {}
+        }
+    }
+
+    /// Tells once that the handler is not reached, and once that it is again.
+    fn tell_reached(&mut self, why: Option<String>) {
+        let (Held { subscribe, tenant, group, .. }, why) = (&self.held, why.unwrap_or_default());
+        match (self.unreached.is_some(), self.window.is_reached()) {
+            (false, false) => {
+                tracing::warn!(
+                    %tenant, %group, why,
+                    "a handler is not reached, and is tried again for an hour"
+                );
+                self.unreached = Some(subscribe.deps.metrics.handler_unreached());
+            }
+            (true, true) => {
+                tracing::info!(%tenant, %group, "a handler is reached again");
+                self.unreached = None;
+            }
+            _ => {}
         }
     }
 

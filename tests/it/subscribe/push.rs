@@ -2,15 +2,17 @@
 //! brought to them that is not theirs.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use crash::until;
 use event_gateway::clock::System;
 use event_gateway::domain::networks::Networks;
 use event_gateway::domain::position::Position;
-use event_gateway::domain::subscription::{Form, Group, Start};
+use event_gateway::domain::subscription::{FileTenants, Form, Group, Start, SubscriptionFile};
 use event_gateway::domain::time::Time;
 use event_gateway::domain::trail::Act;
+use event_gateway::metrics::Metrics;
 use event_gateway::store::RemovalStep;
 use event_gateway::subscribe::{Look, PushDeps, Subscribe, SubscribeDeps, SubscribeTasks, Which};
 use serde_json::{Value, json};
@@ -27,26 +29,38 @@ use crate::support::trail::by;
 struct Pushing {
     gateway: Gateway,
     subscribe: Arc<Subscribe>,
+    metrics: Arc<Metrics>,
     tasks: SubscribeTasks,
 }
 
 impl Pushing {
     async fn new() -> Self {
-        let gateway = Gateway::start().await;
+        let (gateway, metrics) = (Gateway::start().await, Arc::<Metrics>::default());
         let (subscribe, tasks) = Subscribe::start(SubscribeDeps {
             store: gateway.store.clone(),
             settings: Arc::new(settings()),
-            metrics: Arc::default(),
+            metrics: metrics.clone(),
             lanes: 2,
             closing: CancellationToken::new(),
         });
-        Self { gateway, subscribe, tasks }
+        Self { gateway, subscribe, metrics, tasks }
     }
 
     fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// Starts what brings events to handlers, beside files that name these forms.
+    fn start_with(&mut self, files: &[(&str, &Form)]) {
+        let file = |(group, form): &(&str, &Form)| {
+            let (tenants, start) = (FileTenants::All, Start::Earliest);
+            let file = SubscriptionFile { tenants, form: (*form).clone(), start };
+            (Group::parse(group).unwrap(), file)
+        };
+        let files: BTreeMap<_, _> = files.iter().map(file).collect();
         let networks = Arc::new(Networks::parse("127.0.0.0/8").unwrap());
         let (instance, clock) = ("one".to_owned(), Arc::new(System));
-        let files: Look = Arc::new(BTreeMap::new);
+        let files: Look = Arc::new(move || files.clone());
         let deps = PushDeps { instance, networks, clock, files, withheld: Arc::default() };
         self.tasks.push_handlers(&self.subscribe, deps).unwrap();
     }
@@ -148,6 +162,31 @@ async fn another_handler_gets_the_events_that_the_first_one_was_not_given() {
     pushing.post(&["b"]).await;
     until("the second one has it", async || done(&receiver.at("/two")).contains(&2)).await;
     assert_eq!(receiver.at("/one").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_is_not_reached_is_waited_for_and_its_events_fail_for_no_attempt_of_it() {
+    let mut pushing = Pushing::new().await;
+    // Nobody listens there any more.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let stop = json!({ "policy": "stop", "attempts": 1 });
+    pushing.put("cg.search", &form(&format!("http://{closed}/"), 1, stop)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let missing = json!({ "exec": [folder.path().join("missing")] });
+    let park = json!({ "policy": "park", "attempts": 1 });
+    let program = json!({ "handler": missing, "failure": park }).to_string();
+    let program = Form::from_column(&program).unwrap();
+    pushing.put("cg.other", &program).await;
+    pushing.post(&["a"]).await;
+    pushing.start_with(&[("cg.other", &program)]);
+    until("both are waited for", async || {
+        pushing.metrics.text().contains("\nevent_gateway_handler_unreached 2\n")
+    })
+    .await;
+    let store = &*pushing.gateway.store;
+    let row = found(store, diku()).await.subscription;
+    assert_eq!((row.halt, row.position), (None, Position::START));
+    assert_eq!(store.count_dead_letters(None).await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,7 +82,10 @@ impl Bench {
 
 fn why(outcome: Outcome) -> String {
     match outcome {
-        Outcome::Retry { why, .. } | Outcome::Reject { why } | Outcome::Stop { why } => why,
+        Outcome::Retry { why, .. }
+        | Outcome::Reject { why }
+        | Outcome::Stop { why }
+        | Outcome::Unreached { why } => why,
         Outcome::Ok | Outcome::Abandoned => panic!("{outcome:?}"),
     }
 }

@@ -198,6 +198,68 @@ fn an_attempt_that_was_given_up_counts_as_none() {
     assert_eq!(bench.attempts()[0].number, 1);
 }
 
+fn unreached() -> Outcome {
+    Outcome::Unreached { why: "connection refused".to_owned() }
+}
+
+#[test]
+fn an_attempt_that_never_reached_the_handler_counts_as_none_and_all_wait_longer_each_time() {
+    let mut bench = Bench::new(failure(Policy::Park, 1), 2);
+    bench.offer(&["a", "b", "c"]);
+    assert_eq!(bench.begun(), [1, 2]);
+    bench.settle(1, unreached());
+    assert_eq!(bench.begun(), Vec::<u64>::new(), "whatever event it is");
+    bench.settle(2, unreached());
+    for wait in [1, 2, 4, 8, 16, 32, 60, 60] {
+        let due = bench.now + Duration::from_secs(wait);
+        assert_eq!(bench.window.due(bench.now), Some(due), "the worker wakes up then");
+        bench.passes(wait - 1);
+        assert_eq!(bench.begun(), Vec::<u64>::new());
+        bench.passes(1);
+        let made = bench.attempts();
+        let made = made.iter().map(|it| (it.event.position.number(), it.number));
+        assert_eq!(made.collect::<Vec<_>>(), [(1, 1), (2, 1)]);
+        for position in [1, 2] {
+            bench.settle(position, unreached());
+        }
+        assert!(!bench.window.is_reached());
+    }
+    assert_eq!(bench.dead(), []);
+    bench.passes(60);
+    assert_eq!(bench.begun(), [1, 2]);
+    bench.done(1);
+    assert!(bench.window.is_reached());
+    assert_eq!(bench.begun(), [3], "nothing waits any more");
+    bench.settle(3, unreached());
+    bench.passes(1);
+    assert_eq!(bench.begun(), [3], "and the wait begins anew");
+    bench.fails(2);
+    assert_eq!(bench.dead(), [(2, Scope::Key)], "what it has answered counts");
+}
+
+#[test]
+fn a_handler_that_is_not_reached_for_an_hour_stops_the_group_at_no_event() {
+    for policy in Policy::ALL {
+        let mut bench = Bench::new(failure(policy, 1), 1);
+        bench.offer(&["a", "b"]);
+        assert_eq!(bench.begun(), [1]);
+        bench.settle(1, unreached());
+        for _ in 0..59 {
+            bench.passes(60);
+            assert_eq!(bench.begun(), [1]);
+            bench.settle(1, unreached());
+            assert_eq!(bench.window.stopped(), None);
+        }
+        bench.passes(60);
+        assert_eq!(bench.begun(), [1]);
+        bench.settle(1, unreached());
+        let stopped = bench.window.stopped().unwrap();
+        let why = "the handler was not reached for 60 minutes: connection refused";
+        assert_eq!((stopped.why.as_str(), stopped.failed), (why, None), "{policy:?}");
+        assert_eq!((bench.begun(), bench.committed()), (Vec::new(), 0));
+    }
+}
+
 #[test]
 fn a_window_that_only_waits_for_others_is_not_due() {
     let mut bench = Bench::new(failure(Policy::Stop, 4), 1);
