@@ -6,6 +6,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::coordinator::Absent;
 use super::group::Refusal;
 use super::places::Kept;
+use crate::domain::subscription;
 use crate::store;
 use crate::subscribe;
 
@@ -61,6 +62,8 @@ pub(super) fn absent(absent: &Absent) -> ResponseError {
 pub(super) fn kept(kept: &Kept) -> ResponseError {
     match kept {
         Kept::Store(error) => unavailable(error),
+        // The handler alone gets the events, however often a client asks.
+        Kept::Refused(subscription::Refusal::HasHandler) => ResponseError::GroupAuthorizationFailed,
         Kept::Refused(why) => {
             // The client tries again until its group may read.
             tracing::debug!(?why, "a Kafka client's group must wait");

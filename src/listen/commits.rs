@@ -263,7 +263,8 @@ fn served_of<'a>(named: &'a Partitions, topics: &'a Seen) -> impl Iterator<Item 
     named.keys().filter_map(|name| topics.get(name.as_str()))
 }
 
-/// Lets members begin to read the named topics; returns the tenants with which they must wait.
+/// Lets members begin to read the named topics; returns the tenants with which they must wait, or
+/// are refused. They are refused as a group if there is no other tenant.
 async fn begin(
     server: &Server,
     places: &mut Places,
@@ -275,7 +276,11 @@ async fn begin(
         all.entry(served.tenant.clone()).or_default().push(served.topic.clone());
     }
     let held = places.begin(&*server.store, &all, topics).await.map_err(|why| kept(&why))?;
-    Ok(held.into_iter().map(|(tenant, why)| (tenant, kept(&why))).collect())
+    let held: BTreeMap<_, _> =
+        held.iter().map(|(tenant, why)| (tenant.clone(), kept(why))).collect();
+    let refused = ResponseError::GroupAuthorizationFailed;
+    let is_refused = |tenant: &TenantId| held.get(tenant) == Some(&refused);
+    if !all.is_empty() && all.keys().all(is_refused) { Err(refused) } else { Ok(held) }
 }
 
 /// Returns the partitions in which a group stands somewhere.

@@ -38,6 +38,8 @@ pub(super) struct Places {
     known: HashMap<TenantId, Known>,
     /// Whether it is known with which tenants the group's clients read before this process had it.
     is_recalled: bool,
+    /// Whether it was told that the members get nothing, since the group has a handler.
+    is_told: bool,
     /// Cancelled once another replica has the group.
     gone: CancellationToken,
 }
@@ -99,6 +101,7 @@ impl Places {
             is_saved: version > 0,
             known: HashMap::new(),
             is_recalled: false,
+            is_told: false,
             gone,
         }
     }

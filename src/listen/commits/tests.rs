@@ -207,6 +207,27 @@ async fn a_group_that_has_read_over_http_goes_on_where_it_stood_and_is_held() {
 }
 
 #[tokio::test]
+async fn members_and_others_are_refused_for_good_by_a_group_that_has_a_handler() {
+    let mut bed = Bed::new().await;
+    bed.append(&["a", "b"]).await;
+    let (server, mut client) = (bed.server().await, anyone());
+    let form = Form::from_column(r#"{"handler":{"exec":["true"]}}"#).unwrap();
+    let handled = Subscription::new(form, Position::START, AcceptedGaps::default());
+    write(&bed, 0, handled.clone()).await;
+    let refused = ResponseError::GroupAuthorizationFailed.code();
+    assert_eq!(stands(&server, &client, 1).await, [(-1, refused)], "whoever only asks, too");
+    assert_eq!(move_to(&server, &mut client, 2).await, refused);
+    let member = joined(&server, &client).await;
+    let topic = OffsetFetchRequestTopic::default().with_name(text(ITEM).into());
+    let topics = Some(vec![topic.with_partition_indexes(vec![0])]);
+    let request = OffsetFetchRequest::default().with_group_id(text(GROUP).into());
+    let answer = fetch(&server, &client, 7, request.with_topics(topics)).await;
+    assert_eq!(answer.error_code, refused, "a client that is told to wait would ask for ever");
+    leave(&server, &client, member).await;
+    assert_eq!(found(&bed).await.unwrap().subscription, handled);
+}
+
+#[tokio::test]
 async fn members_that_go_on_in_another_process_hold_what_they_have_held() {
     let mut bed = Bed::new().await;
     bed.append(&["a"]).await;

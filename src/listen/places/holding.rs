@@ -37,6 +37,7 @@ impl Places {
                 let next = match self.begun(before, (tenant, named.as_slice(), topics), now) {
                     Ok(next) => Some(next),
                     Err(refusal) => {
+                        self.tell_of_handler(tenant, &refusal);
                         kept.insert(tenant.clone(), Kept::Refused(refusal));
                         continue;
                     }
@@ -71,6 +72,18 @@ impl Places {
             }
         }
         Err(changed_by_others())
+    }
+
+    /// Tells once that the members get nothing, if that is for good.
+    fn tell_of_handler(&mut self, tenant: &TenantId, refusal: &Refusal) {
+        if *refusal == Refusal::HasHandler && !self.is_told {
+            let group = &self.group;
+            tracing::warn!(
+                %tenant, %group,
+                "Kafka clients have joined a group that has a handler, and are refused"
+            );
+            self.is_told = true;
+        }
     }
 
     /// Returns a tenant's subscription once the members read. Only one that was found tells the
