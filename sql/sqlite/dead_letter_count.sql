@@ -1,5 +1,5 @@
 -- Counts the dead letters of each group that has some, of all groups or of one: tenant and group, or nulls.
--- `scopes` is how many keys and topics have some whose later events join them.
+-- `scopes` is how many keys and topics have some whose later events join them. Discarded ones don't count.
 SELECT
     tenant, name, count(*) AS letters, count(
         DISTINCT CASE joined_by
@@ -9,5 +9,6 @@ SELECT
     ) AS scopes, min(since_ms) AS oldest_ms, min(position) AS least
 FROM dead_letters JOIN tenants USING (tenant)
 WHERE (?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR name = ?2)
+    AND joined_by <> 'discarded'
 GROUP BY tenant, name
 ORDER BY tenant, name

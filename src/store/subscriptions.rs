@@ -104,7 +104,8 @@ pub trait Subscriptions: Send + Sync {
         changes: &[SubscriptionChange],
     ) -> Result<Vec<bool>, Error>;
 
-    /// Returns the dead letters of a group after a position, in order, at most so many.
+    /// Returns the dead letters of a group after a position, in order, at most so many; discarded
+    /// ones are among them.
     async fn list_dead_letters(
         &self,
         tenant: &TenantId,
@@ -114,7 +115,7 @@ pub trait Subscriptions: Send + Sync {
     ) -> Result<Vec<DeadLetter>, Error>;
 
     /// Returns how many dead letters one group has, or every one that has some, in order of tenant
-    /// and group.
+    /// and group. Discarded ones don't count.
     async fn count_dead_letters(
         &self,
         of: Option<(&TenantId, &Group)>,

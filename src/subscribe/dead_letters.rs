@@ -5,12 +5,14 @@
 //! written with that row upon its version: whoever changes either meanwhile makes it be decided
 //! again. So a handler that has lost its group writes none.
 
+mod discarded;
+
 use std::collections::HashSet;
 
 use super::marks::{self, Marked, Which, scope};
 use super::{Error, Groups, change};
 use crate::domain::position::Position;
-use crate::domain::subscription::{DeadLetter, Group, LastFailure, Refusal, shorten};
+use crate::domain::subscription::{DeadLetter, Group, LastFailure, Refusal, Scope, shorten};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::trail::TrailEntry;
@@ -27,6 +29,8 @@ const PAGE: usize = 1_000;
 enum Ask<'a> {
     Bury(u64, &'a [DeadLetter]),
     Settle(u64, Position, Option<&'a LastFailure>),
+    SettleRemoved(u64, Position),
+    Forget(u64, Position),
     Redrive(&'a Which),
     Discard(&'a Which),
 }
@@ -60,18 +64,6 @@ impl Groups<'_> {
         self.change_letters((tenant, group), &settle, None).await.map(drop)
     }
 
-    /// Returns the dead letters of a group after a position, in order.
-    pub async fn dead_letters(
-        &self,
-        tenant: &TenantId,
-        group: &Group,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<DeadLetter>, Error> {
-        change::find(self.store, tenant, group).await?;
-        Ok(self.store.list_dead_letters(tenant, group, after, limit).await?)
-    }
-
     /// Returns the dead letter of a position.
     pub async fn dead_letter(
         &self,
@@ -80,7 +72,8 @@ impl Groups<'_> {
         position: Position,
     ) -> Result<DeadLetter, Error> {
         change::find(self.store, tenant, group).await?;
-        self.letter_at((tenant, group), position).await?.ok_or(Error::NoDeadLetter(position))
+        let letter = self.letter_at((tenant, group), position).await?;
+        letter.ok_or(Error::NoDeadLetter(position))
     }
 
     /// Has dead letters delivered again: those that are meant and are not to be yet, with the
@@ -95,8 +88,8 @@ impl Groups<'_> {
         self.change_letters((tenant, group), &Ask::Redrive(which), Some(by)).await
     }
 
-    /// Discards the dead letters that are meant, and no others: they are never delivered. What has
-    /// waited for them alone is to be delivered.
+    /// Discards the dead letters that are meant, and no others: they are never delivered, also if
+    /// the group's position stands before them. What has waited for them alone is to be delivered.
     pub async fn discard(
         &self,
         tenant: &TenantId,
@@ -153,6 +146,19 @@ impl Groups<'_> {
                 refuse(found, generation, &[])?;
                 Ok((self.settled(found, position, failure).await?, Marked::default()))
             }
+            Ask::SettleRemoved(generation, position) => {
+                refuse(found, generation, &[])?;
+                let letter = self.letter_at(name, position).await?;
+                let removed = letter.map(|letter| DeadChange::Put(removed(letter, found.now)));
+                Ok((removed.into_iter().collect(), Marked::default()))
+            }
+            Ask::Forget(generation, up_to) => {
+                refuse(found, generation, &[])?;
+                let mut all = self.letters_after(name, Position::START).await?;
+                all.retain(|letter| letter.is_discarded() && letter.position <= up_to);
+                let gone = all.iter().map(|letter| DeadChange::Remove(letter.position));
+                Ok((gone.collect(), Marked::default()))
+            }
             Ask::Redrive(which) => {
                 let all = self.letters_after(name, Position::START).await?;
                 let (dead, marked) = marks::redrive(all, which);
@@ -162,7 +168,8 @@ impl Groups<'_> {
                 Ok((dead, marked))
             }
             Ask::Discard(which) => {
-                Ok(marks::discard(self.letters_after(name, Position::START).await?, which))
+                let all = self.letters_after(name, Position::START).await?;
+                Ok(marks::discard(all, which, found.subscription.position))
             }
         }
     }
@@ -223,7 +230,8 @@ impl Groups<'_> {
         position: Position,
     ) -> Result<Option<DeadLetter>, Error> {
         let found = self.store.list_dead_letters(tenant, group, position.before(), 1).await?;
-        Ok(found.into_iter().find(|letter| letter.position == position))
+        let is_it = |letter: &DeadLetter| letter.position == position && !letter.is_discarded();
+        Ok(found.into_iter().find(is_it))
     }
 
     /// Returns all dead letters of a group after a position.
@@ -258,6 +266,14 @@ fn buried(letter: &DeadLetter, now: Time) -> DeadLetter {
     let kept = |LastFailure { why, attempts }| LastFailure { why: shorten(&why), attempts };
     let failure = letter.failure.clone().map(kept);
     DeadLetter { failure, since: now, is_redriven: false, ..letter.clone() }
+}
+
+/// Returns a dead letter whose event is removed, as it is written at a time: no other one joins it.
+fn removed(letter: DeadLetter, now: Time) -> DeadLetter {
+    let why = "the event was removed from the log".to_owned();
+    let attempts = letter.failure.as_ref().map_or(0, |failure| failure.attempts);
+    let failure = Some(LastFailure { why, attempts });
+    DeadLetter { scope: Scope::Event, ..buried(&DeadLetter { failure, ..letter }, now) }
 }
 
 /// Returns new dead letters as they are written beside those that are known: one that has joined

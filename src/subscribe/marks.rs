@@ -40,7 +40,9 @@ impl Which {
 
     fn has(&self, letter: &DeadLetter) -> bool {
         let all = self.keys.is_empty() && self.positions.is_empty();
-        all || self.positions.contains(&letter.position) || self.keys.contains(&letter.key)
+        let is_one =
+            all || self.positions.contains(&letter.position) || self.keys.contains(&letter.key);
+        is_one && !letter.is_discarded()
     }
 }
 
@@ -58,9 +60,13 @@ pub(super) fn redrive(mut all: Vec<DeadLetter>, which: &Which) -> (Vec<DeadChang
     (changed.map(DeadChange::Put).collect(), marked)
 }
 
-/// Discards those that are meant, of all dead letters of a group in order. What waits for no other
-/// one then is redriven.
-pub(super) fn discard(all: Vec<DeadLetter>, which: &Which) -> (Vec<DeadChange>, Marked) {
+/// Discards those that are meant, of all dead letters of a group in order; those that its position
+/// has not passed stay known. What waits for no other one then is redriven.
+pub(super) fn discard(
+    all: Vec<DeadLetter>,
+    which: &Which,
+    passed: Position,
+) -> (Vec<DeadChange>, Marked) {
     let (mut meant, mut kept): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|letter| which.has(letter));
     let left = meant.split_off(which.limit.min(meant.len()));
@@ -70,7 +76,10 @@ pub(super) fn discard(all: Vec<DeadLetter>, which: &Which) -> (Vec<DeadChange>, 
     }
     kept.extend(left);
     kept.sort_unstable_by_key(|letter| letter.position);
-    let gone = meant.into_iter().map(|letter| DeadChange::Remove(letter.position));
+    let gone = meant.into_iter().map(|letter| match letter.position <= passed {
+        true => DeadChange::Remove(letter.position),
+        false => DeadChange::Put(letter.discarded()),
+    });
     (gone.chain(freed(&kept).into_iter().map(DeadChange::Put)).collect(), marked)
 }
 
@@ -95,12 +104,12 @@ fn freed(all: &[DeadLetter]) -> Vec<DeadLetter> {
     // The keys of each topic for which later ones wait, and whether those of any key do.
     let mut held: HashMap<&Topic, (HashSet<&Key>, bool)> = HashMap::new();
     let mut freed = Vec::new();
-    for letter in all.iter().filter(|letter| letter.scope != Scope::Event) {
+    for letter in all.iter().filter(|letter| letter.scope.is_joined()) {
         let (keys, is_whole) = held.entry(&letter.topic).or_default();
         let waits = *is_whole
             || match letter.scope {
                 Scope::Topic => !keys.is_empty(),
-                Scope::Key | Scope::Event => keys.contains(&letter.key),
+                _ => keys.contains(&letter.key),
             };
         if letter.failure.is_none() && !letter.is_redriven && !waits {
             freed.push(DeadLetter { is_redriven: true, ..letter.clone() });
@@ -115,7 +124,7 @@ fn freed(all: &[DeadLetter]) -> Vec<DeadLetter> {
 /// Returns the key or topic whose later events join a dead letter.
 pub(super) fn scope(letter: &DeadLetter) -> Option<(&str, Option<&str>)> {
     match letter.scope {
-        Scope::Event => None,
+        Scope::Event | Scope::Discarded => None,
         Scope::Key => Some((letter.topic.as_str(), Some(letter.key.as_str()))),
         Scope::Topic => Some((letter.topic.as_str(), None)),
     }

@@ -289,7 +289,8 @@ CREATE TABLE subscriptions (
 ) STRICT, WITHOUT ROWID;
 
 -- The dead letters of groups: events that count as done although their handlers have not done them. `joined_by`
--- tells which later events join them: none (`event`), those of the `key`, or of the `topic`. `why` and
+-- tells which later events join them: none (`event`), those of the `key`, or of the `topic`. A `discarded` one
+-- is no dead letter any more. `why` and
 -- `attempts` are those of the last failure; an event that has joined another has none.
 CREATE TABLE dead_letters (
     tenant      TEXT NOT NULL,

@@ -38,6 +38,9 @@ pub enum Scope {
     Key,
     /// Those of its topic: it is a DELETE_ALL.
     Topic,
+    /// None, and it is no dead letter any more: it was discarded, and is known until the group's
+    /// position has passed it, so that it is not delivered again.
+    Discarded,
 }
 
 /// The last failure at an event.
@@ -53,7 +56,7 @@ impl DeadLetter {
     /// Returns whether it is not to be delivered before another one of its group: that one is
     /// earlier and of its key, or either is of the whole topic.
     pub fn waits_for(&self, other: &Self) -> bool {
-        let in_order = self.scope != Scope::Event && other.scope != Scope::Event;
+        let in_order = self.scope.is_joined() && other.scope.is_joined();
         let is_whole = self.scope == Scope::Topic || other.scope == Scope::Topic;
         in_order
             && other.position < self.position
@@ -62,9 +65,26 @@ impl DeadLetter {
     }
 }
 
+impl DeadLetter {
+    /// Returns whether it was discarded: nobody is shown it, and nothing waits for it.
+    pub fn is_discarded(&self) -> bool {
+        self.scope == Scope::Discarded
+    }
+
+    /// Discards it, for as long as the group's position has not passed it.
+    pub fn discarded(self) -> Self {
+        Self { scope: Scope::Discarded, is_redriven: false, ..self }
+    }
+}
+
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 3] = [Self::Event, Self::Key, Self::Topic];
+    pub const ALL: [Self; 4] = [Self::Event, Self::Key, Self::Topic, Self::Discarded];
+
+    /// Returns whether later events may join a dead letter of this scope.
+    pub fn is_joined(self) -> bool {
+        matches!(self, Self::Key | Self::Topic)
+    }
 
     /// Returns the word, in the store's column and for callers.
     pub fn as_str(self) -> &'static str {
@@ -72,13 +92,14 @@ impl Scope {
             Self::Event => "event",
             Self::Key => "key",
             Self::Topic => "topic",
+            Self::Discarded => "discarded",
         }
     }
 
     /// Parses the word.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let found = Self::ALL.into_iter().find(|scope| scope.as_str() == text);
-        found.ok_or_else(|| Invalid::new("scope", text, "must be event, key or topic"))
+        found.ok_or_else(|| Invalid::new("scope", text, "must be event, key, topic or discarded"))
     }
 }
 
@@ -116,6 +137,8 @@ mod tests {
         assert!(whole.waits_for(&letter(4, "a.item", "j", Scope::Key)));
         let alone = letter(5, "a.item", "k", Scope::Event);
         assert!(!alone.waits_for(&letter(4, "a.item", "k", Scope::Event)), "order is not kept");
+        let discarded = letter(4, "a.item", "k", Scope::Key).discarded();
+        assert!(!later.waits_for(&discarded) && discarded.is_discarded());
     }
 
     #[test]

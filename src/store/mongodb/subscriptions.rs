@@ -82,7 +82,8 @@ impl Subscriptions for Mongodb {
         &self,
         of: Option<(&TenantId, &Group)>,
     ) -> Result<Vec<DeadCount>, Error> {
-        let its = of.map_or(doc! {}, |(tenant, group)| letters_of(tenant, group));
+        let mut its = of.map_or(doc! {}, |(tenant, group)| letters_of(tenant, group));
+        its.insert("joined_by", doc! { "$ne": Scope::Discarded.as_str() });
         let counted = reading(async {
             let counted = self.collections.dead_letters.aggregate(count(its, &self.collections));
             counted.with_type::<RawDocumentBuf>().await?.try_collect::<Vec<_>>().await

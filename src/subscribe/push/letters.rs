@@ -54,7 +54,7 @@ impl Letters {
     pub(super) fn add(&mut self, letter: DeadLetter) {
         let (position, topic) = (letter.position, letter.topic.clone());
         match letter.scope {
-            Scope::Event => {}
+            Scope::Event | Scope::Discarded => {}
             Scope::Key => {
                 let key = (topic, letter.key.clone());
                 self.keys.entry(key).or_default().insert(position);
@@ -81,6 +81,16 @@ impl Letters {
     /// Returns the letter of an event.
     pub(super) fn get(&self, position: Position) -> Option<&DeadLetter> {
         self.all.get(&position)
+    }
+
+    /// Returns whether any letter up to a position was discarded.
+    pub(super) fn has_discarded(&self, up_to: Position) -> bool {
+        self.all.range(..=up_to).any(|(_, letter)| letter.is_discarded())
+    }
+
+    /// Forgets the letters up to a position that were discarded, whose rows are gone.
+    pub(super) fn forget_discarded(&mut self, up_to: Position) {
+        self.all.retain(|position, letter| *position > up_to || !letter.is_discarded());
     }
 
     /// Returns the number of letters.
@@ -121,14 +131,14 @@ impl Letters {
         for letter in self.all.values() {
             let (topic, key) = (&letter.topic, (&letter.topic, &letter.key));
             let waits = match letter.scope {
-                Scope::Event => false,
+                Scope::Event | Scope::Discarded => false,
                 Scope::Key => topics.contains(topic) || keys.contains(&key),
                 Scope::Topic => topics.contains(topic) || begun.contains(topic),
             };
             if letter.is_redriven && !waits {
                 found.push(letter);
             }
-            if letter.scope != Scope::Event {
+            if letter.scope.is_joined() {
                 keys.insert(key);
                 begun.insert(topic);
             }

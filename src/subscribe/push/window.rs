@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use super::letters::{Joins, Letters, is_whole, own_scope};
 use super::outcome::Outcome;
 use super::slot::{Attempt, Failed, Slot, State};
-use crate::domain::claim::RootId;
 use super::unreached::Unreached;
+use crate::domain::claim::RootId;
 use crate::domain::envelope::Envelope;
 use crate::domain::position::Position;
 use crate::domain::subscription::{
@@ -241,6 +241,24 @@ impl Window {
     pub(super) fn take_letters(&mut self, letters: Letters) {
         self.letters = letters;
         self.drop_waiting();
+    }
+
+    /// Returns whether any dead letter up to a position was discarded.
+    pub(super) fn has_discarded(&self, up_to: Position) -> bool {
+        self.letters.has_discarded(up_to)
+    }
+
+    /// Forgets those, whose rows are gone.
+    pub(super) fn forget_discarded(&mut self, up_to: Position) {
+        self.letters.forget_discarded(up_to);
+    }
+
+    /// Notes that the event of a dead letter is gone: no later one waits for it any more.
+    pub(super) fn lost(&mut self, position: Position) {
+        if let Some(letter) = self.letters.get(position).cloned() {
+            self.letters.remove(position);
+            self.letters.add(DeadLetter { scope: Scope::Event, is_redriven: false, ..letter });
+        }
     }
 
     /// Leaves out the events of dead letters that are not to be delivered again any more, or not

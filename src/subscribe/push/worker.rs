@@ -82,7 +82,8 @@ impl Held {
         let (mut rows, mut after) = (Vec::new(), Position::START);
         loop {
             let groups = self.subscribe.groups();
-            let more = groups.dead_letters(&self.tenant, &self.group, after, LETTERS_MAX).await?;
+            let name = (&self.tenant, &self.group);
+            let more = groups.dead_letters_and_discarded(name, after, LETTERS_MAX).await?;
             let is_last = more.len() < LETTERS_MAX;
             rows.extend(more);
             match rows.last() {
@@ -309,9 +310,10 @@ impl Worker {
                     self.suppress(&roots).await?;
                 }
                 None => {
-                    let why = "the event was removed from the log".to_owned();
-                    let attempts = letter.failure.map_or(0, |failure| failure.attempts);
-                    self.tell(letter.position, Some(LastFailure { why, attempts })).await?;
+                    let Held { group, generation, .. } = &self.held;
+                    let groups = subscribe.groups();
+                    groups.settle_removed(tenant, group, *generation, letter.position).await?;
+                    self.window.lost(letter.position);
                 }
             }
         }
@@ -345,6 +347,10 @@ impl Worker {
             let Held { tenant, group, generation, .. } = &self.held;
             let groups = self.held.subscribe.groups();
             groups.commit_for_handler(tenant, group, *generation, position).await?;
+            if self.window.has_discarded(position) {
+                groups.forget_discarded(tenant, group, *generation, position).await?;
+                self.window.forget_discarded(position);
+            }
             self.committed = position;
             self.commit_at = Instant::now() + COMMIT_EVERY;
         }

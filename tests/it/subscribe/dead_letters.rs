@@ -192,6 +192,44 @@ async fn dead_letters_of_a_group_without_a_handler_are_redriven_for_nobody() {
     assert_eq!(discarded, Marked { count: 1, left: 0 });
 }
 
+#[tokio::test]
+async fn a_discarded_dead_letter_is_known_to_the_worker_alone_until_the_position_has_passed_it() {
+    let gateway = Gateway::start().await;
+    let (store, settings) = (&*gateway.store, settings());
+    let groups = Groups { store, settings: &settings };
+    begin(store, diku(), 9).await;
+    let all = [failed(2, "a"), failed(3, "b"), failed(5, "c"), failed(7, "d")];
+    groups.bury(&diku(), &search(), 1, &all).await.unwrap();
+    groups.commit_for_handler(&diku(), &search(), 1, position(2)).await.unwrap();
+    let which = Which { positions: [2, 3, 5].map(position).into(), limit: 9, ..Which::default() };
+    let act = by(Act::SeekSubscription);
+    let discarded = groups.discard(&diku(), &search(), &which, &act).await.unwrap();
+    assert_eq!((discarded.count, discarded.left), (3, 0));
+    let kept = async || {
+        let kept = letters(store).await.into_iter();
+        kept.map(|it| (it.position.number(), it.is_discarded())).collect::<Vec<_>>()
+    };
+    assert_eq!(kept().await, [(3, true), (5, true), (7, false)], "the position has passed 2");
+
+    assert_eq!(count(store).await, 1);
+    for limit in [1, 9] {
+        let shown = groups.dead_letters(&diku(), &search(), Position::START, limit).await.unwrap();
+        assert_eq!(shown.iter().map(|it| it.position.number()).collect::<Vec<_>>(), [7]);
+    }
+    let shown = groups.dead_letter(&diku(), &search(), position(3)).await;
+    assert!(matches!(shown, Err(Error::NoDeadLetter(_))), "{shown:?}");
+    for marked in [
+        groups.redrive(&diku(), &search(), &which, &act).await.unwrap(),
+        groups.discard(&diku(), &search(), &which, &act).await.unwrap(),
+    ] {
+        assert_eq!((marked.count, marked.left), (0, 0));
+    }
+    groups.settle(&diku(), &search(), 1, position(3), None).await.unwrap();
+    assert_eq!(kept().await.len(), 3, "it was under way when it was discarded");
+    groups.forget_discarded(&diku(), &search(), 1, position(4)).await.unwrap();
+    assert_eq!(kept().await, [(5, true), (7, false)]);
+}
+
 async fn count(store: &dyn Store) -> u64 {
     store.count_dead_letters(None).await.unwrap().iter().map(|it| it.count).sum()
 }

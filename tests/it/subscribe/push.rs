@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::gateway::{Gateway, settings};
-use crate::support::handled_groups::{begin, failed, found, handled, letters, search};
+use crate::support::handled_groups::{begin, failed, found, handled, joined, letters, search};
 use crate::support::ids::{diku, position, topic};
 use crate::support::parking::ITEM as ITEMS;
 use crate::support::receiver::{Receiver, Reply, done};
@@ -219,14 +219,17 @@ async fn a_group_with_too_many_dead_letters_stops_and_loses_none() {
 async fn a_redriven_dead_letter_whose_event_was_removed_stays_and_says_so() {
     let mut pushing = Pushing::new().await;
     let store = pushing.gateway.store.clone();
-    pushing.post(&["a", "b"]).await;
+    let receiver = Receiver::start(|_, _| Reply::Status(200)).await;
+    pushing.post(&["a", "a"]).await;
     begin(&*store, diku(), 2).await;
     let (groups, act) = (pushing.subscribe.groups(), by(Act::SeekSubscription));
-    groups.bury(&diku(), &search(), 1, &[failed(1, "a")]).await.unwrap();
+    groups.bury(&diku(), &search(), 1, &[failed(1, "a"), joined(2, "a")]).await.unwrap();
     groups.commit_for_handler(&diku(), &search(), 1, position(2)).await.unwrap();
     let all = Which { limit: 10, ..Which::default() };
     groups.redrive(&diku(), &search(), &all, &act).await.unwrap();
     pushing.remove_first().await;
+    let to = form(&receiver.url, 1, json!({ "policy": "park" }));
+    pushing.put("cg.search", &to).await;
     pushing.start();
     until("the letter says so", async || {
         let letter = letters(&*store).await.remove(0);
@@ -234,4 +237,37 @@ async fn a_redriven_dead_letter_whose_event_was_removed_stays_and_says_so() {
         why.contains("was removed from the log") && !letter.is_redriven
     })
     .await;
+    until("it holds up no later one", async || letters(&*store).await.len() == 1).await;
+    assert_eq!(done(&receiver.all()), [2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discarded_dead_letter_is_not_delivered_again_though_the_position_stands_before_it() {
+    let (mut pushing, receiver) = (
+        Pushing::new().await,
+        Receiver::start(|got, _| match got.key() {
+            "hangs" => Reply::Nothing,
+            "fails" => Reply::Status(500),
+            _ => Reply::Status(200),
+        })
+        .await,
+    );
+    let park = json!({ "policy": "park", "attempts": 1 });
+    pushing.put("cg.search", &form(&receiver.url, 3, park)).await;
+    pushing.post(&["hangs", "fails"]).await;
+    pushing.start();
+    let store = pushing.gateway.store.clone();
+    until("there is a dead letter", async || letters(&*store).await.len() == 1).await;
+    let (groups, act) = (pushing.subscribe.groups(), by(Act::SeekSubscription));
+    let all = Which { limit: 10, ..Which::default() };
+    groups.discard(&diku(), &search(), &all, &act).await.unwrap();
+    groups.pause(&diku(), &search(), "another worker begins", &act).await.unwrap();
+    groups.resume(&diku(), &search(), &act).await.unwrap();
+    pushing.post(&["done"]).await;
+    let came =
+        async |position| receiver.all().iter().filter(|it| it.position() == position).count();
+    until("another worker has begun", async || came(1).await == 2).await;
+    until("it goes on", async || done(&receiver.all()).contains(&3)).await;
+    assert_eq!(came(2).await, 1);
+    assert_eq!(found(&*store, diku()).await.subscription.position, Position::START);
 }
