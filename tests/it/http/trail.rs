@@ -104,6 +104,9 @@ async fn every_act_of_a_caller_is_in_the_trail_and_nothing_that_was_refused() {
     stop(&*gateway.store, "cg.x", 8, "a test").await;
     assert_eq!(of_group("skip", json!({ "position": 7 })).await, 409);
     assert_eq!(of_group("skip", json!({ "position": 8 })).await, 200);
+    let secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"];
+    let webhook = json!({ "webhook": { "url": "https://example.org/", "secrets": secrets } });
+    assert_eq!(act("PUT", group, json!({ "handler": webhook })).await, 200);
     let letters = vec![letter(1, "a", Some("a test")), letter(2, "a", None)];
     bury(&*gateway.store, "cg.x", letters).await;
     assert_eq!(of_group("dead-letters/redrive", none.clone()).await, 200);
@@ -145,6 +148,7 @@ async fn every_act_of_a_caller_is_in_the_trail_and_nothing_that_was_refused() {
         ("subscription-pause", "cg.x"),
         ("subscription-resume", "cg.x"),
         ("subscription-skip", "8 of cg.x"),
+        ("subscription-put", "cg.x"),
         ("dead-letters-redrive", "cg.x"),
         ("dead-letters-discard", "cg.x"),
         ("subscription-delete", "cg.x"),
