@@ -92,7 +92,7 @@ struct Interface {
 }
 
 /// A handler. Permissions that are only required are not told to the module, so they are desired
-/// too.
+/// too, and so are those that only some requests need.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Handler {
@@ -178,13 +178,15 @@ fn interface(
     interface_type: Option<&'static str>,
     access: impl Iterator<Item = Access>,
 ) -> Interface {
-    let handler = |Access { method, path, permission }| {
+    let handler = |Access { method, path, permission, also }: Access| {
         let names: Vec<_> = permission.iter().map(|permission| permission.name).collect();
+        let desired = names.iter().copied().chain(also.iter().map(|permission| permission.name));
+        let desired = desired.collect();
         Handler {
             methods: vec![method],
             path_pattern: path,
-            permissions_required: names.clone(),
-            permissions_desired: names,
+            permissions_required: names,
+            permissions_desired: desired,
         }
     };
     Interface { id, version, interface_type, handlers: access.map(handler).collect() }

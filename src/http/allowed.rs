@@ -57,6 +57,8 @@ const CALLER: [Kind; 6] = [
 pub(super) trait Guarded {
     /// The permission that the caller must have.
     const PERMISSION: Permission;
+    /// The permissions that some requests need, too.
+    const ALSO: &'static [Permission];
 
     /// Describes the handler.
     fn describe() -> Operation;
@@ -64,6 +66,7 @@ pub(super) trait Guarded {
 
 impl<P: Named + Described, A> Guarded for (Allowed<P>, A) {
     const PERMISSION: Permission = P::PERMISSION;
+    const ALSO: &'static [Permission] = P::ALSO;
 
     fn describe() -> Operation {
         for_tenant::<P>()
@@ -72,6 +75,7 @@ impl<P: Named + Described, A> Guarded for (Allowed<P>, A) {
 
 impl<P: Named + Described, A, B> Guarded for (Allowed<P>, A, B) {
     const PERMISSION: Permission = P::PERMISSION;
+    const ALSO: &'static [Permission] = P::ALSO;
 
     fn describe() -> Operation {
         for_tenant::<P>()
@@ -80,6 +84,7 @@ impl<P: Named + Described, A, B> Guarded for (Allowed<P>, A, B) {
 
 impl<P: Named + Described, A> Guarded for (AllowedForAll<P>, A) {
     const PERMISSION: Permission = P::PERMISSION;
+    const ALSO: &'static [Permission] = P::ALSO;
 
     fn describe() -> Operation {
         for_callers(P::with_query())
@@ -88,6 +93,7 @@ impl<P: Named + Described, A> Guarded for (AllowedForAll<P>, A) {
 
 impl<P: Named + Described, A> Guarded for (AllowedForAny<P>, A) {
     const PERMISSION: Permission = P::PERMISSION;
+    const ALSO: &'static [Permission] = P::ALSO;
 
     fn describe() -> Operation {
         for_callers(P::with_query())
@@ -145,10 +151,11 @@ impl<P: Acts> Allowed<P> {
     }
 }
 
-impl<P> Allowed<P> {
-    /// Checks that the caller has another permission, too, which only some of the route's requests
-    /// need.
+impl<P: Described> Allowed<P> {
+    /// Checks that the caller has another permission, too: one of those that only some of the
+    /// route's requests need.
     pub(super) fn also<Q: Named>(&self, request: &HttpRequest) -> Result<(), Problem> {
+        debug_assert!(P::ALSO.contains(&Q::PERMISSION), "the descriptor tells it");
         checked(request, |caller| caller.check(&Q::PERMISSION, self.tenant()))
     }
 }

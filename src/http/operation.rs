@@ -19,6 +19,9 @@ pub(super) trait Described: 'static {
     /// The parameters that the query may have; any other is refused.
     const QUERY: &'static [Parameter] = &[];
 
+    /// The permissions that some requests need, too (`Allowed::also`).
+    const ALSO: &'static [Permission] = &[];
+
     fn describe() -> Operation;
 
     /// Describes the handler, with its query.
@@ -36,6 +39,8 @@ pub struct Access {
     pub path: &'static str,
     /// The permission; `None` if the route is open.
     pub permission: Option<Permission>,
+    /// The permissions that some requests need, too.
+    pub also: &'static [Permission],
 }
 
 /// The description of an operation.

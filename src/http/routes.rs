@@ -15,7 +15,6 @@ use super::{
     claims, delete_all, docs, domain_events, erasures, health, metrics, openapi, parked,
     process_events, replays, stopping, subscriptions, tenants, trail,
 };
-use crate::access::permission::Permission;
 
 macro_rules! routes {
     ($($kind:ident $path:literal => $($handler:path),+;)*) => {
@@ -113,29 +112,29 @@ impl Route {
         Args: FromRequest + Guarded + 'static,
         F::Output: Responder + 'static,
     {
-        self.with(method, handler, (Some(Args::PERMISSION), Args::describe))
+        let access = Access {
+            method,
+            path: self.path,
+            permission: Some(Args::PERMISSION),
+            also: Args::ALSO,
+        };
+        self.with(handler, access, Args::describe)
     }
 
     /// Adds the handler of a method that needs the permission, if any.
-    fn with<F, Args>(
-        mut self,
-        method: &'static str,
-        handler: F,
-        (permission, describe): (Option<Permission>, Describe),
-    ) -> Self
+    fn with<F, Args>(mut self, handler: F, access: Access, describe: Describe) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        let route = match method {
+        let route = match access.method {
             "GET" => web::route().guard(Any(Get()).or(Head())),
             "PUT" => web::put(),
             "DELETE" => web::delete(),
             _ => web::post(),
         };
         self.resource = self.resource.route(route.to(handler));
-        let access = Access { method, path: self.path, permission };
         self.operations.push((access, describe));
         self
     }
@@ -166,7 +165,8 @@ where
     Args: FromRequest + Open + 'static,
     F::Output: Responder + 'static,
 {
-    Route::new(path, "GET, HEAD").with("GET", handler, (None, Args::describe))
+    let access = Access { method: "GET", path, permission: None, also: &[] };
+    Route::new(path, "GET, HEAD").with(handler, access, Args::describe)
 }
 
 /// A collection: POST adds to it, GET lists it.

@@ -22,8 +22,8 @@ use super::turn::turn;
 use super::{object, path};
 use crate::access::permission::{
     CommitSubscription, DeleteSubscription, DiscardDeadLetters, GetSubscription, LeaveSubscription,
-    ListSubscriptions, PauseSubscription, PutSubscription, ResumeSubscription, SeekSubscription,
-    SkipEvent,
+    ListSubscriptions, PauseSubscription, PutSubscription, ReadSubscription, ResumeSubscription,
+    SeekSubscription, SkipEvent,
 };
 use crate::domain::subscription::{
     Group, PutRequest, Start, parse_commit, parse_pause, parse_skip,
@@ -105,6 +105,10 @@ pub(super) async fn put(
 ) -> Result<HttpResponse, Problem> {
     let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
     let asked = object::read(&request, &gateway, tenant, PutRequest::parse).await?;
+    // It is brought what its own readers would read.
+    if asked.form.handler.is_some() {
+        context.also::<ReadSubscription>(&request)?;
+    }
     let (groups, by) = (gateway.deps.subscribe.groups(), context.act().on(&group));
     let put = groups.put_request(tenant, &group, &asked, &by).await;
     let (put, found) = put.map_err(|error| refused(error, tenant))?;

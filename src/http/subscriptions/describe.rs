@@ -9,8 +9,9 @@ use serde_json::json;
 use super::view::Subscription;
 use super::{All, Committed};
 use crate::access::permission::{
-    CommitSubscription, DeleteSubscription, GetSubscription, LeaveSubscription, ListSubscriptions,
-    PauseSubscription, PutSubscription, ResumeSubscription, SeekSubscription, SkipEvent,
+    CommitSubscription, DeleteSubscription, DiscardDeadLetters, GetSubscription, LeaveSubscription,
+    ListSubscriptions, Named, PauseSubscription, Permission, PutSubscription, ReadSubscription,
+    ResumeSubscription, SeekSubscription, SkipEvent,
 };
 use crate::domain::claim::Deduplicate;
 use crate::domain::subscription::{
@@ -57,6 +58,8 @@ impl Described for GetSubscription {
 }
 
 impl Described for PutSubscription {
+    const ALSO: &'static [Permission] = &[ReadSubscription::PERMISSION];
+
     fn describe() -> Operation {
         let operation = Operation::new(
             "A group that follows the log over HTTP: which events it gets, and how it reads them, \
@@ -128,8 +131,9 @@ fn handler() -> Schema {
     });
     schema::about(
         handler,
-        "The handler is brought the events, and nobody else reads for the group. `null` takes it \
-         away; a webhook that isn't named stays.",
+        "The handler is brought the events, and nobody else reads for the group. To ask for one \
+         needs the permission to read the group's events, too. `null` takes it away; a webhook that \
+         isn't named stays.",
     )
 }
 
@@ -180,6 +184,7 @@ fn start() -> Schema {
 
 impl Described for DeleteSubscription {
     const QUERY: &'static [Parameter] = &DELETE;
+    const ALSO: &'static [Permission] = &[DiscardDeadLetters::PERMISSION];
 
     fn describe() -> Operation {
         of_group(Operation::new("The group is removed, whoever reads for it."))

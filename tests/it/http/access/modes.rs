@@ -64,6 +64,43 @@ async fn each_route_asks_for_its_own(auth: Auth, says: Says, checked: Option<&st
 }
 
 #[tokio::test]
+async fn a_webhook_needs_the_right_to_read_and_a_removal_with_dead_letters_that_to_discard() {
+    let gateway = Setup::new().with_auth(Auth::Perimeter, &clock()).start().await;
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let webhook = json!({ "url": "https://example.org/", "secrets": [secret] });
+    let webhook = json!({ "handler": { "webhook": webhook } }).to_string();
+    let put = "event-gateway.subscriptions.item.put";
+    let ask = async |method: &str, target: &str, body: &str, permissions: &[&str]| {
+        let (says, length) = (perimeter(permissions), body.len().to_string());
+        let headers = [
+            ("X-Okapi-Tenant", "diku"),
+            (says.0, &*says.1),
+            ("Content-Type", "application/json"),
+            ("Content-Length", &*length),
+        ];
+        gateway.exchange(&request(method, target, &headers, body.as_bytes())).await
+    };
+    for (method, target, body, own, also, done) in [
+        ("PUT", "/subscriptions/cg.a", &*webhook, put, "subscriptions.item.events.get", 201),
+        (
+            "DELETE",
+            "/subscriptions/cg.a?discard=x",
+            "",
+            "event-gateway.subscriptions.item.delete",
+            "dead-letters.discard.post",
+            204,
+        ),
+    ] {
+        let also = format!("event-gateway.{also}");
+        let refused = ask(method, target, body, &[own]).await;
+        assert_eq!((refused.status, &*refused.problem()), (403, "permission-missing"), "{method}");
+        assert_eq!(refused.json()["errors"][0]["parameters"][0]["value"], also, "{method}");
+        assert_eq!(ask(method, target, body, &[own, &also]).await.status, done, "{method}");
+    }
+    assert_eq!(ask("PUT", "/subscriptions/cg.b", "{}", &[put]).await.status, 201);
+}
+
+#[tokio::test]
 async fn with_okapi_s_tokens_each_route_asks_for_its_own_permission() {
     each_route_asks_for_its_own(Auth::Okapi(OKAPI_KEY.into()), okapi, None).await;
 }
