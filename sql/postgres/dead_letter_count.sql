@@ -1,5 +1,5 @@
--- Counts the dead letters of each group that has some, of all groups or of one: tenant and group, or nulls.
--- `scopes` is how many keys and topics have some whose later events join them. Discarded ones don't count.
+-- Counts the dead letters of each group that has some, of all groups, of a tenant's or of one: tenant and group, or
+-- nulls. `scopes` is how many keys and topics have some whose later events join them. Discarded ones don't count.
 SELECT
     tenant, name, count(*) AS letters, count(
         DISTINCT CASE joined_by

@@ -254,7 +254,7 @@ async fn list(options: &ListOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()
     }
     let mut rows = Rows::begin(options.list.output.form, &COLUMNS)?;
     let groups = Groups { store: &*store, settings: &Settings::default() };
-    let counts = groups.dead_counts().await?;
+    let counts = groups.dead_counts(tenant).await?;
     for (found, lag) in store.list_subscriptions(tenant).await? {
         let is_its =
             |count: &&DeadCount| (&count.tenant, &count.group) == (&found.tenant, &found.group);

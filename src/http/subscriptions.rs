@@ -88,9 +88,10 @@ async fn listed(
 ) -> Result<Vec<(Group, Subscription)>, Problem> {
     let groups = gateway.deps.subscribe.groups();
     let listed = groups.list(tenant).await.map_err(|error| refused(error, tenant))?;
-    let counts = groups.dead_counts().await.map_err(|error| refused(error, tenant))?;
+    let counts = groups.dead_counts(Some(tenant)).await;
+    let counts = counts.map_err(|error| refused(error, tenant))?;
     let shown = listed.into_iter().map(|(found, lag)| {
-        let is_its = |count: &&DeadCount| count.tenant == *tenant && count.group == found.group;
+        let is_its = |count: &&DeadCount| count.group == found.group;
         let dead = counts.iter().find(is_its);
         let shown = Subscription::new(&found).with_progress(lag, dead);
         (found.group, shown)

@@ -100,9 +100,9 @@ impl Groups<'_> {
         self.change_letters((tenant, group), &Ask::Discard(which), Some(by)).await
     }
 
-    /// Returns how many dead letters each group has that has some.
-    pub async fn dead_counts(&self) -> Result<Vec<DeadCount>, Error> {
-        Ok(self.store.count_dead_letters(None).await?)
+    /// Returns how many dead letters each group has that has some: of a tenant, or of all.
+    pub async fn dead_counts(&self, tenant: Option<&TenantId>) -> Result<Vec<DeadCount>, Error> {
+        Ok(self.store.count_dead_letters(tenant.map(|tenant| (tenant, None))).await?)
     }
 
     /// Returns how many dead letters a group has.
@@ -110,7 +110,7 @@ impl Groups<'_> {
         &self,
         (tenant, group): (&TenantId, &Group),
     ) -> Result<u64, Error> {
-        let counted = self.store.count_dead_letters(Some((tenant, group))).await?;
+        let counted = self.store.count_dead_letters(Some((tenant, Some(group)))).await?;
         Ok(counted.first().map_or(0, |of_group| of_group.count))
     }
 
@@ -190,7 +190,7 @@ impl Groups<'_> {
         known.retain(|letter| letter.position <= last);
         let places: HashSet<_> = known.iter().map(|letter| letter.position).collect();
         let is_new = |letter: &&DeadLetter| !places.contains(&letter.position);
-        let counted = self.store.count_dead_letters(Some((tenant, group))).await?;
+        let counted = self.store.count_dead_letters(Some((tenant, Some(group)))).await?;
         let (count, scopes) = counted.first().map_or((0, 0), |it| (it.count, it.scopes));
         let count = count + letters.iter().filter(is_new).count() as u64;
         // Those that have joined another one are of its scope.

@@ -80,9 +80,13 @@ impl Subscriptions for Mongodb {
 
     async fn count_dead_letters(
         &self,
-        of: Option<(&TenantId, &Group)>,
+        of: Option<(&TenantId, Option<&Group>)>,
     ) -> Result<Vec<DeadCount>, Error> {
-        let mut its = of.map_or(doc! {}, |(tenant, group)| letters_of(tenant, group));
+        let mut its = match of {
+            None => doc! {},
+            Some((tenant, None)) => doc! { "_id.tenant": tenant.as_str() },
+            Some((tenant, Some(group))) => letters_of(tenant, group),
+        };
         its.insert("joined_by", doc! { "$ne": Scope::Discarded.as_str() });
         let counted = reading(async {
             let counted = self.collections.dead_letters.aggregate(count(its, &self.collections));

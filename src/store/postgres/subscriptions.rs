@@ -87,9 +87,9 @@ impl Subscriptions for Postgres {
 
     async fn count_dead_letters(
         &self,
-        of: Option<(&TenantId, &Group)>,
+        of: Option<(&TenantId, Option<&Group>)>,
     ) -> Result<Vec<DeadCount>, Error> {
-        let (tenant, group) = of.unzip();
+        let (tenant, group) = (of.map(|(tenant, _)| tenant), of.and_then(|(_, group)| group));
         let count = sqlx::query(sql!("postgres/dead_letter_count.sql"))
             .bind(tenant.map(TenantId::to_string))
             .bind(group.map(Group::to_string));

@@ -55,7 +55,7 @@ impl<S: Store> Subscriptions for Spans<S> {
     #[instrument(level = "debug", skip_all, fields(group = of.map(|(_, group)| group.as_str())))]
     async fn count_dead_letters(
         &self,
-        of: Option<(&TenantId, &Group)>,
+        of: Option<(&TenantId, Option<&Group>)>,
     ) -> Result<Vec<DeadCount>, Error> {
         timed!(self.count_dead_letters(of))
     }

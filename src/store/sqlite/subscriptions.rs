@@ -87,10 +87,10 @@ impl Subscriptions for Sqlite {
 
     async fn count_dead_letters(
         &self,
-        of: Option<(&TenantId, &Group)>,
+        of: Option<(&TenantId, Option<&Group>)>,
     ) -> Result<Vec<DeadCount>, Error> {
-        let (tenant, group) = of.unzip();
-        let (tenant, group) = (tenant.map(TenantId::to_string), group.map(Group::to_string));
+        let tenant = of.map(|(tenant, _)| tenant.to_string());
+        let group = of.and_then(|(_, group)| group.map(Group::to_string));
         self.readers
             .read(move |reading| {
                 let count = sql!("sqlite/dead_letter_count.sql");

@@ -44,7 +44,7 @@ impl Subscriptions for FaultyStore {
 
     async fn count_dead_letters(
         &self,
-        of: Option<(&TenantId, &Group)>,
+        of: Option<(&TenantId, Option<&Group>)>,
     ) -> Result<Vec<DeadCount>, Error> {
         self.through(Call::Other, self.inner.count_dead_letters(of)).await
     }
