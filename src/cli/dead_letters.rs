@@ -22,6 +22,7 @@ use crate::domain::settings::Settings;
 use crate::domain::subscription::{DeadLetter, DeadLetterRequest, Group};
 use crate::domain::tenant::TenantId;
 use crate::domain::text;
+use crate::domain::topic::Topic;
 use crate::domain::trail::{Act, TrailEntry};
 use crate::store::Store;
 use crate::subscribe::{Groups, Marked, WAITING, Which};
@@ -85,6 +86,10 @@ pub struct ShowOptions {
 /// The dead letters that are meant.
 #[derive(Debug, Clone, Args)]
 pub struct WhichOptions {
+    /// A topic of which dead letters are meant; without it, those of any topic are. It may be
+    /// repeated.
+    #[arg(long, value_parser = Topic::parse)]
+    topic: Vec<Topic>,
     /// A key whose dead letters are meant. It may be repeated.
     #[arg(long, value_parser = Key::parse)]
     key: Vec<Key>,
@@ -120,7 +125,7 @@ pub struct DiscardOptions {
     #[arg(
         long,
         conflicts_with_all = ["key", "position"],
-        required_unless_present_any = ["key", "position"]
+        required_unless_present_any = ["topic", "key", "position"]
     )]
     all: bool,
     /// The reason, which is kept.
@@ -196,13 +201,15 @@ async fn redrive(options: &RedriveOptions, clock: Arc<dyn Clock>) -> anyhow::Res
     let store = open(of, clock).await?;
     let groups = Groups { store: &*store, settings: &Settings::default() };
     let by = act(Act::RedriveDeadLetters, of).because(options.reason.as_deref());
-    let which = which(&options.which, options.events_per_second.unwrap_or(PAGE));
+    let mut which = which(&options.which, options.events_per_second.unwrap_or(PAGE));
     let progress = Progress::begin("{per_sec}")?;
     let mut count = 0;
     loop {
         let marked = groups.redrive(&of.tenant, &of.group, &which, &by).await?;
         count += marked.count;
         progress.show(format!("{}: {} redriven", of.tenant, of.group), count, count + marked.left);
+        // What has failed again meanwhile is not tried again.
+        which.after = marked.next.unwrap_or(which.after);
         if marked.left == 0 || marked.count == 0 {
             progress.end();
             if groups.find(&of.tenant, &of.group).await?.subscription.halt.is_some() {
@@ -238,8 +245,9 @@ fn act(act: Act, of: &GroupOptions) -> TrailEntry {
 }
 
 fn which(options: &WhichOptions, limit: usize) -> Which {
-    let WhichOptions { key, position } = options.clone();
-    Which { keys: key, positions: position, limit: limit.min(DeadLetterRequest::ITEMS_MAX) }
+    let WhichOptions { topic, key, position } = options.clone();
+    let limit = limit.min(DeadLetterRequest::ITEMS_MAX);
+    Which { topics: topic, keys: key, positions: position, limit, ..Which::default() }
 }
 
 fn told(of: &GroupOptions, done: &str, marked: &Marked) -> anyhow::Result<()> {

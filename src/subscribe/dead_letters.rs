@@ -9,7 +9,7 @@ mod discarded;
 
 use std::collections::HashSet;
 
-use super::marks::{self, Marked, Which, scope};
+use super::marks::{self, Decided, Marked, Which, scope};
 use super::{Error, Groups, change};
 use crate::domain::position::Position;
 use crate::domain::subscription::{DeadLetter, Group, LastFailure, Refusal, Scope, shorten};
@@ -122,54 +122,61 @@ impl Groups<'_> {
     ) -> Result<Marked, Error> {
         for _ in 0..change::TRIES_MAX {
             let found = change::find(self.store, name.0, name.1).await?;
-            let (dead, marked) = self.decide(&found, ask).await?;
-            let next = Some(&found.subscription);
-            if dead.is_empty() || change::write(self.store, &found, (next, dead), by).await? {
+            let (decided, which) = self.decide(&found, ask).await?;
+            let marked = decided.marked();
+            let named = which.map(|which| which.object(name.1, &decided.positions));
+            let by = by.zip(named).map(|(by, named)| by.on(named));
+            let (next, dead) = (Some(&found.subscription), decided.dead);
+            if dead.is_empty()
+                || change::write(self.store, &found, (next, dead), by.as_ref()).await?
+            {
                 return Ok(marked);
             }
         }
         Err(change::contended())
     }
 
-    async fn decide(
+    /// Returns what a change writes, and the dead letters that it means if it is an act.
+    async fn decide<'a>(
         &self,
         found: &FoundSubscription,
-        ask: &Ask<'_>,
-    ) -> Result<(Vec<DeadChange>, Marked), Error> {
+        ask: &Ask<'a>,
+    ) -> Result<(Decided, Option<&'a Which>), Error> {
         let name = (&found.tenant, &found.group);
+        let unasked = |dead| (Decided { dead, positions: Vec::new(), left: 0 }, None);
         match *ask {
             Ask::Bury(generation, letters) => {
                 refuse(found, generation, letters)?;
-                Ok((self.buried(found, letters).await?, Marked::default()))
+                Ok(unasked(self.buried(found, letters).await?))
             }
             Ask::Settle(generation, position, failure) => {
                 refuse(found, generation, &[])?;
-                Ok((self.settled(found, position, failure).await?, Marked::default()))
+                Ok(unasked(self.settled(found, position, failure).await?))
             }
             Ask::SettleRemoved(generation, position) => {
                 refuse(found, generation, &[])?;
                 let letter = self.letter_at(name, position).await?;
                 let removed = letter.map(|letter| DeadChange::Put(removed(letter, found.now)));
-                Ok((removed.into_iter().collect(), Marked::default()))
+                Ok(unasked(removed.into_iter().collect()))
             }
             Ask::Forget(generation, up_to) => {
                 refuse(found, generation, &[])?;
                 let mut all = self.letters_after(name, Position::START).await?;
                 all.retain(|letter| letter.is_discarded() && letter.position <= up_to);
                 let gone = all.iter().map(|letter| DeadChange::Remove(letter.position));
-                Ok((gone.collect(), Marked::default()))
+                Ok(unasked(gone.collect()))
             }
             Ask::Redrive(which) => {
                 let all = self.letters_after(name, Position::START).await?;
-                let (dead, marked) = marks::redrive(all, which);
-                if !dead.is_empty() && found.subscription.form.handler.is_none() {
+                let decided = marks::redrive(all, which);
+                if !decided.dead.is_empty() && found.subscription.form.handler.is_none() {
                     return Err(Error::NoHandler);
                 }
-                Ok((dead, marked))
+                Ok((decided, Some(which)))
             }
             Ask::Discard(which) => {
                 let all = self.letters_after(name, Position::START).await?;
-                Ok(marks::discard(all, which, found.subscription.position))
+                Ok((marks::discard(all, which, found.subscription.position), Some(which)))
             }
         }
     }

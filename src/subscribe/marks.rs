@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::domain::key::Key;
 use crate::domain::position::Position;
-use crate::domain::subscription::{DeadLetter, Scope};
+use crate::domain::subscription::{DeadLetter, Group, Scope};
 use crate::domain::topic::Topic;
 use crate::store::DeadChange;
 
@@ -14,13 +14,17 @@ use crate::store::DeadChange;
 pub const WAITING: &str = "the group has halted: nothing is delivered until it is resumed";
 
 /// The dead letters that somebody means: those of these keys or at these positions, or all if none
-/// are named; the oldest first.
+/// are named; of these topics, or of any; the oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Which {
+    /// The topics.
+    pub topics: Vec<Topic>,
     /// The keys.
     pub keys: Vec<Key>,
     /// The positions.
     pub positions: Vec<Position>,
+    /// The position after which they begin; earlier ones are not taken along.
+    pub after: Position,
     /// The most that one call concerns.
     pub limit: usize,
 }
@@ -32,6 +36,8 @@ pub struct Marked {
     pub count: u64,
     /// The number of the others that are meant, which the limit has left for the next call.
     pub left: u64,
+    /// The `after` of the next call; `None` if nothing is left.
+    pub next: Option<Position>,
 }
 
 impl Which {
@@ -40,47 +46,81 @@ impl Which {
 
     fn has(&self, letter: &DeadLetter) -> bool {
         let all = self.keys.is_empty() && self.positions.is_empty();
-        let is_one =
+        let is_named =
             all || self.positions.contains(&letter.position) || self.keys.contains(&letter.key);
-        is_one && !letter.is_discarded()
+        let is_of_topic = self.topics.is_empty() || self.topics.contains(&letter.topic);
+        letter.position > self.after && is_of_topic && is_named && !letter.is_discarded()
+    }
+
+    /// Returns an act's object: the group, how many of its dead letters it concerned and between
+    /// which positions, and what was named.
+    pub(super) fn object(&self, group: &Group, changed: &[Position]) -> String {
+        let count = changed.len();
+        let range = changed.iter().min().zip(changed.iter().max());
+        let range = range.map(|(first, last)| format!(", {first} to {last}"));
+        let named = [
+            ("keys", spell(&self.keys)),
+            ("positions", spell(&self.positions)),
+            ("topics", spell(&self.topics)),
+        ];
+        let named = named.into_iter().filter(|(_, all)| !all.is_empty());
+        let named: String = named.map(|(name, all)| format!("; {name} {all}")).collect();
+        format!("{group}: {count} dead letters{}{named}", range.unwrap_or_default())
+    }
+}
+
+fn spell(all: &[impl ToString]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The changes that an act makes.
+pub(super) struct Decided {
+    /// The changes of the rows.
+    pub(super) dead: Vec<DeadChange>,
+    /// The positions of the dead letters that were meant and are changed, in order.
+    pub(super) positions: Vec<Position>,
+    /// The number of the others that are meant.
+    pub(super) left: usize,
+}
+
+impl Decided {
+    pub(super) fn marked(&self) -> Marked {
+        let next = self.positions.last().copied().filter(|_| self.left > 0);
+        Marked { count: self.positions.len() as u64, left: self.left as u64, next }
     }
 }
 
 /// Redrives those that are meant, of all dead letters of a group in order, with the earlier ones
 /// that they wait for. What waits for no other one follows them once all of them are.
-pub(super) fn redrive(mut all: Vec<DeadLetter>, which: &Which) -> (Vec<DeadChange>, Marked) {
+pub(super) fn redrive(mut all: Vec<DeadLetter>, which: &Which) -> Decided {
     let mut meant = meant_in_order(&all, which);
     let left = meant.split_off(which.limit.min(meant.len()));
     for index in &meant {
         all[*index].is_redriven = true;
     }
     let follow = if left.is_empty() && !meant.is_empty() { freed(&all) } else { Vec::new() };
-    let marked = Marked { count: meant.len() as u64, left: left.len() as u64 };
+    let positions = meant.iter().map(|index| all[*index].position).collect();
     let changed = meant.into_iter().map(|index| all[index].clone()).chain(follow);
-    (changed.map(DeadChange::Put).collect(), marked)
+    Decided { dead: changed.map(DeadChange::Put).collect(), positions, left: left.len() }
 }
 
 /// Discards those that are meant, of all dead letters of a group in order; those that its position
 /// has not passed stay known. What waits for no other one then is redriven.
-pub(super) fn discard(
-    all: Vec<DeadLetter>,
-    which: &Which,
-    passed: Position,
-) -> (Vec<DeadChange>, Marked) {
+pub(super) fn discard(all: Vec<DeadLetter>, which: &Which, passed: Position) -> Decided {
     let (mut meant, mut kept): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|letter| which.has(letter));
-    let left = meant.split_off(which.limit.min(meant.len()));
-    let marked = Marked { count: meant.len() as u64, left: left.len() as u64 };
-    if meant.is_empty() {
-        return (Vec::new(), marked);
-    }
-    kept.extend(left);
+    let rest = meant.split_off(which.limit.min(meant.len()));
+    let (positions, left) = (meant.iter().map(|letter| letter.position), rest.len());
+    let positions: Vec<_> = positions.collect();
+    kept.extend(rest);
     kept.sort_unstable_by_key(|letter| letter.position);
+    let follow = if meant.is_empty() { Vec::new() } else { freed(&kept) };
     let gone = meant.into_iter().map(|letter| match letter.position <= passed {
         true => DeadChange::Remove(letter.position),
         false => DeadChange::Put(letter.discarded()),
     });
-    (gone.chain(freed(&kept).into_iter().map(DeadChange::Put)).collect(), marked)
+    let dead = gone.chain(follow.into_iter().map(DeadChange::Put)).collect();
+    Decided { dead, positions, left }
 }
 
 /// Returns which of a group's dead letters, in order, are to be redriven: the ones that are meant,
@@ -90,6 +130,9 @@ fn meant_in_order(all: &[DeadLetter], which: &Which) -> Vec<usize> {
     let mut ends: HashMap<_, &DeadLetter> = HashMap::new();
     let mut meant = Vec::new();
     for (index, letter) in all.iter().enumerate().rev() {
+        if letter.position <= which.after {
+            break;
+        }
         if which.has(letter) || ends.values().any(|later| later.waits_for(letter)) {
             meant.push(index);
             ends.extend(scope(letter).map(|scope| (scope, letter)));

@@ -10,6 +10,7 @@ use crate::domain::json::Raw;
 use crate::domain::key::Key;
 use crate::domain::object_reader::ObjectReader;
 use crate::domain::position::Position;
+use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
 
 type Violations = Vec<Violation>;
@@ -64,10 +65,14 @@ pub fn parse_skip(raw: &Raw) -> Result<(Position, Option<String>), Violations> {
 /// A request to redrive dead letters, or to discard them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterRequest {
+    /// The topics of those that are meant; without them, those of any topic are.
+    pub topics: Vec<Topic>,
     /// The keys of those that are meant.
     pub keys: Vec<Key>,
     /// The positions of those that are meant. Without keys and positions, all are.
     pub positions: Vec<Position>,
+    /// The position after which they begin.
+    pub after: Position,
     /// The most that one request changes, oldest first.
     pub limit: usize,
     /// The reason, for the trail.
@@ -76,8 +81,8 @@ pub struct DeadLetterRequest {
 
 impl DeadLetterRequest {
     /// The members.
-    pub const MEMBERS: [&str; 4] = ["keys", "positions", "limit", "reason"];
-    /// The most keys or positions of a request.
+    pub const MEMBERS: [&str; 6] = ["topics", "keys", "positions", "after", "limit", "reason"];
+    /// The most topics, keys or positions of a request.
     pub const ITEMS_MAX: usize = 1_000;
     /// The number of dead letters that one request may change.
     pub const LIMIT: RangeInclusive<u64> = 1..=1_000;
@@ -98,7 +103,7 @@ impl DeadLetterRequest {
     }
 
     fn read(object: &mut ObjectReader) -> Self {
-        for name in ["keys", "positions"] {
+        for name in ["topics", "keys", "positions"] {
             // A program that has found none doesn't mean all of them.
             if object.value(name).is_some_and(|list| list.elements().next().is_none()) {
                 object.refuse(name, "empty-list", "must have one item at least; without it, all");
@@ -106,6 +111,8 @@ impl DeadLetterRequest {
         }
         let limit = object.number("limit", Self::LIMIT).and_then(|limit| limit.try_into().ok());
         Self {
+            topics: object.list("topics", Self::ITEMS_MAX, Topic::parse),
+            after: object.position("after", 0).unwrap_or_default(),
             keys: object.list("keys", Self::ITEMS_MAX, Key::parse),
             positions: object.positions("positions", Self::ITEMS_MAX),
             limit: limit.unwrap_or(Self::ITEMS_MAX),
@@ -163,7 +170,10 @@ mod tests {
             (r#"{"keys":[]}"#, "empty-list"),
             (r#"{"limit":0}"#, "illegal-number"),
             (r#"{"keys":[7]}"#, "illegal-value"),
-            (r#"{"topics":[]}"#, "unknown-member"),
+            (r#"{"topics":[]}"#, "empty-list"),
+            (r#"{"topics":["a b"]}"#, "illegal-value"),
+            (r#"{"after":-1}"#, "illegal-number"),
+            (r#"{"types":[]}"#, "unknown-member"),
         ] {
             let refused = DeadLetterRequest::parse_redrive(&raw(text)).map_err(code);
             assert_eq!(refused.unwrap_err(), found, "{text}");

@@ -80,6 +80,9 @@ struct DeadLetterInDetail<'a> {
 struct Changed {
     count: u64,
     left: u64,
+    /// The `after` of the next request, which goes on with what is left; `null` if nothing is.
+    #[schema(required)]
+    next: Option<u64>,
     /// What keeps those that are to be delivered again waiting.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<&'static str>,
@@ -109,15 +112,17 @@ impl Described for GetDeadLetter {
 
 impl Described for RedriveDeadLetters {
     fn describe() -> Operation {
-        let about = "Dead letters are to be delivered again, in order: those of the keys, those at \
-                     the positions with the earlier ones of their keys, or all.";
+        let about = "Dead letters are to be delivered again, in order: of the topics, or of any, \
+                     those of the keys, those at the positions with the earlier ones of their keys, \
+                     or all.";
         request(Operation::new(about), &[]).problems(&[Kind::NoHandler])
     }
 }
 
 impl Described for DiscardDeadLetters {
     fn describe() -> Operation {
-        let about = "Dead letters are given up: those of the keys, those at the positions, or all.";
+        let about = "Dead letters are given up: of the topics, or of any, those of the keys, those \
+                     at the positions, or all.";
         request(Operation::new(about), &["reason"])
     }
 }
@@ -131,8 +136,10 @@ fn request(operation: Operation, needed: &[&str]) -> Operation {
         list
     };
     let body = schema::object(&DeadLetterRequest::MEMBERS, needed, |member| match member {
+        "topics" => listed(schema::topic()),
         "keys" => listed(schema::key()),
         "positions" => listed(schema::position()),
+        "after" => schema::position(),
         "limit" => schema::whole(*range.start(), *range.end()),
         "reason" => schema::reason(),
         other => unreachable!("{other} has no schema"),
@@ -239,8 +246,8 @@ async fn asked<P: Acts>(
 }
 
 fn which(asked: DeadLetterRequest) -> Which {
-    let DeadLetterRequest { keys, positions, limit, .. } = asked;
-    Which { keys, positions, limit }
+    let DeadLetterRequest { topics, keys, positions, after, limit, .. } = asked;
+    Which { topics, keys, positions, after, limit }
 }
 
 /// Returns the answer of an act, which counts as one if it has changed anything.
@@ -250,10 +257,11 @@ fn done(
     marked: &Marked,
     warning: Option<&'static str>,
 ) -> HttpResponse {
-    let Marked { count, left } = *marked;
+    let Marked { count, left, next } = *marked;
+    let next = next.map(Position::number);
     if count > 0 {
         gateway.deps.metrics.acted(by.act);
         tracing::info!(group = by.object, act = %by.act, count, "dead letters were changed");
     }
-    HttpResponse::Ok().json(Changed { count, left, warning })
+    HttpResponse::Ok().json(Changed { count, left, next, warning })
 }

@@ -402,21 +402,28 @@ async fn dead_letters_are_redriven_in_order_and_discarded_as_they_are_named() {
         all.filter(|it| it["redriven"] == true).map(|it| it["position"].clone()).collect::<Value>()
     };
     let with_earlier = redrive(json!({ "positions": [2] })).await;
-    assert_eq!(with_earlier, (200, json!({ "count": 2, "left": 0 })), "the earlier one, too");
+    assert_eq!(
+        with_earlier,
+        (200, json!({ "count": 2, "left": 0, "next": null })),
+        "the earlier one, too"
+    );
     assert_eq!(redriven().await, json!([1, 2]));
-    assert_eq!(redrive(json!({ "limit": 1 })).await, (200, json!({ "count": 1, "left": 1 })));
+    assert_eq!(
+        redrive(json!({ "limit": 1 })).await,
+        (200, json!({ "count": 1, "left": 1, "next": 3 }))
+    );
     assert_eq!(redriven().await, json!([1, 2, 3]));
-    assert_eq!(redrive(json!({})).await, (200, json!({ "count": 1, "left": 0 })));
-    assert_eq!(redrive(json!({})).await, (200, json!({ "count": 0, "left": 0 })));
+    assert_eq!(redrive(json!({})).await, (200, json!({ "count": 1, "left": 0, "next": null })));
+    assert_eq!(redrive(json!({})).await, (200, json!({ "count": 0, "left": 0, "next": null })));
 
     assert_eq!(problem(&discard(json!({})).await), (422, "missing-reason"));
     for empty in [json!({ "keys": [], "reason": "x" }), json!({ "positions": [], "reason": "x" })] {
         assert_eq!(problem(&discard(empty).await), (422, "empty-list"), "it doesn't mean all");
     }
     let named = json!({ "keys": ["b"], "positions": [4], "reason": "a test" });
-    assert_eq!(discard(named).await, (200, json!({ "count": 2, "left": 0 })));
+    assert_eq!(discard(named).await, (200, json!({ "count": 2, "left": 0, "next": null })));
     let rest = json!({ "reason": "a test", "limit": 1 });
-    assert_eq!(discard(rest).await, (200, json!({ "count": 1, "left": 1 })));
+    assert_eq!(discard(rest).await, (200, json!({ "count": 1, "left": 1, "next": 1 })));
     assert_eq!(subscriber.get().await.1["deadLetters"]["count"], 1);
     let (_, page) = subscriber.read("/dead-letters").await;
     assert_eq!(page["deadLetters"][0]["position"], 2);

@@ -10,15 +10,15 @@ use event_gateway::domain::subscription::{
 };
 use event_gateway::domain::trail::Act;
 use event_gateway::store::{Store, TrailScan};
-use event_gateway::subscribe::{Error, Groups, Marked, Opening, Subscribe, SubscribeDeps, Which};
+use event_gateway::subscribe::{Error, Groups, Opening, Subscribe, SubscribeDeps, Which};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::dead_letters::bury;
 use crate::support::gateway::{Gateway, settings};
 use crate::support::handled_groups::{
-    begin, failed, found, joined, letters, of_all, redriven, search,
+    begin, counts, failed, found, joined, letters, of_all, redriven, search,
 };
-use crate::support::ids::{diku, position};
+use crate::support::ids::{diku, key, position, topic};
 use crate::support::trail::by;
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn what_joins_dead_letters_is_redriven_once_they_are_or_have_gone() {
     groups.bury(&diku(), &search(), 1, &[failed(2, "a"), failed(3, "b")]).await.unwrap();
     let which = Which { positions: vec![position(2)], limit: 9, ..Which::default() };
     let discarded = groups.discard(&diku(), &search(), &which, &by(Act::SeekSubscription)).await;
-    assert_eq!(discarded.unwrap(), Marked { count: 1, left: 0 });
+    assert_eq!(counts(&discarded.unwrap()), (1, 0));
     let late = [joined(5, "a"), joined(6, "a"), joined(7, "b")];
     groups.bury(&diku(), &search(), 1, &late).await.unwrap();
     assert_eq!(redriven(store).await, [5, 6], "what they wait for is gone, or redriven");
@@ -160,10 +160,10 @@ async fn what_waits_follows_what_is_redriven_or_discarded() {
         Which { positions, limit, ..Which::default() }
     };
     let discard = groups.discard(&diku(), &search(), &of(&[1], 9), &act).await;
-    assert_eq!(discard.unwrap(), Marked { count: 1, left: 0 }, "what is named alone");
+    assert_eq!(counts(&discard.unwrap()), (1, 0), "what is named alone");
     assert_eq!(redriven(store).await, [3, 5], "they wait for nothing any more");
     let redrive = groups.redrive(&diku(), &search(), &of(&[2], 9), &act).await;
-    assert_eq!(redrive.unwrap(), Marked { count: 1, left: 0 });
+    assert_eq!(counts(&redrive.unwrap()), (1, 0));
     assert_eq!(redriven(store).await, [2, 3, 4, 5]);
     let failure = Some(LastFailure { why: "again".to_owned(), attempts: 5 });
     groups.settle(&diku(), &search(), 1, position(3), failure).await.unwrap();
@@ -172,7 +172,7 @@ async fn what_waits_follows_what_is_redriven_or_discarded() {
     let all = [DeadLetter { scope: Scope::Topic, ..joined(8, Key::DELETE_ALL) }, joined(9, "a")];
     groups.bury(&diku(), &search(), 1, &all).await.unwrap();
     let discard = groups.discard(&diku(), &search(), &of(&[6], 9), &act).await;
-    assert_eq!(discard.unwrap(), Marked { count: 1, left: 0 });
+    assert_eq!(counts(&discard.unwrap()), (1, 0));
     assert_eq!(redriven(store).await, [2, 4, 7], "a DELETE_ALL waits for any key of its topic");
     groups.discard(&diku(), &search(), &of(&[3], 9), &act).await.unwrap();
     assert_eq!(redriven(store).await, [2, 4, 5, 7, 8, 9]);
@@ -189,7 +189,59 @@ async fn dead_letters_of_a_group_without_a_handler_are_redriven_for_nobody() {
     let redriven = groups.redrive(&diku(), &search(), &all, &act).await;
     assert!(matches!(redriven, Err(Error::NoHandler)), "{redriven:?}");
     let discarded = groups.discard(&diku(), &search(), &all, &act).await.unwrap();
-    assert_eq!(discarded, Marked { count: 1, left: 0 });
+    assert_eq!(counts(&discarded), (1, 0));
+}
+
+#[tokio::test]
+async fn a_redrive_bit_by_bit_gets_past_what_fails_again_and_ends() {
+    let gateway = Gateway::start().await;
+    let (store, settings) = (&*gateway.store, settings());
+    let (groups, act) = (Groups { store, settings: &settings }, by(Act::RedriveDeadLetters));
+    begin(store, diku(), 9).await;
+    let all = [failed(1, "a"), failed(2, "b"), joined(3, "a"), failed(4, "c")];
+    groups.bury(&diku(), &search(), 1, &all).await.unwrap();
+    let (mut which, mut tried) = (Which { limit: 1, ..Which::default() }, Vec::new());
+    for _ in 0..9 {
+        let marked = groups.redrive(&diku(), &search(), &which, &act).await.unwrap();
+        let found = redriven(store).await;
+        tried.extend(found.iter().copied());
+        for at in found {
+            let failure = Some(LastFailure { why: "again".to_owned(), attempts: 5 });
+            groups.settle(&diku(), &search(), 1, position(at), failure).await.unwrap();
+        }
+        let Some(next) = marked.next else { break };
+        which.after = next;
+    }
+    assert_eq!(tried, [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_key_is_meant_in_the_topics_that_are_named_and_an_act_tells_what_it_has_changed() {
+    let gateway = Gateway::start().await;
+    let (store, settings) = (&*gateway.store, settings());
+    let (groups, act) = (Groups { store, settings: &settings }, by(Act::DiscardDeadLetters));
+    begin(store, diku(), 9).await;
+    let loan = topic("folio.diku.circulation.loan");
+    let of_loan = |at| DeadLetter { topic: loan.clone(), ..failed(at, "7") };
+    let all = [failed(1, "7"), of_loan(2), failed(3, "8"), of_loan(4)];
+    groups.bury(&diku(), &search(), 1, &all).await.unwrap();
+    let which = Which { limit: 9, topics: vec![loan.clone()], ..Which::default() };
+    let of_key = Which { keys: vec![key("7")], ..which.clone() };
+    let discarded = groups.discard(&diku(), &search(), &of_key, &act).await.unwrap();
+    assert_eq!(counts(&discarded), (2, 0));
+    let left: Vec<_> = letters(store).await.iter().map(|it| it.position.number()).collect();
+    assert_eq!(left, [1, 3], "the item of that key is another record");
+    let none = groups.discard(&diku(), &search(), &which, &act).await.unwrap();
+    assert_eq!(counts(&none), (0, 0));
+    let all = Which { topics: Vec::new(), ..which };
+    groups.discard(&diku(), &search(), &all, &act).await.unwrap();
+    let scan =
+        TrailScan { act: Some(Act::DiscardDeadLetters), rows_max: 9, ..TrailScan::default() };
+    let mut told: Vec<_> =
+        store.trail(&scan).await.unwrap().into_iter().map(|it| it.object).collect();
+    told.sort_unstable();
+    let of_key = "cg.search: 2 dead letters, 2 to 4; keys 7; topics folio.diku.circulation.loan";
+    assert_eq!(told, ["cg.search: 2 dead letters, 1 to 3", of_key]);
 }
 
 #[tokio::test]
@@ -256,8 +308,8 @@ async fn a_group_has_dead_letters_of_so_many_keys_and_so_many_in_all() {
     let which = Which { limit: Which::LIMIT_MAX, ..Which::default() };
     let act = by(Act::SeekSubscription);
     let redriven = groups.redrive(&diku(), &search(), &which, &act).await.unwrap();
-    assert_eq!(redriven, Marked { count: 1_000, left: 9_000 });
+    assert_eq!(counts(&redriven), (1_000, 9_000));
     let discarded = groups.discard(&diku(), &search(), &which, &act).await.unwrap();
-    assert_eq!(discarded, Marked { count: 1_000, left: 9_000 });
+    assert_eq!(counts(&discarded), (1_000, 9_000));
     assert_eq!(count(store).await, 9_000);
 }

@@ -9,6 +9,7 @@ use event_gateway::domain::subscription::{
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::store::{FoundSubscription, Store, SubscriptionChange};
+use event_gateway::subscribe::Marked;
 
 use crate::support::ids::{diku, key, position, topic};
 use crate::support::parking::ITEM;
@@ -52,6 +53,11 @@ pub async fn letters(store: &dyn Store) -> Vec<DeadLetter> {
 pub async fn redriven(store: &dyn Store) -> Vec<u64> {
     let all = letters(store).await.into_iter().filter(|letter| letter.is_redriven);
     all.map(|letter| letter.position.number()).collect()
+}
+
+/// Returns how many dead letters a call has changed, and how many it has left.
+pub fn counts(marked: &Marked) -> (u64, u64) {
+    (marked.count, marked.left)
 }
 
 /// Returns a dead letter of an item at which the handler has failed.
