@@ -64,7 +64,8 @@ pub struct SubscriptionsOptions {
     #[arg(long, env)]
     pub subscriptions_dir: Option<PathBuf>,
     /// The networks and addresses that are not public and that webhooks may lead to, separated by
-    /// commas: 10.0.0.0/8,fd00::/8. By default webhooks lead to public addresses alone.
+    /// commas, and with ! before them others that they may not lead to: 10.0.0.0/8,!203.0.113.0/24.
+    /// By default webhooks lead to public addresses alone; with none they lead nowhere.
     #[arg(long, env, value_parser = Networks::parse)]
     pub webhook_networks: Option<Networks>,
 }

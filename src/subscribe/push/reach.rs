@@ -16,10 +16,15 @@ pub(super) struct Reach(pub(super) Arc<Networks>);
 
 /// A webhook's address is none that it may have.
 #[derive(Debug, thiserror::Error)]
-#[error("the webhook's address {0} is not public, and not one of WEBHOOK_NETWORKS")]
+#[error("the webhook may not lead to {0}: it is not public, or WEBHOOK_NETWORKS refuses it")]
 pub(super) struct NotAllowed(IpAddr);
 
 impl Reach {
+    /// Returns whether an address is the public's, and none that the operator alone reaches.
+    pub(super) fn is_public(address: IpAddr) -> bool {
+        Networks::is_public(address)
+    }
+
     fn check(&self, address: IpAddr) -> Result<(), NotAllowed> {
         if self.0.may_reach(address) { Ok(()) } else { Err(NotAllowed(address)) }
     }

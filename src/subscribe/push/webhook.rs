@@ -80,7 +80,13 @@ impl Deliver for WebhookTarget {
         let traced = attempt.event.headers.value("traceparent");
         let request = traced.into_iter().fold(request, |it, value| it.header("traceparent", value));
         match request.body(body).send().await {
-            Ok(answer) => outcome(answer, self.clock.now()).await,
+            Ok(answer) => {
+                // No tenant reads by a webhook what the operator's own network says.
+                let from = answer.remote_addr().map(|address| address.ip());
+                let is_public = from.is_some_and(Reach::is_public);
+                let bytes_max = if is_public { ANSWER_BYTES_MAX } else { 0 };
+                outcome(answer, bytes_max, self.clock.now()).await
+            }
             Err(error) if error.is_connect() => Outcome::Unreached { why: told(&error) },
             Err(error) => Outcome::Retry { why: told(&error), after: None },
         }
@@ -106,16 +112,20 @@ fn told(error: &reqwest::Error) -> String {
     causes.pop().unwrap_or_else(|| "the request failed".to_owned())
 }
 
-async fn outcome(answer: Response, now: Time) -> Outcome {
+/// Returns the outcome of an answer; the reason has so many bytes of its body.
+async fn outcome(answer: Response, bytes_max: usize, now: Time) -> Outcome {
     let status = answer.status();
     if status.is_success() {
-        _ = timeout(REST_WITHIN, beginning(answer)).await;
+        _ = timeout(REST_WITHIN, beginning(answer, ANSWER_BYTES_MAX)).await;
         return Outcome::Ok;
     }
     let after = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
         .then(|| retry_after(answer.headers(), now))
         .flatten();
-    let why = format!("it answered {status}: {}", beginning(answer).await);
+    let why = match bytes_max {
+        0 => format!("it answered {status}"),
+        _ => format!("it answered {status}: {}", beginning(answer, bytes_max).await),
+    };
     match status {
         StatusCode::GONE => Outcome::Stop { why },
         _ => Outcome::Retry { why, after },
@@ -136,15 +146,15 @@ fn retry_after(headers: &HeaderMap, now: Time) -> Option<Duration> {
 }
 
 /// Returns the beginning of an answer's body, as text.
-async fn beginning(mut answer: Response) -> String {
+async fn beginning(mut answer: Response, bytes_max: usize) -> String {
     let mut bytes = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         bytes.extend_from_slice(&chunk);
-        if bytes.len() >= ANSWER_BYTES_MAX {
+        if bytes.len() >= bytes_max {
             break;
         }
     }
-    bytes.truncate(ANSWER_BYTES_MAX);
+    bytes.truncate(bytes_max);
     String::from_utf8_lossy(&bytes).into_owned()
 }
 

@@ -16,6 +16,8 @@ use event_gateway::metrics::Metrics;
 use event_gateway::store::RemovalStep;
 use event_gateway::subscribe::{Look, PushDeps, Subscribe, SubscribeDeps, SubscribeTasks, Which};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::gateway::{Gateway, settings};
@@ -213,6 +215,27 @@ async fn a_group_with_too_many_dead_letters_stops_and_loses_none() {
     assert!(why.contains("at most 10000 dead letters, of at most 100 keys"), "{why}");
     assert!(found(&*pushing.gateway.store, diku()).await.subscription.position <= position(100));
     assert!(letters(&*pushing.gateway.store).await.len() >= 99);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_operator_s_own_network_answers_is_told_to_no_tenant() {
+    let mut pushing = Pushing::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let answer = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 6\r\n\r\nsecret";
+        while let Ok((mut stream, _)) = listener.accept().await {
+            assert_eq!(stream.read(&mut [0]).await.unwrap(), 1, "a request has begun");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            // The client closes it.
+            drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
+        }
+    });
+    pushing.put("cg.search", &form(&url, 1, json!({ "attempts": 1 }))).await;
+    pushing.post(&["a"]).await;
+    pushing.start();
+    let why = pushing.stopped().await;
+    assert!(why.contains("500") && !why.contains("secret"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
