@@ -124,6 +124,9 @@ impl Failure {
             }
             let wait_ms = object.number("waitMs", Self::WAIT_MS).unwrap_or(usual.wait_ms);
             let longest = object.number("waitMsMax", Self::WAIT_MS);
+            if longest.is_some_and(|longest| longest < wait_ms) {
+                object.refuse("waitMsMax", "illegal-number", "must be at least waitMs");
+            }
             Self {
                 policy,
                 order,

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use secrecy::{ExposeSecret, SecretSlice};
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use crate::domain::Invalid;
 use crate::domain::object_reader::ObjectReader;
@@ -123,9 +124,11 @@ impl Webhook {
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         let host = rest.map(|rest| rest.split(['/', '?']).next().unwrap_or_default());
         let is_legal = host.is_some_and(|host| !host.is_empty() && !host.contains('@'))
+            && Url::parse(text).is_ok()
             && text.len() <= Self::URL_BYTES_MAX
             && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-        if is_legal { Ok(text.to_owned()) } else { Err(Invalid::new("url", text, rule)) }
+        // The text may have a password.
+        if is_legal { Ok(text.to_owned()) } else { Err(Invalid::new("url", "***", rule)) }
     }
 }
 
