@@ -96,9 +96,15 @@ impl File {
             let told: Vec<_> = all.iter().map(|violation| told(text, violation)).collect();
             anyhow!("{}", told.join("; "))
         })?;
-        let gaps = self.gaps.as_deref().map(Gaps::parse).transpose()?.unwrap_or_default();
-        let start = self.start.as_ref().map(start).transpose()?.unwrap_or_default().with(gaps);
-        Ok(SubscriptionFile { tenants: tenants(&self.tenants)?, form, start })
+        let wrong = |key: &str, error: anyhow::Error| {
+            anyhow!("{}", toml_text::at_path(text, &[key.to_owned()], &format!("{error:#}")))
+        };
+        let gaps = self.gaps.as_deref().map(Gaps::parse).transpose();
+        let gaps = gaps.map_err(|error| wrong("gaps", error.into()))?.unwrap_or_default();
+        let start = self.start.as_ref().map(start).transpose();
+        let start = start.map_err(|error| wrong("start", error))?.unwrap_or_default().with(gaps);
+        let tenants = tenants(&self.tenants).map_err(|error| wrong("tenants", error))?;
+        Ok(SubscriptionFile { tenants, form, start })
     }
 }
 
@@ -127,19 +133,18 @@ fn start(value: &toml::Value) -> anyhow::Result<Start> {
         toml::Value::String(text) => text.clone(),
         toml::Value::Integer(number) => number.to_string(),
         toml::Value::Datetime(time) => time.to_string(),
-        _ => bail!("start must be \"earliest\", \"latest\", a position or a time"),
+        _ => bail!("must be \"earliest\", \"latest\", a position or a time"),
     };
-    Start::parse(&text).context("start")
+    Ok(Start::parse(&text)?)
 }
 
 fn tenants(value: &toml::Value) -> anyhow::Result<FileTenants> {
-    let rule = "tenants must be \"*\", for all, or a list of tenants";
+    let rule = "must be \"*\", for all, or a list of tenants";
     if value.as_str() == Some("*") {
         return Ok(FileTenants::All);
     }
     let list = value.as_array().filter(|list| !list.is_empty()).context(rule)?;
-    let tenant =
-        |value: &toml::Value| TenantId::parse(value.as_str().context(rule)?).context("tenants");
+    let tenant = |value: &toml::Value| anyhow::Ok(TenantId::parse(value.as_str().context(rule)?)?);
     Ok(FileTenants::Some(list.iter().map(tenant).collect::<anyhow::Result<BTreeSet<_>>>()?))
 }
 
@@ -244,14 +249,15 @@ mod tests {
         for (name, text, told) in [
             ("search", "tenants = \"*\"", "must be cg. and the module's name"),
             ("cg.a", "", "missing field `tenants`"),
-            ("cg.a", "tenants = []", "tenants must be"),
-            ("cg.a", "tenants = \"diku\"", "tenants must be"),
-            ("cg.a", "tenants = [\"Diku\"]", "tenants"),
-            ("cg.a", "tenants = \"*\"\ntopic = [\"a\"]", "unknown field `topic`"),
-            ("cg.a", "tenants = \"*\"\ntopics = [\"a b\"]", "topics"),
-            ("cg.a", "tenants = \"*\"\nstart = \"newest\"", "start"),
-            ("cg.a", "tenants = \"*\"\nstart = true", "start must be"),
-            ("cg.a", "tenants = \"*\"\ngaps = \"fill\"", "must be skip"),
+            ("cg.a", "tenants = []", "line 1, tenants: must be"),
+            ("cg.a", "tenants = \"diku\"", "line 1, tenants: must be"),
+            ("cg.a", "tenants = [7]", "line 1, tenants: must be"),
+            ("cg.a", "tenants = [\"Diku\"]", "line 1, tenants: "),
+            ("cg.a", "tenants = \"*\"\ntopic = [\"a\"]", "line 2: unknown field `topic`"),
+            ("cg.a", "tenants = \"*\"\ntopics = [\"a b\"]", "line 2, topics.0: "),
+            ("cg.a", "tenants = \"*\"\nstart = \"newest\"", "line 2, start: "),
+            ("cg.a", "tenants = \"*\"\nstart = true", "line 2, start: must be"),
+            ("cg.a", "tenants = \"*\"\nkeys = [\"a\"]\ngaps = \"fill\"", "line 3, gaps: "),
             (
                 "cg.a",
                 "tenants = \"*\"\nlease_seconds = 0",
