@@ -130,7 +130,10 @@ pub enum Error {
     #[error("the group has no handler, and so nobody delivers its dead letters again")]
     NoHandler,
     /// The group has as many dead letters as it may have.
-    #[error("a group has at most 10000 dead letters, of at most 100 keys and topics")]
+    #[error(
+        "a group has at most 10000 dead letters, of which those that failed are of at most 100 keys \
+         and topics: redrive or discard some, then resume the group"
+    )]
     TooManyDead,
     /// The group has no dead letter at the position.
     #[error("the group has no dead letter at position {0}")]

@@ -1,10 +1,12 @@
--- Counts the dead letters of each group that has some, of all groups, of a tenant's or of one: tenant and group, or
--- nulls. `scopes` is how many keys and topics have some whose later events join them. Discarded ones don't count.
+-- Counts the dead letters of each group that has some: of all groups, of a tenant's or of one (tenant, group, or nulls).
+-- `scopes` is how many keys and topics have some that failed and whose later events join them. Discarded ones don't
+-- count.
 SELECT
     tenant, name, count(*) AS letters, count(
-        DISTINCT CASE joined_by
-            WHEN 'key' THEN topic || ' ' || key
-            WHEN 'topic' THEN topic
+        DISTINCT CASE
+            WHEN why IS NULL THEN NULL
+            WHEN joined_by = 'key' THEN topic || ' ' || key
+            WHEN joined_by = 'topic' THEN topic
         END
     ) AS scopes, min(since_ms) AS oldest_ms, min(position) AS least
 FROM dead_letters JOIN tenants USING (tenant)

@@ -70,7 +70,7 @@ pub struct DeadCount {
     pub group: Group,
     /// The number of dead letters, at least one.
     pub count: u64,
-    /// The number of keys and topics whose later events join them.
+    /// The number of keys and topics of those that failed and whose later events join them.
     pub scopes: u64,
     /// The time of the oldest.
     pub oldest: Time,

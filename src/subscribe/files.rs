@@ -88,7 +88,7 @@ impl Files {
                 let why = match error {
                     // The end of the lease is another one each time.
                     Error::Refused(Refusal::Held(lease)) => format!(
-                        "`{}` reads for the group, which gets another filter once nobody does",
+                        "`{}` reads for the group, which gets another form once nobody does",
                         lease.reader
                     ),
                     error => error.to_string(),

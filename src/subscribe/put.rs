@@ -138,6 +138,6 @@ fn next(present: &Form, request: &PutRequest) -> Result<Form, Error> {
     if request.form.auto_commit {
         return Err(Error::Refused(Refusal::HasHandler));
     }
-    let handler = Some(handler.clone());
-    Ok(Form { handler, failure: present.failure, ..request.form.clone() })
+    let (handler, deduplicate) = (Some(handler.clone()), present.deduplicate.clone());
+    Ok(Form { handler, failure: present.failure, deduplicate, ..request.form.clone() })
 }

@@ -319,6 +319,7 @@ fn letter_row(tenant: &TenantId, group: &Group, letter: &DeadLetter) -> RawDocum
 fn count(its: Document, collections: &Collections) -> Vec<Document> {
     let joined = doc! { "$switch": {
         "branches": [
+            { "case": { "$ne": [{ "$type": "$why" }, "string"] }, "then": null },
             {
                 "case": { "$eq": ["$joined_by", Scope::Key.as_str()] },
                 "then": { "topic": "$topic", "key": "$key" },

@@ -97,14 +97,16 @@ async fn a_handler_s_secrets_are_kept_and_given_back_as_their_number_alone() {
 
 #[tokio::test]
 async fn a_put_that_names_no_handler_leaves_the_webhook_and_its_policy_as_they_are() {
-    let form = json!({ "handler": webhook(), "failure": { "policy": "park" } });
+    let claims = json!({ "action": "index" });
+    let failure = json!({ "policy": "park" });
+    let form = json!({ "handler": webhook(), "failure": failure, "deduplicate": claims });
     let (_gateway, subscriber) = with_group(form).await;
     let before = subscriber.get().await.1;
     let topics = json!(["folio.diku.inventory.item"]);
     let (status, put) = subscriber.put(json!({ "topics": topics, "leaseSeconds": 7 })).await;
     assert_eq!((status, &put["topics"], &put["leaseSeconds"]), (200, &topics, &json!(7)), "{put}");
-    for name in ["handler", "failure"] {
-        assert_eq!(put[name], before[name], "{put}");
+    for name in ["handler", "failure", "deduplicate"] {
+        assert!(put[name].is_object() && put[name] == before[name], "{name}: {put}");
     }
     let auto = subscriber.put(json!({ "autoCommit": true })).await;
     assert_eq!(problem(&auto), (409, "has-handler"), "{}", auto.1);
