@@ -123,6 +123,9 @@ pub enum Error {
     /// The group's handler is a program, and so its form an operator's file's alone.
     #[error("the group has a program for a handler, and its file alone changes its form")]
     HasProgram,
+    /// A group that has a handler is moved only while it is paused.
+    #[error("the group's handler is brought events: pause the group, move it, then resume it")]
+    NotPaused,
     /// The group has dead letters, which nobody would deliver any more.
     #[error("the group has {0} dead letters: redrive them, or discard them with a reason")]
     HasDeadLetters(u64),
@@ -166,12 +169,14 @@ fn refused(refusal: &Refusal) -> String {
 }
 
 /// Returns what has halted a group, and how it goes on.
-fn halted(Halt { since, why, failed }: &Halt) -> String {
+fn halted(Halt { since, why, failed, pause }: &Halt) -> String {
+    let paused = pause.as_ref().map(|it| format!("; paused since {}: {}", it.since, it.why));
+    let paused = paused.unwrap_or_default();
     let resume = "`POST …/resume` or `event-gateway subscriptions resume` lets it go on";
     match failed {
         Some(FailedEvent { position, attempts }) => format!(
             "the group has stopped at the event {position} since {since}, after {attempts} attempts: \
-             {why}; {resume} with that event, `skip` after it"
+             {why}{paused}; {resume} with that event, `skip` after it"
         ),
         None => format!("the group has halted since {since}: {why}; {resume}"),
     }
@@ -355,12 +360,18 @@ impl Groups<'_> {
         to: Start,
         by: &TrailEntry,
     ) -> Result<FoundSubscription, Error> {
-        let filter = self.find(tenant, group).await?.subscription.form.filter;
+        let form = self.find(tenant, group).await?.subscription.form;
+        let filter = form.filter;
         let (after, gaps_to) = start::resolve(self.store, tenant, &filter, to).await?;
         let seek = change::change(self.store, tenant, group, Some(by), |subscription, now| {
             subscription.seek(after, gaps_to.clone(), now)
         });
-        Ok(seek.await?.1)
+        match seek.await {
+            Err(Error::Refused(Refusal::Held(_))) if form.handler.is_some() => {
+                Err(Error::NotPaused)
+            }
+            sought => Ok(sought?.1),
+        }
     }
 }
 

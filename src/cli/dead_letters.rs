@@ -46,12 +46,12 @@ pub enum Command {
     List(Box<GroupOptions>),
     /// Prints a dead letter with its event.
     Show(Box<ShowOptions>),
-    /// Has dead letters delivered again, in order; later events of their keys follow.
+    /// Delivers dead letters again in order, and then the later events of their keys.
     ///
-    /// Those at a position take the earlier ones of their keys along. Without a key and a position,
-    /// all are redriven.
+    /// With one at a position, the earlier ones for which it waits are redriven, too. Without a key
+    /// and a position, all are.
     Redrive(Box<RedriveOptions>),
-    /// Gives dead letters up; later events of their keys follow.
+    /// Gives dead letters up; the later events of their keys are delivered.
     Discard(Box<DiscardOptions>),
 }
 
@@ -107,7 +107,7 @@ pub struct RedriveOptions {
     /// The most that are redriven each second; without it, all are at once.
     #[arg(long, value_name = "N", value_parser = whole::<usize, 1, 1_000>)]
     events_per_second: Option<usize>,
-    /// The reason, which is kept.
+    /// The reason, which the trail shows.
     #[arg(long, value_parser = text::reason)]
     reason: Option<String>,
     /// The group.
@@ -128,7 +128,7 @@ pub struct DiscardOptions {
         required_unless_present_any = ["topic", "key", "position"]
     )]
     all: bool,
-    /// The reason, which is kept.
+    /// The reason, which the trail shows.
     #[arg(long, value_parser = text::reason)]
     reason: String,
     /// The group.

@@ -62,11 +62,11 @@ pub enum Command {
     Seek(Box<SeekOptions>),
     /// Pauses a group: nobody gets its events until it is resumed.
     Pause(Box<halt::Options>),
-    /// Resumes a group that was paused, or that has stopped.
+    /// Resumes a group that is paused, or has halted at an event.
     ///
-    /// It goes on where it stands: with the event at which it has stopped, if it has.
+    /// It goes on where it stands: with the event at which it has halted, if it has.
     Resume(Box<halt::Options>),
-    /// Lets a group that has stopped at an event go on after it.
+    /// Skips the event at which a group has halted; the group goes on after it.
     ///
     /// The event is never delivered again.
     Skip(Box<halt::SkipOptions>),
@@ -356,6 +356,7 @@ fn print(found: &FoundSubscription, form: Output) -> anyhow::Result<()> {
             "reason": halt.why,
             "position": halt.failed.map(|failed| failed.position.number()),
             "attempts": halt.failed.map_or(0, |failed| failed.attempts),
+            "paused": halt.pause.as_ref().map(|pause| &pause.why),
         })
     });
     let lease = subscription.holder(*now);

@@ -37,7 +37,7 @@ pub use failure::{Failure, Order, Policy};
 pub use file::{FileTenants, SubscriptionFile};
 pub use form::{COMMIT_MEMBERS, Form, parse_commit};
 pub use group::{Group, GroupPattern};
-pub use halt::{FailedEvent, Halt, shorten};
+pub use halt::{FailedEvent, Halt, Pause, shorten};
 pub use handler::{Format, Handler, Secret, Target, Webhook};
 pub use lease::ReaderLease;
 pub use parts::{Part, PartCommit, Parts};

@@ -17,6 +17,7 @@ mod openapi;
 mod operators;
 mod post;
 mod purges;
+mod puts;
 mod quotas;
 mod read;
 mod removed;

@@ -15,7 +15,7 @@ use crate::subscribe::Groups;
 /// Options of `subscriptions pause` and `subscriptions resume`.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// The reason, which is kept.
+    /// The reason, which the trail shows.
     #[arg(long, value_parser = text::reason)]
     reason: Option<String>,
     /// The group.
@@ -26,10 +26,10 @@ pub struct Options {
 /// Options of `subscriptions skip`.
 #[derive(Debug, Clone, Args)]
 pub struct SkipOptions {
-    /// The position of the event at which the group has stopped, as `subscriptions show` has it.
+    /// The position of the event at which the group has halted, as `subscriptions show` has it.
     #[arg(long, value_parser = Position::parse)]
     position: Position,
-    /// The reason, which is kept.
+    /// The reason, which the trail shows.
     #[arg(long, value_parser = text::reason)]
     reason: Option<String>,
     /// The group.

@@ -22,6 +22,23 @@ pub struct Halt {
     pub why: String,
     /// The event at which the handler failed; `None` if the group was paused.
     pub failed: Option<FailedEvent>,
+    /// The pause that came after the failure, and that a skip of the event leaves.
+    pub pause: Option<Pause>,
+}
+
+/// A pause of a group that had halted at an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// The time since when.
+    pub since: Time,
+    /// The reason in words.
+    pub why: String,
+}
+
+impl From<Pause> for Halt {
+    fn from(Pause { since, why }: Pause) -> Self {
+        Self { since, why, failed: None, pause: None }
+    }
 }
 
 /// An event at which a handler failed for good.
@@ -47,6 +64,10 @@ impl Halt {
             halt["position"] = json!(position.number());
             halt["attempts"] = json!(attempts);
         }
+        if let Some(Pause { since, why }) = &self.pause {
+            halt["paused_since"] = json!(since.as_ms());
+            halt["paused_why"] = json!(why);
+        }
         halt.to_string()
     }
 
@@ -66,6 +87,8 @@ impl Halt {
             position: Option<u64>,
             #[serde(default)]
             attempts: u64,
+            paused_since: Option<i64>,
+            paused_why: Option<String>,
         }
         let column: Column = serde_json::from_str(text)
             .map_err(|_| Invalid::new("halt", text, "must be the JSON of a halt"))?;
@@ -75,15 +98,25 @@ impl Halt {
             since: Time::from_ms(column.since),
             why: column.why,
             failed: column.position.map(failed).transpose()?,
+            pause: column
+                .paused_since
+                .zip(column.paused_why)
+                .map(|(since, why)| Pause { since: Time::from_ms(since), why }),
         })
     }
 }
 
 impl Subscription {
-    /// Pauses the group; its reader or handler is fenced. A group that has halted stays as it is.
+    /// Pauses the group; its reader or handler is fenced. A group that has halted stays so, and
+    /// one that has halted at an event is paused beside that.
     pub fn pause(&mut self, why: &str, now: Time) {
-        if self.halt.is_none() {
-            self.halt(Halt { since: now, why: shorten(why), failed: None });
+        let pause = Pause { since: now, why: shorten(why) };
+        match &mut self.halt {
+            None => self.halt(pause.into()),
+            Some(halt) if halt.failed.is_some() => {
+                halt.pause.get_or_insert(pause);
+            }
+            Some(_) => {}
         }
     }
 
@@ -99,23 +132,24 @@ impl Subscription {
         if failed.is_some_and(|failed| failed.position > self.scanned) {
             return Err(Refusal::NotDelivered { scanned: self.scanned });
         }
-        self.halt(Halt { since: now, why: shorten(why), failed });
+        self.halt(Halt { since: now, why: shorten(why), failed, pause: None });
         Ok(())
     }
 
-    /// Resumes a group that has halted: it goes on with the event at which it stopped.
+    /// Resumes a group that has halted, or was paused, or both: it goes on with the event at which
+    /// it stopped.
     pub fn resume(&mut self) {
         self.halt = None;
     }
 
     /// Resumes a group after the event at which its handler failed, which is never delivered again.
-    /// It is refused unless the group has stopped there.
+    /// It is refused unless the group has stopped there. A pause stays.
     pub fn skip(&mut self, position: Position) -> Result<(), Refusal> {
         let failed = self.halt.as_ref().and_then(|halt| halt.failed);
         if failed.is_none_or(|failed| failed.position != position) {
             return Err(Refusal::NotStopped { at: failed.map(|failed| failed.position) });
         }
-        self.halt = None;
+        self.halt = self.halt.take().and_then(|halt| halt.pause).map(Halt::from);
         self.commit_delivered(position);
         Ok(())
     }
@@ -145,15 +179,16 @@ impl Subscription {
 
 #[cfg(test)]
 mod tests {
-    use super::{FailedEvent, Halt, shorten};
+    use super::{FailedEvent, Halt, Pause, shorten};
     use crate::domain::position::Position;
     use crate::domain::time::Time;
 
     #[test]
     fn a_halt_is_read_back_as_it_was_written() {
         let failed = FailedEvent { position: Position::new(7).unwrap(), attempts: 4 };
-        for failed in [None, Some(failed)] {
-            let halt = Halt { since: Time::from_ms(5), why: "\"é".to_owned(), failed };
+        let pause = Pause { since: Time::from_ms(7), why: "an \"upgrade\"".to_owned() };
+        for (failed, pause) in [(None, None), (Some(failed), None), (Some(failed), Some(pause))] {
+            let halt = Halt { since: Time::from_ms(5), why: "\"é".to_owned(), failed, pause };
             assert_eq!(Halt::from_column(&halt.as_column()).unwrap(), halt);
         }
         assert!(Halt::from_column("{}").is_err());

@@ -58,9 +58,7 @@ pub struct Secret(SecretSlice<u8>);
 /// The form in which a handler gets an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// The event's payload alone.
-    Data,
-    /// The payload with all that is known of the event, as `GET /domain-events` shows it.
+    /// The payload as JSON.
     #[default]
     Envelope,
     /// The payload's bytes in base64.
@@ -134,12 +132,11 @@ impl Webhook {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 4] = [Self::Data, Self::Envelope, Self::Bytes, Self::Record];
+    pub const ALL: [Self; 3] = [Self::Envelope, Self::Bytes, Self::Record];
 
     /// Returns the word.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Data => "data",
             Self::Envelope => "envelope",
             Self::Bytes => "bytes",
             Self::Record => "record",
@@ -148,7 +145,7 @@ impl Format {
 
     fn parse(text: &str) -> Result<Self, Invalid> {
         let found = Self::ALL.into_iter().find(|format| format.as_str() == text);
-        let rule = "must be data, envelope, bytes or record";
+        let rule = "must be envelope, bytes or record";
         found.ok_or_else(|| Invalid::new("format", text, rule))
     }
 }

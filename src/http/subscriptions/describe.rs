@@ -218,7 +218,8 @@ impl Described for SeekSubscription {
         let body = schema::object(&Start::SEEK_MEMBERS, &Start::SEEK_MEMBERS, |_| start());
         object::describe(of_group(Operation::new(about)), &body)
             .answer::<Subscription>(200, "The group as it stands now.")
-            .problems(&[Kind::UnknownSubscription, Kind::SubscriptionHeld, Kind::EventsRemoved])
+            .problems(&[Kind::UnknownSubscription, Kind::SubscriptionHeld, Kind::HasHandler])
+            .problems(&[Kind::EventsRemoved])
     }
 }
 

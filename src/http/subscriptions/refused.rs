@@ -29,7 +29,9 @@ pub(in crate::http) fn kind(error: &Error) -> Kind {
         Error::Refused(Refusal::Fenced(_)) => Kind::GenerationEnded,
         Error::Refused(Refusal::NotDelivered { .. }) => Kind::NotDelivered,
         Error::Refused(Refusal::Halted(_)) => Kind::SubscriptionHalted,
-        Error::Refused(Refusal::HasHandler) | Error::HasProgram => Kind::HasHandler,
+        Error::Refused(Refusal::HasHandler) | Error::HasProgram | Error::NotPaused => {
+            Kind::HasHandler
+        }
         Error::Refused(Refusal::NotStopped { .. }) => Kind::NotStopped,
         Error::NoDeadLetter(_) => Kind::UnknownDeadLetter,
         Error::HasDeadLetters(_) => Kind::HasDeadLetters,

@@ -141,6 +141,10 @@ struct HaltView {
     #[schema(required)]
     position: Option<u64>,
     attempts: u64,
+    /// The reason of a pause that came after the failure; a skip of the event leaves the group
+    /// paused.
+    #[schema(required)]
+    paused: Option<String>,
 }
 
 impl From<&Handler> for HandlerView {
@@ -192,6 +196,7 @@ impl From<&Halt> for HaltView {
             reason: halt.why.clone(),
             position: halt.failed.map(|failed| failed.position.number()),
             attempts: halt.failed.map_or(0, |failed| failed.attempts),
+            paused: halt.pause.as_ref().map(|pause| pause.why.clone()),
         }
     }
 }

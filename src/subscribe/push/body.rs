@@ -75,7 +75,7 @@ pub(super) fn body(attempt: &Attempt, form: &BodyForm) -> Result<Vec<u8>, serde_
     let claimed = claimed.iter().map(|(name, value)| (*name, value.as_str()));
     let headers: Vec<_> = headers.chain(claimed).collect();
     let content = match form.format {
-        Format::Data | Format::Envelope => Content::Data(serde_json::from_slice(&event.payload)?),
+        Format::Envelope => Content::Data(serde_json::from_slice(&event.payload)?),
         Format::Bytes => Content::Bytes(BASE64_STANDARD.encode(&event.payload)),
         Format::Record => {
             let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -162,7 +162,7 @@ mod tests {
                 }
             }
         }
-        let plain = delivered(Format::Data);
+        let plain = delivered(Format::Envelope);
         assert!(plain["headers"].get("HEXA_EVENT_ID").is_none(), "{plain}");
     }
 
@@ -193,9 +193,7 @@ mod tests {
     #[test]
     fn each_format_has_the_event_in_its_own_way() {
         let payload = json!({ "new": { "id": "a", "n": 7 } });
-        for format in [Format::Data, Format::Envelope] {
-            assert_eq!(delivered(format)["data"], payload);
-        }
+        assert_eq!(delivered(Format::Envelope)["data"], payload);
         let bytes = delivered(Format::Bytes);
         let base64 = "eyJuZXciOnsiaWQiOiJhIiwibiI6N319";
         assert_eq!((&bytes["bytes"], bytes.get("data")), (&json!(base64), None));

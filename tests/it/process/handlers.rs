@@ -305,7 +305,7 @@ async fn a_program_gets_the_events_and_ends_with_the_gateway() {
                 echo '{\"outcome\": \"ok\"}'\ndone\n";
     std::fs::write(&script, text).unwrap();
     let file = "tenants = [\"diku\"]\nlease_seconds = 2\n[handler]\nexec = [\"/bin/sh\", \
-                \"handle.sh\"]\nformat = \"data\"\n";
+                \"handle.sh\"]\nformat = \"bytes\"\n";
     std::fs::write(setup.path().join("subscriptions/cg.search.toml"), file).unwrap();
     let serve = setup.serve();
     post(&serve.url, &["a", "b", "c"]).await;

@@ -14,7 +14,9 @@ use event_gateway::domain::time::Time;
 use event_gateway::domain::trail::Act;
 use event_gateway::metrics::Metrics;
 use event_gateway::store::RemovalStep;
-use event_gateway::subscribe::{Look, PushDeps, Subscribe, SubscribeDeps, SubscribeTasks, Which};
+use event_gateway::subscribe::{
+    Error, Look, PushDeps, Subscribe, SubscribeDeps, SubscribeTasks, Which,
+};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -215,6 +217,21 @@ async fn a_group_with_too_many_dead_letters_stops_and_loses_none() {
     assert!(why.contains("at most 10000 dead letters, of at most 100 keys"), "{why}");
     assert!(found(&*pushing.gateway.store, diku()).await.subscription.position <= position(100));
     assert!(letters(&*pushing.gateway.store).await.len() >= 99);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_with_a_handler_is_moved_while_it_is_paused_alone() {
+    let (mut pushing, receiver) =
+        (Pushing::new().await, Receiver::start(|_, _| Reply::Status(200)).await);
+    pushing.put("cg.search", &form(&receiver.url, 1, json!({}))).await;
+    pushing.start();
+    pushing.post(&["a"]).await;
+    receiver.done("/", 1).await;
+    let (groups, act) = (pushing.subscribe.groups(), by(Act::SeekSubscription));
+    let moved = groups.seek(&diku(), &search(), Start::Earliest, &act).await;
+    assert!(matches!(moved, Err(Error::NotPaused)), "{moved:?}");
+    groups.pause(&diku(), &search(), "a move", &act).await.unwrap();
+    groups.seek(&diku(), &search(), Start::Earliest, &act).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,7 +30,7 @@ pub async fn bury(store: &dyn Store, group: &str, letters: Vec<DeadLetter>) {
 /// Stops a group of `diku` at an event that was delivered.
 pub async fn stop(store: &dyn Store, group: &str, at: u64, why: &str) {
     let failed = Some(FailedEvent { position: position(at), attempts: 4 });
-    let halt = Halt { since: Time::from_ms(1_000), why: why.to_owned(), failed };
+    let halt = Halt { since: Time::from_ms(1_000), why: why.to_owned(), failed, pause: None };
     write(store, group, Some(halt), Vec::new()).await;
 }
 

@@ -33,7 +33,7 @@ fn stopped() -> Subscription {
 fn a_paused_group_is_read_by_nobody_until_it_is_resumed() {
     let mut group = read();
     group.pause("an upgrade", NOW);
-    let halt = Halt { since: NOW, why: "an upgrade".to_owned(), failed: None };
+    let halt = Halt { since: NOW, why: "an upgrade".to_owned(), failed: None, pause: None };
     assert_eq!((group.holder(NOW), group.generation), (None, 2), "its reader is fenced");
     assert!(matches!(poll(&mut group, 1, None), Err(Refusal::Fenced(None))));
     assert_eq!(acquire(&mut group, "one", None, NOW), Err(Refusal::Halted(halt.clone())));
@@ -65,7 +65,8 @@ fn a_group_that_kafka_clients_read_is_held_by_nobody_while_it_has_halted() {
 #[test]
 fn a_group_stops_at_an_event_that_was_delivered_and_only_by_its_own_generation() {
     let mut group = stopped();
-    let halt = Halt { since: NOW, why: "it fell over".to_owned(), failed: Some(failed(11)) };
+    let (failed_at, why) = (Some(failed(11)), "it fell over".to_owned());
+    let halt = Halt { since: NOW, why, failed: failed_at, pause: None };
     assert_eq!((group.halt.as_ref(), group.holder(NOW)), (Some(&halt), None));
     let again = group.acquire_for_handler("replica", &Floors::default(), NOW);
     assert_eq!(again, Err(Refusal::Halted(halt)));
@@ -100,6 +101,24 @@ fn only_the_event_at_which_a_group_stopped_is_skipped() {
     assert_eq!(group.skip(at(11)), Err(Refusal::NotStopped { at: None }));
     assert_eq!(group.acquire_for_handler("replica", &Floors::default(), NOW), Ok(None));
     assert_eq!(places(&group), [11, 11, 11], "what came after it is delivered again");
+}
+
+#[test]
+fn a_pause_beside_a_failure_outlives_the_skip_of_its_event() {
+    let mut group = stopped();
+    group.pause("an upgrade", later(5));
+    group.pause("another reason", later(6));
+    let halt = group.halt.clone().unwrap();
+    assert_eq!((halt.since, halt.failed), (NOW, Some(failed(11))), "it stays halted there");
+    group.skip(at(11)).unwrap();
+    let pause = Halt { since: later(5), why: "an upgrade".to_owned(), failed: None, pause: None };
+    assert_eq!((group.halt.as_ref(), group.position), (Some(&pause), at(11)));
+    group.resume();
+    assert_eq!(group.halt, None);
+    let mut group = stopped();
+    group.pause("an upgrade", later(5));
+    group.resume();
+    assert_eq!((group.halt, group.position), (None, at(10)), "a resume ends both");
 }
 
 #[test]

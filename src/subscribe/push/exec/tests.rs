@@ -26,7 +26,7 @@ fn program(words: Vec<String>) -> Program {
 /// Returns the form of its deliveries.
 fn form() -> BodyForm {
     let group = Group::parse("cg.search").unwrap();
-    BodyForm { group, format: Format::Data, deduplicate: None }
+    BodyForm { group, format: Format::Envelope, deduplicate: None }
 }
 
 /// A program in a folder of its own.

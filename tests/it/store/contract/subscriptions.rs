@@ -6,7 +6,7 @@ use std::time::Duration;
 use event_gateway::domain::floors::{AcceptedGaps, Floors};
 use event_gateway::domain::position::Position;
 use event_gateway::domain::subscription::{
-    FailedEvent, Form, Group, Halt, Parts, Progress, ReaderLease, Subscription,
+    FailedEvent, Form, Group, Halt, Parts, Pause, Progress, ReaderLease, Subscription,
 };
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
@@ -38,7 +38,8 @@ fn full(at: u64) -> Subscription {
     let lease =
         ReaderLease { reader: "pod-1 \"é\"".to_owned(), expires: Time::from_ms(5), ttl_ms: 9 };
     let failed = Some(FailedEvent { position: position(at + 2), attempts: 4 });
-    let halt = Halt { since: Time::from_ms(8), why: "it fell \"over\"".to_owned(), failed };
+    let pause = Some(Pause { since: Time::from_ms(9), why: "an upgrade".to_owned() });
+    let halt = Halt { since: Time::from_ms(8), why: "it fell \"over\"".to_owned(), failed, pause };
     Subscription {
         delivered: position(at + 2),
         scanned: position(at + 3),
