@@ -58,6 +58,8 @@ pub(super) struct Worker {
     committed: Position,
     commit_at: Instant,
     look_at: Instant,
+    /// The version of the group's row before all dead letters were last read.
+    seen: Option<u64>,
     /// The count of the handler, while it is not reached.
     unreached: Option<CountedUnreached>,
 }
@@ -77,6 +79,11 @@ pub(super) enum Ended {
 type Calls = JoinSet<(Position, Outcome)>;
 
 impl Held {
+    /// Returns the number of the last change of the group's row.
+    async fn version(&self) -> Result<u64, Error> {
+        Ok(self.subscribe.groups().find(&self.tenant, &self.group).await?.version)
+    }
+
     /// Reads all dead letters of the group.
     pub(super) async fn letters(&self) -> Result<Letters, Error> {
         let (mut rows, mut after) = (Vec::new(), Position::START);
@@ -106,8 +113,8 @@ impl Worker {
     ) -> Self {
         let now = Instant::now();
         let (commit_at, look_at) = (now, now + LOOK_EVERY);
-        let unreached = None;
-        Self { held, limit, target, window, feed, committed, commit_at, look_at, unreached }
+        let (seen, unreached) = (None, None);
+        Self { held, limit, target, window, feed, committed, commit_at, look_at, seen, unreached }
     }
 
     /// Brings events to the handler until it is stopped, or the group is halted or lost.
@@ -293,8 +300,14 @@ impl Worker {
     async fn redrive(&mut self) -> Result<(), Error> {
         self.tell_redelivered().await?;
         if self.window.letters() > 0 && Instant::now() >= self.look_at {
-            let letters = self.held.letters().await?;
-            self.window.take_letters(letters);
+            // Whoever redrives or discards some changes the row, too; read before them, it misses
+            // nothing.
+            let version = self.held.version().await?;
+            if self.seen != Some(version) {
+                let letters = self.held.letters().await?;
+                self.window.take_letters(letters);
+                self.seen = Some(version);
+            }
             let many = u32::try_from(self.window.letters() / LETTERS_MAX).unwrap_or(u32::MAX);
             self.look_at = Instant::now() + LOOK_EVERY.max(Duration::from_secs(many.into()));
         }
