@@ -127,7 +127,7 @@ impl Subscribe {
             );
         }
         let reader = lease.as_ref().map_or(&opening.reader, |lease| &lease.reader).clone();
-        let lease = Duration::from_secs(form.lease_seconds);
+        let lease = Duration::from_millis(form.lease_ms().unsigned_abs());
         let reading = Reading {
             subscribe: self.clone(),
             name: (tenant.clone(), group.clone()),

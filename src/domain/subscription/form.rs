@@ -189,9 +189,12 @@ impl Form {
         Self::parse(&raw).map(|(form, _)| form).map_err(|_| unreadable())
     }
 
-    /// Returns the time for which a reader keeps the group, in milliseconds.
+    /// Returns the time for which a reader keeps the group, in milliseconds. A handler's is no longer
+    /// than usual: the gateway renews it by itself, and a replica that is killed holds the group up.
     pub fn lease_ms(&self) -> i64 {
-        i64::try_from(self.lease_seconds * 1_000).unwrap_or(i64::MAX)
+        let longest = self.handler.as_ref().map_or(u64::MAX, |_| LEASE_SECONDS);
+        let seconds = self.lease_seconds.min(longest);
+        i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX)
     }
 
     /// Returns the age up to which events that are not committed are kept from removal.

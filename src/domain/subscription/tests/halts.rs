@@ -170,6 +170,21 @@ fn claimed() -> Option<Deduplicate> {
 }
 
 #[test]
+fn a_replica_that_is_killed_holds_the_group_of_a_handler_up_for_half_a_minute_at_most() {
+    for (lease_seconds, holds) in [(2, 2), (30, 30), (3_600, 30)] {
+        let form = Form { lease_seconds, ..handled("http://a") };
+        let mut group = Subscription::new(form, at(10), AcceptedGaps::default());
+        assert_eq!(group.acquire_for_handler("a", &Floors::default(), NOW), Ok(None));
+        assert!(group.holder(later(holds - 1)).is_some(), "{lease_seconds}");
+        assert_eq!(group.holder(later(holds)), None, "{lease_seconds}");
+    }
+    let form = Form { lease_seconds: 3_600, ..Form::default() };
+    let mut group = Subscription::new(form, at(10), AcceptedGaps::default());
+    assert_eq!(acquire(&mut group, "one", None, NOW), Ok(()));
+    assert!(group.holder(later(3_599)).is_some(), "a reader has what it has asked for");
+}
+
+#[test]
 fn a_handler_that_is_changed_fences_whoever_brings_events_to_the_earlier_one() {
     let mut group = read();
     let first = group.reform(&handled("http://a"), NOW);
