@@ -1,6 +1,6 @@
 //! Limits a resource that tenants share: queued bytes, memory of bodies, waiting clients.
 //!
-//! `intake`, `http` and `listen` take shares on behalf of a tenant, or of another owner (`T`), such
+//! `intake`, `http`, `listen` and `subscribe` take shares on behalf of a tenant, or of another owner (`T`), such
 //! as the scope of Kafka's clients. A share is given back when it is dropped, however its request
 //! ended. Three rules keep tenants from starving each other:
 //!
@@ -12,11 +12,15 @@
 //! - An eighth is left to tenants that hold nothing: it is for their first request, which is bound
 //!   by neither of the other rules.
 
+mod queue;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 
 use crate::domain::tenant::TenantId;
+
+pub use queue::{Queue, QueuedShare};
 
 /// A resource that all tenants share.
 pub struct Shares<T = TenantId> {

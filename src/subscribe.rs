@@ -37,13 +37,14 @@ use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::domain::trail::TrailEntry;
 use crate::metrics::Metrics;
+use crate::shares::Queue;
 use crate::store::{self, FoundSubscription, Lag, Store};
 use crate::tasks::{Ended, Tasks};
 
 pub use files::Look;
 pub use log_reader::LogReader;
 pub use marks::{Marked, WAITING, Which};
-pub use push::PushDeps;
+pub use push::{PushDeps, PushLimits};
 pub use reading::{Delivery, Opening, Reading};
 use renewals::Renewals;
 pub use tail::Part;
@@ -54,6 +55,8 @@ pub use watcher::Grown;
 const SUBSCRIPTIONS_MAX: usize = 1_000;
 /// The most reads of the logs for readers at once.
 const READS_MAX: usize = 2;
+/// The most of these that may be for handlers, of which each tenant has one at a time.
+const HANDLER_READS_MAX: usize = 1;
 
 /// The parts that subscriptions need.
 #[derive(Clone)]
@@ -76,6 +79,7 @@ pub struct Subscribe {
     waiters: Arc<Waiters>,
     renewals: Renewals,
     reads: Semaphore,
+    handler_reads: Arc<Queue>,
     /// The beginning of the grid of times at which leases are renewed.
     begun: Instant,
 }
@@ -202,8 +206,10 @@ impl Subscribe {
         tasks.spawn("renewals", async move { _ = renewing.await });
         watcher::spawn(&mut tasks, &deps, &waiters, &stop);
         let reads = Semaphore::new(READS_MAX);
+        let handler_reads = Queue::new(HANDLER_READS_MAX, HANDLER_READS_MAX);
         let begun = Instant::now();
-        (Arc::new(Self { deps, waiters, renewals, reads, begun }), SubscribeTasks { tasks, stop })
+        let subscribe = Self { deps, waiters, renewals, reads, handler_reads, begun };
+        (Arc::new(subscribe), SubscribeTasks { tasks, stop })
     }
 
     /// Returns the way to tell readers, here and in other processes, that a log has grown.

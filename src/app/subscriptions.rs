@@ -9,7 +9,9 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::subscribe::{Look, PushDeps, Subscribe, SubscribeDeps, SubscribeTasks};
+use crate::subscribe::{
+    Look, PushDeps, PushLimits, Subscribe, SubscribeDeps, SubscribeTasks,
+};
 
 /// Starts what the readers and the handlers of subscriptions need, and what their files ask for.
 pub(super) fn start(
@@ -41,5 +43,6 @@ fn look(config: &Config) -> Look {
 pub(super) fn push_deps(config: &Config, instance: &str, clock: &Arc<dyn Clock>) -> PushDeps {
     let (instance, networks) = (instance.to_owned(), config.webhook_networks.clone());
     let (clock, withheld) = (clock.clone(), config::own_variables().into());
-    PushDeps { instance, networks, clock, files: look(config), withheld }
+    let (files, limits) = (look(config), PushLimits::default());
+    PushDeps { instance, networks, clock, files, withheld, limits }
 }

@@ -6,100 +6,55 @@
 //! that send half a request, or read nothing, keep room from each other alone. Whoever finds none
 //! waits for its turn among the clients of its tenant.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-
-use tokio::sync::Notify;
+use std::sync::Arc;
 
 use super::principal::Scope;
-use crate::shares::{Share, Shares};
+use crate::shares::{Queue, QueuedShare};
 
 /// The clients of a scope, or (`None`) those that have not said who they are.
 pub(super) type Clients = Option<Scope>;
 
 /// The room of all requests, or of all answers.
-pub(super) struct Rooms {
-    shares: Arc<Shares<Clients>>,
-    /// Held by whichever of these clients is the next one to get room.
-    turns: Mutex<HashMap<Clients, Arc<tokio::sync::Mutex<()>>>>,
-    /// Tells those that are next that some was given back.
-    freed: Notify,
-}
+pub(super) struct Rooms(Arc<Queue<Clients>>);
 
 /// The room of one answer, or of a part of a request.
-pub(super) struct Room {
-    rooms: Arc<Rooms>,
-    share: Share<Clients>,
-}
+pub(super) struct Room(QueuedShare<Clients>);
 
 impl Rooms {
     /// Makes a room of so many bytes.
     pub(super) fn new(bytes: usize) -> Arc<Self> {
-        let (turns, freed) = (Mutex::default(), Notify::new());
-        Arc::new(Self { shares: Shares::new(bytes, bytes), turns, freed })
+        Arc::new(Self(Queue::new(bytes, bytes)))
     }
 
     /// Takes room for so many bytes, as soon as there is any. While others have much, it has less,
     /// down to `least`: nobody takes more than half of what its scope may have.
-    pub(super) async fn take(
-        self: &Arc<Self>,
-        clients: &Clients,
-        (least, most): (usize, usize),
-    ) -> Room {
-        let turn = self.turn(clients);
-        let _next = turn.lock().await;
-        loop {
-            // What is given back after this ends the wait below.
-            let freed = self.freed.notified();
-            if let Some(room) = self.room(clients, (least, most)) {
-                return room;
-            }
-            freed.await;
-        }
-    }
-
-    /// Takes room if there is any.
-    fn room(self: &Arc<Self>, clients: &Clients, sizes: (usize, usize)) -> Option<Room> {
-        let share = self.shares.take_some(clients, sizes)?;
-        Some(Room { rooms: self.clone(), share })
+    pub(super) async fn take(&self, clients: &Clients, (least, most): (usize, usize)) -> Room {
+        Room(self.0.take_some(clients, (least, most)).await)
     }
 
     /// Takes what clients may have, and no more.
     #[cfg(test)]
-    pub(super) fn take_all(self: &Arc<Self>, clients: &Clients) -> Vec<Room> {
-        std::iter::from_fn(|| self.room(clients, (1, usize::MAX))).collect()
+    pub(super) fn take_all(&self, clients: &Clients) -> Vec<Room> {
+        let now = || self.0.take_now(clients, (1, usize::MAX)).map(Room);
+        std::iter::from_fn(now).collect()
     }
 
     /// Returns the bytes that are taken.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
-        self.shares.held()
-    }
-
-    /// Returns the turn of clients, of which each waits for the one before it alone.
-    fn turn(&self, clients: &Clients) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().expect("no holder panics");
-        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        turns.entry(clients.clone()).or_default().clone()
+        self.0.held()
     }
 }
 
 impl Room {
     /// Returns the bytes for which there is room.
     pub(super) fn bytes(&self) -> usize {
-        self.share.size()
+        self.0.size()
     }
 
     /// Gives back what is not needed for so many bytes.
     pub(super) fn keep(&mut self, bytes: usize) {
-        self.share.shrink_to(bytes);
-        self.rooms.freed.notify_waiters();
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.keep(0);
+        self.0.shrink_to(bytes);
     }
 }
 
@@ -164,6 +119,6 @@ mod tests {
         assert!(poll!(&mut *last).is_pending());
         drop(next);
         assert_eq!(last.await.bytes(), MIB);
-        assert!(rooms.turn(&clients).try_lock().is_ok() && rooms.turns.lock().unwrap().len() == 1);
+        assert!(rooms.0.keeps_no_turn(&clients));
     }
 }

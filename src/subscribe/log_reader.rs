@@ -9,6 +9,8 @@ use std::sync::Arc;
 use super::tail::{self, Part};
 use super::waiters::Waiter;
 use super::{Error, Subscribe, floors};
+use crate::domain::envelope::Envelope;
+use crate::domain::filter::Filter;
 use crate::domain::floors::Floors;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -42,6 +44,18 @@ impl Subscribe {
     /// still there.
     pub async fn floors(&self, tenant: &TenantId) -> Result<Floors, Error> {
         floors(&*self.deps.store, tenant).await
+    }
+
+    /// Reads the event of a position as the log has it now, when it is this handler's turn.
+    pub(super) async fn read_for_handler(
+        &self,
+        tenant: &TenantId,
+        position: Position,
+    ) -> Result<Option<Arc<Envelope>>, Error> {
+        let _turn = self.handler_reads.take(tenant, 1).await;
+        let scan = Scan::page_of_enabled(Filter::default(), 1);
+        let part = self.read(tenant, position.before(), scan).await?;
+        Ok(part.events.into_iter().next().filter(|event| event.position == position))
     }
 }
 

@@ -11,6 +11,8 @@
 //! worker is the group's reader, and holds it by the reader's lease.
 
 mod body;
+mod bounds;
+mod call;
 mod exec;
 mod feed;
 #[cfg(test)]
@@ -41,6 +43,8 @@ use crate::domain::subscription::{Group, Handler, Refusal, Subscription, Target}
 use crate::domain::tenant::TenantId;
 use crate::store::{self, FoundSubscription};
 use body::BodyForm;
+use bounds::Bounds;
+pub use bounds::PushLimits;
 use exec::{ExecTarget, Program};
 use outcome::Outcome;
 use programs::{NOT_NAMED, Programs};
@@ -69,6 +73,8 @@ pub struct PushDeps {
     pub files: Look,
     /// The variables that no program gets: the gateway's own settings, some of which are secrets.
     pub withheld: Arc<[String]>,
+    /// The limits of all handlers.
+    pub limits: PushLimits,
 }
 
 /// A handler that gets events.
@@ -87,6 +93,7 @@ struct Workers {
     reach: Reach,
     client: Client,
     programs: Programs,
+    bounds: Bounds,
     running: HashMap<Name, Running>,
     tasks: JoinSet<(Name, Ended)>,
     /// The reasons why groups have no worker, as far as they were told.
@@ -116,9 +123,10 @@ pub(super) async fn follow(
     let closing = subscribe.deps.closing.clone();
     let reach = Reach(deps.networks.clone());
     let (running, told, stop) = (HashMap::new(), HashMap::new(), CancellationToken::new());
-    let (tasks, programs) = (JoinSet::new(), Programs::new(deps.files.clone()));
+    let (tasks, bounds) = (JoinSet::new(), Bounds::new(deps.limits));
+    let programs = Programs::new(deps.files.clone());
     let mut workers =
-        Workers { subscribe, deps, reach, client, programs, running, tasks, told, stop };
+        Workers { subscribe, deps, reach, client, programs, bounds, running, tasks, told, stop };
     let mut look_at = Instant::now();
     loop {
         tokio::select! {
@@ -219,8 +227,8 @@ impl Workers {
             return Ok(());
         };
         let (subscribe, tenant, group) = (self.subscribe.clone(), tenant.clone(), group.clone());
-        let deduplicate = form.deduplicate;
-        let held = Held { subscribe, tenant, group, generation, deduplicate };
+        let (deduplicate, bounds) = (form.deduplicate, self.bounds.clone());
+        let held = Held { subscribe, tenant, group, generation, deduplicate, bounds };
         let concurrency = usize::try_from(handler.concurrency).unwrap_or(1);
         let letters = held.letters().await?;
         let mut window = Window::new(form.failure, concurrency, letters, reading.position());
@@ -228,7 +236,7 @@ impl Workers {
             window = window.claiming();
         }
         let (limit, committed) = (Duration::from_secs(handler.timeout_seconds), reading.position());
-        let (feed, source) = feed::feed(reading);
+        let (feed, source) = feed::feed(reading, &held);
         let target = self.target(&held, handler);
         let worker = Worker::new(held, target, limit, window, feed, committed);
         let (stop, name) = (self.stop.child_token(), name.clone());

@@ -27,6 +27,9 @@ use crate::store::Scan;
 /// The longest distance between two times at which leases are renewed.
 const GRID_MAX: Duration = Duration::from_secs(1);
 
+/// The most payload bytes that are read at once for a handler, though at least one event.
+const HANDLER_BYTES_MAX: usize = 512 << 10;
+
 /// How a reader begins, or goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
@@ -164,6 +167,11 @@ impl Reading {
         self.subscribe.deps.closing.is_cancelled()
     }
 
+    /// Returns whether it has come to the head, whose page all readers of the log share.
+    pub(super) fn is_at_head(&self) -> bool {
+        self.is_live
+    }
+
     /// Returns the position after which it reads on.
     pub fn position(&self) -> Position {
         self.after
@@ -172,6 +180,24 @@ impl Reading {
     /// Waits for events that match, at most `events_max` of them, or until a time. If events of the
     /// filter's topics were removed, or the reader was fenced, it ends with that error.
     pub async fn next(&mut self, events_max: usize, until: Instant) -> Result<Delivery, Error> {
+        self.go_on(events_max, until, false).await
+    }
+
+    /// Reads on like `next`, but does not wait at the head.
+    pub(super) async fn catch_up(
+        &mut self,
+        events_max: usize,
+        until: Instant,
+    ) -> Result<Delivery, Error> {
+        self.go_on(events_max, until, true).await
+    }
+
+    async fn go_on(
+        &mut self,
+        events_max: usize,
+        until: Instant,
+        ends_at_head: bool,
+    ) -> Result<Delivery, Error> {
         loop {
             let wakes = self.waiter.look();
             let Part { mut events, mut scanned, mut more, floors } =
@@ -193,7 +219,8 @@ impl Reading {
                 }
                 return Ok(Delivery { events, position: scanned });
             }
-            let is_over = Instant::now() >= until || self.is_stopping();
+            let is_there = ends_at_head && self.is_live;
+            let is_over = is_there || Instant::now() >= until || self.is_stopping();
             if Instant::now() >= self.renew_at || (is_over && self.after > self.noted) {
                 self.renew(None).await?;
             }
@@ -259,7 +286,12 @@ impl Reading {
         let (store, turns) = (&*self.subscribe.deps.store, &self.subscribe.reads);
         let (tenant, filter) = (&self.name.0, &self.filter);
         if !self.is_live {
-            let scan = Scan::page_of_enabled(filter.clone(), events_max);
+            let mut scan = Scan::page_of_enabled(filter.clone(), events_max);
+            if self.counted.is_none() {
+                scan.bytes_max = HANDLER_BYTES_MAX;
+                let _turn = self.subscribe.handler_reads.take(tenant, 1).await;
+                return tail::read(store, turns, tenant, self.after, scan).await;
+            }
             return tail::read(store, turns, tenant, self.after, scan).await;
         }
         let tail = &self.waiter.log().tail;

@@ -31,7 +31,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("metrics", &["domain", "store"]),
     ("traces", &["domain", "metrics"]),
     ("follow", &["domain", "clock", "store", "sink", "health", "metrics", "traces", "tasks"]),
-    ("subscribe", &["domain", "clock", "store", "metrics", "tasks"]),
+    ("subscribe", &["domain", "clock", "shares", "store", "metrics", "tasks"]),
     ("access", &["domain", "clock", "store", "metrics"]),
     ("tls", &[]),
     ("listen", &["domain", "clock", "access", "tls", "shares", "store", "subscribe", "metrics"]),

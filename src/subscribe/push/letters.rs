@@ -50,8 +50,11 @@ impl Letters {
         letters
     }
 
-    /// Adds a letter whose row is written.
-    pub(super) fn add(&mut self, letter: DeadLetter) {
+    /// Adds a letter whose row is written. The reason stays in the row alone: there may be many.
+    pub(super) fn add(&mut self, mut letter: DeadLetter) {
+        if let Some(failure) = &mut letter.failure {
+            failure.why = String::new();
+        }
         let (position, topic) = (letter.position, letter.topic.clone());
         match letter.scope {
             Scope::Event | Scope::Discarded => {}

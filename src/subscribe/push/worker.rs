@@ -3,7 +3,7 @@
 //! Everything that is decided is decided by the window; the worker does it: it reads, calls the
 //! handler, writes dead letters before it commits, and halts the group where the policy says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Deliver;
-use super::feed::{Fed, Feed};
+use super::bounds::{Bounds, LETTER_BYTES};
+use super::call::Caller;
+use super::feed::{Fed, Feed, Kept};
 use super::letters::Letters;
 use super::outcome::Outcome;
-use super::slot::Attempt;
 use super::window::{Stopped, Window};
 use crate::domain::claim::{Deduplicate, RootId};
-use crate::domain::filter::Filter;
 use crate::domain::position::Position;
 use crate::domain::subscription::{DeadLetter, Group, LastFailure};
 use crate::domain::tenant::TenantId;
 use crate::metrics::CountedUnreached;
-use crate::store::Scan;
+use crate::shares::QueuedShare;
 use crate::subscribe::{Error, Subscribe};
 
 /// The longest time for which what is done is not committed.
@@ -45,16 +45,17 @@ pub(super) struct Held {
     pub(super) group: Group,
     pub(super) generation: u64,
     pub(super) deduplicate: Option<Deduplicate>,
+    pub(super) bounds: Bounds,
 }
 
 /// The worker of a group in a tenant's log.
 pub(super) struct Worker {
     held: Held,
-    /// The time that the handler may take for one event.
-    limit: Duration,
-    target: Arc<dyn Deliver>,
+    caller: Caller,
     window: Window,
     feed: Feed,
+    /// The shares of memory of what was read, each with the position up to which it was.
+    kept: VecDeque<(Position, QueuedShare)>,
     committed: Position,
     commit_at: Instant,
     look_at: Instant,
@@ -113,12 +114,18 @@ impl Worker {
     ) -> Self {
         let now = Instant::now();
         let (commit_at, look_at) = (now, now + LOOK_EVERY);
-        let (seen, unreached) = (None, None);
-        Self { held, limit, target, window, feed, committed, commit_at, look_at, seen, unreached }
+        let caller = Caller { held: held.clone(), target, limit, lasts_until: feed.lasts_until() };
+        let (kept, seen, unreached) = (VecDeque::new(), None, None);
+        Self { held, caller, window, feed, kept, committed, commit_at, look_at, seen, unreached }
     }
 
     /// Brings events to the handler until it is stopped, or the group is halted or lost.
     pub(super) async fn run(mut self, stop: CancellationToken) -> Ended {
+        let (bounds, letters) = (self.held.bounds.clone(), self.window.letters() * LETTER_BYTES);
+        let _letters = tokio::select! {
+            share = bounds.bytes.take(&self.held.tenant, letters) => share,
+            () = stop.cancelled() => return Ended::Stopped,
+        };
         match self.work(&stop).await {
             Ok(ended) => ended,
             Err(error @ Error::TooManyDead) => {
@@ -139,7 +146,7 @@ impl Worker {
             while self.feed.has_group()
                 && let Some(attempt) = self.window.next(Instant::now())
             {
-                calls.spawn(self.call(attempt));
+                calls.spawn(self.caller.clone().call(attempt, stop.clone()));
             }
             self.feed.ask(self.window.room());
             if let Some(stopped) = self.window.stopped() {
@@ -151,7 +158,7 @@ impl Worker {
             let wake_at = self.wake_at();
             tokio::select! {
                 fed = self.feed.next() => match fed {
-                    Some(Ok(Fed::Part(part))) => self.take(part).await?,
+                    Some(Ok(Fed::Part(kept))) => self.take(kept).await?,
                     Some(Ok(Fed::Renewed)) => {}
                     Some(Err(error)) => return Err(error),
                     None => return Ok(Ended::Stopped),
@@ -179,7 +186,11 @@ impl Worker {
     fn wake_at(&mut self) -> Instant {
         let now = Instant::now();
         let mut at = self.window.due(now).unwrap_or(now + FAR);
-        if self.window.commit() > self.committed {
+        let done = self.window.commit();
+        while self.kept.front().is_some_and(|(up_to, _)| *up_to <= done) {
+            self.kept.pop_front();
+        }
+        if done > self.committed {
             at = at.min(self.commit_at);
         }
         if self.window.letters() > 0 {
@@ -188,7 +199,8 @@ impl Worker {
         at
     }
 
-    async fn take(&mut self, part: crate::subscribe::Delivery) -> Result<(), Error> {
+    async fn take(&mut self, Kept { part, share }: Kept) -> Result<(), Error> {
+        self.kept.extend(share.map(|share| (part.position, share)));
         self.held.subscribe.deps.metrics.handler_received(part.events.len());
         let roots = self.window.roots(&part.events);
         self.window.offer(part.events, part.position, Instant::now());
@@ -223,25 +235,6 @@ impl Worker {
     fn note_claimed(&mut self, roots: &BTreeSet<RootId>) {
         let suppressed = self.window.claimed(roots);
         self.held.subscribe.deps.metrics.handler_suppressed(suppressed);
-    }
-
-    /// Returns the call of the handler for an attempt.
-    fn call(&self, attempt: Attempt) -> impl Future<Output = (Position, Outcome)> + use<> {
-        let (target, limit, position) = (self.target.clone(), self.limit, attempt.event.position);
-        let call = self.held.subscribe.deps.metrics.handler_called(attempt.number > 1);
-        async move {
-            let outcome = timeout(limit, target.deliver(&attempt)).await;
-            let outcome = outcome.unwrap_or_else(|_| Outcome::Retry {
-                why: format!("the handler did not answer within {} s", limit.as_secs()),
-                after: None,
-            });
-            match outcome {
-                Outcome::Ok => call.delivered(),
-                Outcome::Abandoned => {}
-                _ => call.failed(),
-            }
-            (position, outcome)
-        }
     }
 
     fn settle(&mut self, done: Result<(Position, Outcome), JoinError>) {
@@ -313,10 +306,7 @@ impl Worker {
         }
         for letter in self.window.wanted() {
             let (subscribe, tenant) = (&self.held.subscribe, &self.held.tenant);
-            let scan = Scan::page_of_enabled(Filter::default(), 1);
-            let part = subscribe.read(tenant, letter.position.before(), scan).await?;
-            let mut events = part.events.into_iter();
-            match events.next().filter(|event| event.position == letter.position) {
+            match subscribe.read_for_handler(tenant, letter.position).await? {
                 Some(event) => {
                     let roots = self.window.roots(std::slice::from_ref(&event));
                     self.window.redeliver(event, Instant::now());

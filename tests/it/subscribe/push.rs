@@ -10,12 +10,13 @@ use event_gateway::clock::System;
 use event_gateway::domain::networks::Networks;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::subscription::{FileTenants, Form, Group, Start, SubscriptionFile};
+use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::trail::Act;
 use event_gateway::metrics::Metrics;
 use event_gateway::store::RemovalStep;
 use event_gateway::subscribe::{
-    Error, Look, PushDeps, Subscribe, SubscribeDeps, SubscribeTasks, Which,
+    Error, Look, PushDeps, PushLimits, Subscribe, SubscribeDeps, SubscribeTasks, Which,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::gateway::{Gateway, settings};
 use crate::support::handled_groups::{begin, failed, found, handled, joined, letters, search};
-use crate::support::ids::{diku, position, topic};
+use crate::support::ids::{college, diku, position, topic};
 use crate::support::parking::ITEM as ITEMS;
+use crate::support::raw_http::request;
 use crate::support::receiver::{Receiver, Reply, done};
 use crate::support::trail::by;
 
@@ -56,6 +58,10 @@ impl Pushing {
 
     /// Starts what brings events to handlers, beside files that name these forms.
     fn start_with(&mut self, files: &[(&str, &Form)]) {
+        self.start_as(files, PushLimits::default());
+    }
+
+    fn start_as(&mut self, files: &[(&str, &Form)], limits: PushLimits) {
         let file = |(group, form): &(&str, &Form)| {
             let (tenants, start) = (FileTenants::All, Start::Earliest);
             let file = SubscriptionFile { tenants, form: (*form).clone(), start };
@@ -65,21 +71,31 @@ impl Pushing {
         let networks = Arc::new(Networks::parse("127.0.0.0/8").unwrap());
         let (instance, clock) = ("one".to_owned(), Arc::new(System));
         let files: Look = Arc::new(move || files.clone());
-        let deps = PushDeps { instance, networks, clock, files, withheld: Arc::default() };
+        let withheld = Arc::default();
+        let deps = PushDeps { instance, networks, clock, files, withheld, limits };
         self.tasks.push_handlers(&self.subscribe, deps).unwrap();
     }
 
     async fn put(&self, group: &str, form: &Form) {
+        self.put_of(&diku(), group, form).await;
+    }
+
+    async fn put_of(&self, tenant: &TenantId, group: &str, form: &Form) {
         let (group, by) = (Group::parse(group).unwrap(), by(Act::PutSubscription));
         let groups = self.subscribe.groups();
-        groups.put(&diku(), &group, form, Start::Earliest, &by).await.unwrap();
+        groups.put(tenant, &group, form, Start::Earliest, &by).await.unwrap();
     }
 
     async fn post(&self, keys: &[&str]) {
+        self.post_of(&diku(), keys).await;
+    }
+
+    async fn post_of(&self, tenant: &TenantId, keys: &[&str]) {
         for key in keys {
             let body = format!(r#"{{"new":{{"id":"{key}"}}}}"#);
-            let posted = self.gateway.post_json("/domain-events/inventory/item", body).await;
-            assert_eq!(posted.status, 201);
+            let json = [("X-Okapi-Tenant", tenant.as_str()), ("Content-Type", "application/json")];
+            let post = request("POST", "/domain-events/inventory/item", &json, body.as_bytes());
+            assert_eq!(self.gateway.exchange(&post).await.status, 201);
         }
     }
 
@@ -310,4 +326,46 @@ async fn a_discarded_dead_letter_is_not_delivered_again_though_the_position_stan
     until("it goes on", async || done(&receiver.all()).contains(&3)).await;
     assert_eq!(came(2).await, 1);
     assert_eq!(found(&*store, diku()).await.subscription.position, Position::START);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_s_handlers_have_their_part_of_all_calls_and_the_others_of_it_wait() {
+    let mut pushing = Pushing::new().await;
+    let receiver = Receiver::start(|got, _| match got.path.as_str() {
+        "/quiet" => Reply::Status(200),
+        _ => Reply::Nothing,
+    })
+    .await;
+    for path in ["one", "two", "three"] {
+        let url = format!("{}/{path}", receiver.url);
+        pushing.put(&format!("cg.{path}"), &form(&url, 10, json!({}))).await;
+    }
+    let url = format!("{}/quiet", receiver.url);
+    pushing.put_of(&college(), "cg.quiet", &form(&url, 1, json!({}))).await;
+    pushing.post(&["a", "b", "c"]).await;
+    pushing.start_as(&[], PushLimits { calls_max: 8, bytes_max: 16 << 20 });
+    until("the tenant's part is taken", async || receiver.all().len() >= 4).await;
+    pushing.post_of(&college(), &["a"]).await;
+    receiver.done("/quiet", 1).await;
+    let of_busy = receiver.all().iter().filter(|got| got.path != "/quiet").count();
+    assert_eq!(of_busy, 4, "its other calls wait");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_many_groups_come_through_however_little_memory_there_is() {
+    let (mut pushing, receiver) =
+        (Pushing::new().await, Receiver::start(|_, _| Reply::Status(200)).await);
+    for path in ["one", "two", "three"] {
+        let url = format!("{}/{path}", receiver.url);
+        pushing.put(&format!("cg.{path}"), &form(&url, 1, json!({}))).await;
+    }
+    pushing.post(&["a", "b", "c"]).await;
+    pushing.start_as(&[], PushLimits { calls_max: 2, bytes_max: 1 });
+    for path in ["/one", "/two", "/three"] {
+        assert_eq!(done(&receiver.done(path, 3).await), [1, 2, 3]);
+    }
+    pushing.post(&["d"]).await;
+    for path in ["/one", "/two", "/three"] {
+        receiver.done(path, 4).await;
+    }
 }
