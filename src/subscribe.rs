@@ -232,8 +232,8 @@ impl SubscribeTasks {
         subscribe: &Arc<Subscribe>,
         deps: PushDeps,
     ) -> Result<(), String> {
-        let client = push::client(&deps)?;
-        let pushing = push::follow(subscribe.clone(), deps, client, self.stop.clone());
+        let webhooks = push::webhooks(&deps)?;
+        let pushing = push::follow(subscribe.clone(), deps, webhooks, self.stop.clone());
         self.tasks.spawn("handlers", pushing);
         Ok(())
     }

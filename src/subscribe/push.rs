@@ -18,6 +18,7 @@ mod feed;
 #[cfg(test)]
 mod fixture;
 mod letters;
+mod names;
 mod outcome;
 mod programs;
 mod reach;
@@ -90,8 +91,7 @@ type Name = (TenantId, Group);
 struct Workers {
     subscribe: Arc<Subscribe>,
     deps: PushDeps,
-    reach: Reach,
-    client: Client,
+    webhooks: Webhooks,
     programs: Programs,
     bounds: Bounds,
     running: HashMap<Name, Running>,
@@ -107,9 +107,17 @@ struct Running {
     stop: CancellationToken,
 }
 
+/// The client of all webhooks, and where they may lead.
+pub(super) struct Webhooks {
+    client: Client,
+    reach: Reach,
+}
+
 /// Makes the client of all webhooks.
-pub(super) fn client(deps: &PushDeps) -> Result<Client, String> {
-    webhook::client(&Reach(deps.networks.clone())).map_err(|error| error.to_string())
+pub(super) fn webhooks(deps: &PushDeps) -> Result<Webhooks, String> {
+    let reach = Reach::new(deps.networks.clone());
+    let client = webhook::client(&reach).map_err(|error| error.to_string())?;
+    Ok(Webhooks { client, reach })
 }
 
 /// Has workers for the groups that have a handler until the gateway stops, or this is asked to;
@@ -117,16 +125,15 @@ pub(super) fn client(deps: &PushDeps) -> Result<Client, String> {
 pub(super) async fn follow(
     subscribe: Arc<Subscribe>,
     deps: PushDeps,
-    client: Client,
+    webhooks: Webhooks,
     asked: CancellationToken,
 ) {
     let closing = subscribe.deps.closing.clone();
-    let reach = Reach(deps.networks.clone());
     let (running, told, stop) = (HashMap::new(), HashMap::new(), CancellationToken::new());
     let (tasks, bounds) = (JoinSet::new(), Bounds::new(deps.limits));
     let programs = Programs::new(deps.files.clone());
     let mut workers =
-        Workers { subscribe, deps, reach, client, programs, bounds, running, tasks, told, stop };
+        Workers { subscribe, deps, webhooks, programs, bounds, running, tasks, told, stop };
     let mut look_at = Instant::now();
     loop {
         tokio::select! {
@@ -260,9 +267,9 @@ impl Workers {
         let form = BodyForm { group, format: handler.format, deduplicate };
         match handler.target {
             Target::Webhook(webhook) => Arc::new(WebhookTarget {
-                client: self.client.clone(),
+                client: self.webhooks.client.clone(),
                 clock: self.deps.clock.clone(),
-                reach: self.reach.clone(),
+                reach: self.webhooks.reach.clone(),
                 webhook,
                 form,
             }),

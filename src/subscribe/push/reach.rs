@@ -8,25 +8,40 @@ use std::sync::Arc;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use super::names::Names;
 use crate::domain::networks::Networks;
+use crate::domain::tenant::TenantId;
 
 /// The resolver of webhooks' hosts.
 #[derive(Clone)]
-pub(super) struct Reach(pub(super) Arc<Networks>);
+pub(super) struct Reach {
+    networks: Arc<Networks>,
+    names: Arc<Names>,
+}
 
 /// A webhook's address is none that it may have.
 #[derive(Debug, thiserror::Error)]
 #[error("the webhook may not lead to {0}: it is not public, or WEBHOOK_NETWORKS refuses it")]
 pub(super) struct NotAllowed(IpAddr);
 
+/// A name is connected to long after it was looked up.
+#[derive(Debug, thiserror::Error)]
+#[error("the address of {0} is not known any more")]
+struct NotKnown(String);
+
 impl Reach {
+    /// Makes a resolver for addresses that are public, or of these networks.
+    pub(super) fn new(networks: Arc<Networks>) -> Self {
+        Self { networks, names: Names::of_system() }
+    }
+
     /// Returns whether an address is the public's, and none that the operator alone reaches.
     pub(super) fn is_public(address: IpAddr) -> bool {
         Networks::is_public(address)
     }
 
     fn check(&self, address: IpAddr) -> Result<(), NotAllowed> {
-        if self.0.may_reach(address) { Ok(()) } else { Err(NotAllowed(address)) }
+        if self.networks.may_reach(address) { Ok(()) } else { Err(NotAllowed(address)) }
     }
 
     /// Checks the host of a URL, if it is an address: those are not looked up.
@@ -36,13 +51,23 @@ impl Reach {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         host.parse().map_or(Ok(()), |address| self.check(address))
     }
+
+    /// Looks up the host of a tenant's URL, if it is a name; an error if it is not found.
+    pub(super) async fn look_up(&self, tenant: &TenantId, url: &str) -> Result<(), String> {
+        let url = Url::parse(url).ok();
+        match url.as_ref().and_then(Url::domain) {
+            Some(name) => self.names.look_up(tenant, name).await,
+            None => Ok(()),
+        }
+    }
 }
 
 impl Resolve for Reach {
     fn resolve(&self, name: Name) -> Resolving {
         let reach = self.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = reach.names.addresses(name.as_str());
+            let found = found.ok_or_else(|| NotKnown(name.as_str().to_owned()))?;
             let (mut may, mut refused) = (Vec::new(), None);
             for address in found {
                 match reach.check(address.ip()) {
@@ -66,9 +91,17 @@ mod tests {
 
     use super::Reach;
     use crate::domain::networks::Networks;
+    use crate::domain::tenant::TenantId;
 
     fn reach(networks: &str) -> Reach {
-        Reach(Arc::new(Networks::parse(networks).unwrap()))
+        Reach::new(Arc::new(Networks::parse(networks).unwrap()))
+    }
+
+    /// Returns a resolver that has looked this host up.
+    async fn looked_up(networks: &str) -> Reach {
+        let (reach, diku) = (reach(networks), TenantId::parse("diku").unwrap());
+        reach.look_up(&diku, "http://localhost:8080/").await.unwrap();
+        reach
     }
 
     #[test]
@@ -91,10 +124,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_leads_only_to_addresses_that_are_allowed() {
-        let refused = reach("").resolve("localhost".parse().unwrap()).await;
+        let local = || "localhost".parse().unwrap();
+        assert!(reach("").resolve(local()).await.is_err(), "nobody has looked it up");
+        let refused = looked_up("").await.resolve(local()).await;
         let told = refused.err().expect("it is this host").to_string();
         assert!(told.contains("WEBHOOK_NETWORKS"), "{told}");
-        let found = reach("127.0.0.0/8").resolve("localhost".parse().unwrap()).await;
+        let found = looked_up("127.0.0.0/8").await.resolve(local()).await;
         assert!(found.unwrap().all(|address| address.is_ipv4()));
     }
 }

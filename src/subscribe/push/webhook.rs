@@ -57,6 +57,10 @@ impl Deliver for WebhookTarget {
         if let Err(refused) = self.reach.check_url(&self.webhook.url) {
             return Outcome::Stop { why: refused.to_string() };
         }
+        let tenant = &attempt.event.tenant;
+        if let Err(error) = self.reach.look_up(tenant, &self.webhook.url).await {
+            return Outcome::Unreached { why: format!("its host is not found: {error}") };
+        }
         let body = match body(attempt, &self.form) {
             Ok(body) => body,
             Err(error) => return Outcome::Reject { why: format!("no JSON: {error}") },
