@@ -9,9 +9,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::subscribe::{
-    Look, PushDeps, PushLimits, Subscribe, SubscribeDeps, SubscribeTasks,
-};
+use crate::subscribe::{Look, PushDeps, PushLimits, Subscribe, SubscribeDeps, SubscribeTasks};
 
 /// Starts what the readers and the handlers of subscriptions need, and what their files ask for.
 pub(super) fn start(
