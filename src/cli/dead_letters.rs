@@ -215,7 +215,7 @@ async fn redrive(options: &RedriveOptions, clock: Arc<dyn Clock>) -> anyhow::Res
             if groups.find(&of.tenant, &of.group).await?.subscription.halt.is_some() {
                 tracing::warn!("{WAITING}");
             }
-            return told(of, "to be delivered again", &Marked { count, left: marked.left });
+            return told(of, "to be delivered again", &Marked { count, ..marked });
         }
         if options.events_per_second.is_some() {
             sleep(Duration::from_secs(1)).await;
@@ -235,7 +235,7 @@ async fn discard(options: &DiscardOptions, clock: Arc<dyn Clock>) -> anyhow::Res
         let marked = groups.discard(&of.tenant, &of.group, &which, &by).await?;
         count += marked.count;
         if marked.left == 0 || marked.count == 0 {
-            return told(of, "given up", &Marked { count, left: marked.left });
+            return told(of, "given up", &Marked { count, ..marked });
         }
     }
 }
@@ -251,7 +251,7 @@ fn which(options: &WhichOptions, limit: usize) -> Which {
 }
 
 fn told(of: &GroupOptions, done: &str, marked: &Marked) -> anyhow::Result<()> {
-    let (Marked { count, left }, GroupOptions { tenant, group, output, .. }) = (marked, of);
+    let (Marked { count, left, .. }, GroupOptions { tenant, group, output, .. }) = (marked, of);
     let object = json!({
         "tenant": tenant.as_str(),
         "group": group.as_str(),
