@@ -166,9 +166,9 @@ fn refused(refusal: &Refusal) -> String {
         Refusal::HasHandler => "the group has a handler, which alone gets its events".to_owned(),
         Refusal::Halted(halt) => halted(halt),
         Refusal::NotStopped { at: Some(at) } => {
-            format!("the group has stopped at the event {at}, and only that one can be skipped")
+            format!("the group has halted at the event {at}, and only that one can be skipped")
         }
-        Refusal::NotStopped { at: None } => "the group has not stopped at an event".to_owned(),
+        Refusal::NotStopped { at: None } => "the group has not halted at an event".to_owned(),
     }
 }
 
@@ -179,7 +179,7 @@ fn halted(Halt { since, why, failed, pause }: &Halt) -> String {
     let resume = "`POST …/resume` or `event-gateway subscriptions resume` lets it go on";
     match failed {
         Some(FailedEvent { position, attempts }) => format!(
-            "the group has stopped at the event {position} since {since}, after {attempts} attempts: \
+            "the group has halted at the event {position} since {since}, after {attempts} attempts: \
              {why}{paused}; {resume} with that event, `skip` after it"
         ),
         None => format!("the group has halted since {since}: {why}; {resume}"),

@@ -53,7 +53,7 @@ acts! {
     SeekSubscription "subscription-seek" "A subscription is moved.";
     PauseSubscription "subscription-pause" "A subscription is paused.";
     ResumeSubscription "subscription-resume" "A subscription that has halted is resumed.";
-    SkipEvent "subscription-skip" "A subscription that has stopped goes on after the event.";
+    SkipEvent "subscription-skip" "A subscription that has halted at an event goes on after it.";
     RedriveDeadLetters "dead-letters-redrive" "Dead letters are to be delivered again.";
     DiscardDeadLetters "dead-letters-discard" "Dead letters are given up.";
     EndReader "reader-end" "The reading of a subscription is ended.";

@@ -206,7 +206,7 @@ pub(super) async fn resume(
     Ok(changed(&gateway, &by, &resumed.map_err(|error| refused(error, tenant))?))
 }
 
-/// `POST /subscriptions/{group}/skip`: a group that has stopped at an event goes on after it.
+/// `POST /subscriptions/{group}/skip`: a group that has halted at an event goes on after it.
 pub(super) async fn skip(
     context: Allowed<SkipEvent>,
     request: HttpRequest,

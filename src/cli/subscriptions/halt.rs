@@ -58,7 +58,7 @@ pub(super) async fn resume(options: &Options, clock: Arc<dyn Clock>) -> anyhow::
     print(&groups.resume(&of.tenant, &of.group, &by).await?, of.output.form)
 }
 
-/// Resumes a group after the event at which it has stopped.
+/// Resumes a group after the event at which it has halted.
 pub(super) async fn skip(options: &SkipOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let SkipOptions { position, reason, group: of } = options;
     let store = open(of, clock).await?;

@@ -57,7 +57,7 @@ pub fn parse_pause(raw: &Raw) -> Result<Option<String>, Violations> {
 /// Parses the body of a request to skip an event, `{position, reason?}`.
 pub fn parse_skip(raw: &Raw) -> Result<(Position, Option<String>), Violations> {
     let mut object = ObjectReader::parse(raw, &SKIP_MEMBERS, "")?;
-    object.need("position", "missing", "must be given: the event at which the group has stopped");
+    object.need("position", "missing", "must be given: the event at which the group has halted");
     let (position, reason) = (object.position("position", 0), object.reason());
     object.finish(position.map(|position| (position, reason)))
 }

@@ -117,7 +117,7 @@ kinds! {
     HasHandler "has-handler" CONFLICT "Group has a handler";
     NoHandler "no-handler" CONFLICT "Group has no handler";
     HasDeadLetters "has-dead-letters" CONFLICT "Group has dead letters";
-    NotStopped "not-stopped" CONFLICT "Not stopped there";
+    NotHaltedThere "not-halted-there" CONFLICT "Not halted there";
     UnknownDeadLetter "unknown-dead-letter" NOT_FOUND "Unknown dead letter";
     GenerationEnded "generation-ended" CONFLICT "Generation ended";
     NotDelivered "not-delivered" CONFLICT "Not delivered";

@@ -246,7 +246,7 @@ fn reasoned(operation: Operation) -> Operation {
 
 impl Described for SkipEvent {
     fn describe() -> Operation {
-        let about = "A group that has stopped at an event goes on after it, and never gets it.";
+        let about = "A group that has halted at an event goes on after it, and never gets it.";
         let body = schema::object(&SKIP_MEMBERS, &["position"], |member| match member {
             "position" => schema::position(),
             "reason" => schema::reason(),
@@ -254,7 +254,7 @@ impl Described for SkipEvent {
         });
         object::describe(of_group(Operation::new(about)), &body)
             .answer::<Subscription>(200, "The group as it stands now.")
-            .problems(&[Kind::UnknownSubscription, Kind::NotStopped])
+            .problems(&[Kind::UnknownSubscription, Kind::NotHaltedThere])
     }
 }
 

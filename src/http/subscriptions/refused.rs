@@ -32,7 +32,7 @@ pub(in crate::http) fn kind(error: &Error) -> Kind {
         Error::Refused(Refusal::HasHandler) | Error::HasProgram | Error::NotPaused => {
             Kind::HasHandler
         }
-        Error::Refused(Refusal::NotStopped { .. }) => Kind::NotStopped,
+        Error::Refused(Refusal::NotStopped { .. }) => Kind::NotHaltedThere,
         Error::NoDeadLetter(_) => Kind::UnknownDeadLetter,
         Error::HasDeadLetters(_) => Kind::HasDeadLetters,
         Error::NoHandler => Kind::NoHandler,

@@ -130,7 +130,7 @@ struct DeduplicateView {
     replay_id: Option<String>,
 }
 
-/// The halt of a group that somebody has paused, or that has stopped: `position` is the event at
+/// The halt of a group that is paused, or has halted by itself: `position` is the event at
 /// which its handler failed, if it did.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Halt)]

@@ -243,7 +243,7 @@ async fn a_group_that_has_stopped_goes_on_after_the_event_and_after_no_other() {
     let (gateway, subscriber) = with_group(json!({ "handler": webhook() })).await;
     posted(&gateway, &["a", "b", "c"]).await;
     let never = subscriber.post("/skip", json!({ "position": 2 })).await;
-    assert_eq!(problem(&never), (409, "not-stopped"), "{}", never.1);
+    assert_eq!(problem(&never), (409, "not-halted-there"), "{}", never.1);
     stop(&*gateway.store, "cg.search", 2, "no record is called b").await;
     let (_, found) = subscriber.get().await;
     let halt = &found["halt"];
@@ -255,7 +255,7 @@ async fn a_group_that_has_stopped_goes_on_after_the_event_and_after_no_other() {
     assert!(detail.contains("no record is called b") && detail.contains("skip"), "{detail}");
 
     let other = subscriber.post("/skip", json!({ "position": 1 })).await;
-    assert_eq!(problem(&other), (409, "not-stopped"), "{}", other.1);
+    assert_eq!(problem(&other), (409, "not-halted-there"), "{}", other.1);
     assert_eq!(parameters(&other.1), json!([{ "key": "position", "value": "2" }]));
     assert_eq!(subscriber.get().await.1["position"], 0);
     assert_eq!(subscriber.post("/skip", json!({})).await.0, 422);
@@ -263,7 +263,7 @@ async fn a_group_that_has_stopped_goes_on_after_the_event_and_after_no_other() {
     assert_eq!((status, &skipped["halt"]), (200, &Value::Null), "{skipped}");
     assert_eq!(skipped["position"], 2);
     let again = subscriber.post("/skip", json!({ "position": 2 })).await;
-    assert_eq!(problem(&again), (409, "not-stopped"), "{}", again.1);
+    assert_eq!(problem(&again), (409, "not-halted-there"), "{}", again.1);
 }
 
 #[tokio::test]

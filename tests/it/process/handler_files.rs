@@ -107,7 +107,7 @@ async fn a_group_stands_at_an_event_that_its_handler_rejects_until_an_operator_d
 
     let (status, _, log) = run(&setup, "subscriptions skip cg.mail --tenant diku --position 3");
     assert_eq!(status, Some(1));
-    assert!(log.contains("stopped at the event 4"), "{log}");
+    assert!(log.contains("halted at the event 4"), "{log}");
     let skip = "subscriptions skip cg.mail --tenant diku --position 4 --reason wrong";
     let skipped = &objects(&setup, skip)[0];
     assert_eq!((&skipped["halt"], &skipped["position"]), (&Value::Null, &json!(4)));
