@@ -67,6 +67,8 @@ pub struct Reading {
     /// The time before which the lease was given last.
     renewed: Instant,
     renew_at: Instant,
+    /// The time before the last read of the log, or of the page that readers share.
+    read_at: Instant,
     /// Whether it has come to the head.
     is_live: bool,
     /// The count of a poll or a stream; a handler's reading is none.
@@ -144,6 +146,7 @@ impl Subscribe {
             noted: found.subscription.scanned,
             renewed: since,
             renew_at: renewal(self.begun, since, lease),
+            read_at: since,
             is_live: false,
             counted: None,
         };
@@ -165,6 +168,11 @@ impl Reading {
     /// Returns whether the gateway stops, so that the reader should end.
     pub fn is_stopping(&self) -> bool {
         self.subscribe.deps.closing.is_cancelled()
+    }
+
+    /// Returns the time before which it has read last.
+    pub(super) fn read_at(&self) -> Instant {
+        self.read_at
     }
 
     /// Returns whether it has come to the head, whose page all readers of the log share.
@@ -200,6 +208,7 @@ impl Reading {
     ) -> Result<Delivery, Error> {
         loop {
             let wakes = self.waiter.look();
+            self.read_at = Instant::now();
             let Part { mut events, mut scanned, mut more, floors } =
                 self.read(wakes, events_max).await?;
             if let Some(gap) = floors.new_gap(&self.filter, self.after, &self.gaps_to) {

@@ -113,6 +113,7 @@ fn object<S: Serializer>(headers: &[(&str, &str)], serializer: S) -> Result<S::O
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use tokio::time::Instant;
 
     use super::{BodyForm, body};
     use crate::domain::event::EventType;
@@ -123,7 +124,7 @@ mod tests {
     fn delivered(format: Format) -> Value {
         let mut event = event(7, "item", "a");
         event.headers.push("x-okapi-request-id", "r");
-        let attempt = Attempt { event: event.into(), number: 2 };
+        let attempt = Attempt { event: event.into(), number: 2, read: Instant::now() };
         let body = body(&attempt, &form(format)).unwrap();
         serde_json::from_slice(&body).unwrap()
     }
@@ -147,7 +148,7 @@ mod tests {
             named.into_iter().for_each(|id| event.headers.push("HEXA_ROOT_EVENT_ID", id));
             event.headers.push("HEXA_EVENT_ID", "of another attempt");
             let own = event.event_id.to_string();
-            let attempt = Attempt { event: event.into(), number: 1 };
+            let attempt = Attempt { event: event.into(), number: 1, read: Instant::now() };
             for format in Format::ALL {
                 let form = BodyForm { deduplicate: deduplicate.clone(), ..form(format) };
                 let body: Value = serde_json::from_slice(&body(&attempt, &form).unwrap()).unwrap();
@@ -209,7 +210,7 @@ mod tests {
         event.payload = "null".into();
         event.event_type = EventType::Create;
         event.erased = Some(event.time);
-        let attempt = Attempt { event: event.into(), number: 1 };
+        let attempt = Attempt { event: event.into(), number: 1, read: Instant::now() };
         let body = body(&attempt, &form(Format::Envelope)).unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert!(body["data"].is_null() && body["erased"].is_string(), "{body}");

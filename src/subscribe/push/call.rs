@@ -1,5 +1,5 @@
 //! One call of a handler: it waits until the tenant may have one more call under way, and counts
-//! as an attempt once the handler was given the event.
+//! as an attempt once the handler was given the event, as the log has it by then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,13 @@ use super::outcome::Outcome;
 use super::slot::Attempt;
 use super::worker::Held;
 use crate::domain::position::Position;
+use crate::subscribe::Error;
+
+/// The longest time for which an event is given as it was read: it may be erased meanwhile.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The end of a call: its outcome, or `None` if the log does not have the event any more.
+pub(super) type Called = Result<Option<Outcome>, Error>;
 
 /// The way in which a worker calls its handler.
 #[derive(Clone)]
@@ -32,18 +39,27 @@ impl Caller {
         self,
         attempt: Attempt,
         stop: CancellationToken,
-    ) -> (Position, Outcome) {
+    ) -> (Position, Called) {
         let position = attempt.event.position;
-        let calls = &self.held.bounds.calls;
+        (position, self.make(attempt, &stop).await)
+    }
+
+    async fn make(&self, mut attempt: Attempt, stop: &CancellationToken) -> Called {
+        let Held { subscribe, tenant, bounds, .. } = &self.held;
         let _share = tokio::select! {
             biased;
-            () = stop.cancelled() => return (position, Outcome::Abandoned),
-            share = calls.take(&self.held.tenant, 1) => share,
+            () = stop.cancelled() => return Ok(Some(Outcome::Abandoned)),
+            share = bounds.calls.take(tenant, 1) => share,
         };
-        if Instant::now() >= *self.lasts_until.borrow() {
-            return (position, Outcome::Abandoned);
+        if attempt.read.elapsed() > FRESH {
+            let read = subscribe.read_for_handler(tenant, attempt.event.position).await?;
+            let Some(event) = read else { return Ok(None) };
+            attempt.event = event;
         }
-        let call = self.held.subscribe.deps.metrics.handler_called(attempt.number > 1);
+        if Instant::now() >= *self.lasts_until.borrow() {
+            return Ok(Some(Outcome::Abandoned));
+        }
+        let call = subscribe.deps.metrics.handler_called(attempt.number > 1);
         let outcome = timeout(self.limit, self.target.deliver(&attempt)).await;
         let outcome = outcome.unwrap_or_else(|_| Outcome::Retry {
             why: format!("the handler did not answer within {} s", self.limit.as_secs()),
@@ -54,6 +70,6 @@ impl Caller {
             Outcome::Abandoned => {}
             _ => call.failed(),
         }
-        (position, outcome)
+        Ok(Some(outcome))
     }
 }

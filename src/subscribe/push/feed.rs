@@ -42,6 +42,8 @@ pub(super) struct Source {
 pub(super) struct Kept {
     /// The part.
     pub(super) part: Delivery,
+    /// The time before which it was read.
+    pub(super) read: Instant,
     /// Its share, if it has events.
     pub(super) share: Option<QueuedShare>,
 }
@@ -137,8 +139,9 @@ impl Source {
             match read {
                 Ok(Some(part)) if part.position > before => {
                     asked = 0;
+                    let read = self.reading.read_at();
                     let Ok(share) = self.keep(&part, &stop).await else { break };
-                    if self.parts.send(Ok(Kept { part, share })).await.is_err() {
+                    if self.parts.send(Ok(Kept { part, read, share })).await.is_err() {
                         break;
                     }
                 }

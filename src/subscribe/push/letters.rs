@@ -37,6 +37,11 @@ pub(super) fn is_whole(event: &Envelope) -> bool {
     event.event_type == EventType::DeleteAll
 }
 
+/// Returns whether an event tells that its record was erased, whose letters it discards.
+pub(super) fn is_erased(event: &Envelope) -> bool {
+    event.event_type == EventType::Erased
+}
+
 /// Returns the later events that join an event, if the order is kept.
 pub(super) fn own_scope(event: &Envelope) -> Scope {
     if is_whole(event) { Scope::Topic } else { Scope::Key }
@@ -101,8 +106,9 @@ impl Letters {
         self.all.len()
     }
 
-    /// Returns how an event joins the letters before it, if it does.
-    pub(super) fn joined_by(&self, event: &Envelope) -> Option<Joins> {
+    /// Returns how an event joins the letters before it, if it does. Those of its record up to
+    /// `erased` are discarded, and hold up nothing.
+    pub(super) fn joined_by(&self, event: &Envelope, erased: Position) -> Option<Joins> {
         let mut joined = BTreeSet::new();
         joined.extend(self.topics.get(&event.topic).into_iter().flatten());
         if is_whole(event) {
@@ -110,12 +116,21 @@ impl Letters {
             joined.extend(of_topic.flat_map(|(_, positions)| positions));
         } else if !self.keys.is_empty() {
             let key = (event.topic.clone(), event.key.clone());
-            joined.extend(self.keys.get(&key).into_iter().flatten());
+            let of_key = self.keys.get(&key).into_iter().flatten();
+            joined.extend(of_key.filter(|at| **at > erased));
         }
         let mut joined = joined.range(..event.position).peekable();
         joined.peek()?;
         let is_redriven = joined.all(|at| self.all.get(at).is_some_and(|it| it.is_redriven));
         Some(Joins { scope: own_scope(event), is_redriven })
+    }
+
+    /// Returns the letters of an event's record before it.
+    pub(super) fn of_record(&self, event: &Envelope) -> impl Iterator<Item = Position> + use<'_> {
+        let before = self.all.range(..event.position);
+        let (topic, key) = (event.topic.clone(), event.key.clone());
+        let is_of = move |it: &DeadLetter| it.topic == topic && it.key == key;
+        before.filter(move |(_, letter)| is_of(letter)).map(|(position, _)| *position)
     }
 
     /// Returns whether a letter waits for an earlier one that is still there.

@@ -17,6 +17,8 @@ pub(super) struct Attempt {
     pub(super) event: Arc<Envelope>,
     /// The number of the attempt, from 1 on.
     pub(super) number: u64,
+    /// The time at which the event was read.
+    pub(super) read: Instant,
 }
 
 /// One event of a window.
@@ -24,6 +26,8 @@ pub(super) struct Slot {
     pub(super) event: Arc<Envelope>,
     /// The id by which it is claimed once it is done; `None` if it isn't.
     pub(super) root: Option<RootId>,
+    /// The time at which the event was read.
+    read: Instant,
     /// The attempts that have failed in this window.
     failures: u64,
     /// The attempts that had failed before.
@@ -56,9 +60,15 @@ pub(super) enum Failed {
 }
 
 impl Slot {
-    /// Makes the slot of an event at which so many attempts had failed before.
-    pub(super) fn new(event: Arc<Envelope>, failures_before: u64, state: State) -> Self {
-        Self { event, root: None, failures: 0, failures_before, state }
+    /// Makes the slot of an event that was read at a time, and at which so many attempts had failed
+    /// before.
+    pub(super) fn new(
+        event: Arc<Envelope>,
+        read: Instant,
+        failures_before: u64,
+        state: State,
+    ) -> Self {
+        Self { event, root: None, read, failures: 0, failures_before, state }
     }
 
     /// Adds the id by which the event is claimed.
@@ -80,7 +90,7 @@ impl Slot {
     /// Begins the next attempt.
     pub(super) fn begin(&mut self) -> Attempt {
         self.state = State::UnderWay;
-        Attempt { event: self.event.clone(), number: self.attempts() + 1 }
+        Attempt { event: self.event.clone(), number: self.attempts() + 1, read: self.read }
     }
 
     /// Takes the outcome of an attempt; returns the reason if the event has failed for good, and

@@ -12,6 +12,7 @@
 //! the window, in order among themselves; later events of their keys join them meanwhile.
 
 mod claims;
+mod erased;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::domain::subscription::{
     DeadLetter, FailedEvent, Failure, LastFailure, Order, Policy, Scope,
 };
 use crate::domain::time::Time;
+use erased::Erased;
 
 /// The most events in a window: behind one that is tried again, as many others go on.
 const EVENTS_MAX: usize = 500;
@@ -100,15 +102,15 @@ impl Window {
         if may { EVENTS_MAX.saturating_sub(self.slots.len()) } else { 0 }
     }
 
-    /// Takes events that were read, and the position up to which nothing else matches. One that is
-    /// a dead letter already is done.
-    pub(super) fn offer(&mut self, events: Vec<Arc<Envelope>>, up_to: Position, now: Instant) {
+    /// Takes events that were read at a time, and the position up to which nothing else matches.
+    /// One that is a dead letter already is done.
+    pub(super) fn offer(&mut self, events: Vec<Arc<Envelope>>, up_to: Position, read: Instant) {
         for event in events {
             let is_dead = self.letters.get(event.position).is_some();
-            let state = if is_dead { State::Done } else { State::Due(now) };
+            let state = if is_dead { State::Done } else { State::Due(read) };
             self.bytes += event.payload.len();
             let (position, root) = (event.position, self.root(&event));
-            self.slots.insert(position, Slot::new(event, 0, state).claimed_by(root));
+            self.slots.insert(position, Slot::new(event, read, 0, state).claimed_by(root));
         }
         self.offered = self.offered.max(up_to);
     }
@@ -145,6 +147,7 @@ impl Window {
     fn next_in_order(&mut self, now: Instant, busy: &HashSet<RootId>) -> Option<Attempt> {
         let (mut keys, mut topics, mut begun) = (HashSet::new(), HashSet::new(), HashSet::new());
         let in_order = self.failure.order == Order::Key;
+        let erased = Erased::of(&self.slots);
         for (position, slot) in &mut self.slots {
             // Nothing is delivered after the event at which the group stops.
             if self.stops_at.is_some_and(|at| at <= *position) {
@@ -159,7 +162,8 @@ impl Window {
                     || topics.contains(topic)
                     || (is_whole(&slot.event) && begun.contains(topic)));
             let may_begin = slot.is_due(now) && is_unclaimed(slot, busy) && !waits;
-            if may_begin && self.letters.joined_by(&slot.event).is_none() {
+            let joins = || self.letters.joined_by(&slot.event, erased.before(&slot.event));
+            if may_begin && joins().is_none() {
                 return Some(slot.begin());
             }
             keys.insert(key);
@@ -211,10 +215,10 @@ impl Window {
     /// Returns the events that are dead letters, whose rows must be written before they count as
     /// done. Those that join an earlier one are among them.
     pub(super) fn dead(&mut self) -> Vec<DeadLetter> {
-        let mut found = Vec::new();
+        let (mut found, erased) = (Vec::new(), Erased::of(&self.slots));
         for slot in self.slots.values_mut() {
             if let State::Due(_) = slot.state
-                && let Some(joins) = self.letters.joined_by(&slot.event)
+                && let Some(joins) = self.letters.joined_by(&slot.event, erased.before(&slot.event))
             {
                 let letter = letter(&slot.event, joins, None);
                 slot.state = State::Failed(Failed::Dead(letter));
@@ -286,11 +290,11 @@ impl Window {
     }
 
     /// Takes the event of a dead letter that is to be delivered again.
-    pub(super) fn redeliver(&mut self, event: Arc<Envelope>, now: Instant) {
+    pub(super) fn redeliver(&mut self, event: Arc<Envelope>, read: Instant) {
         let failure = self.letters.get(event.position).and_then(|letter| letter.failure.as_ref());
         let before = failure.map_or(0, |failure| failure.attempts);
         let (position, root) = (event.position, self.root(&event));
-        let slot = Slot::new(event, before, State::Due(now)).claimed_by(root);
+        let slot = Slot::new(event, read, before, State::Due(read)).claimed_by(root);
         self.again.insert(position, slot);
     }
 

@@ -3,6 +3,8 @@
 //! Everything that is decided is decided by the window; the worker does it: it reads, calls the
 //! handler, writes dead letters before it commits, and halts the group where the policy says so.
 
+mod dead_letters;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::Deliver;
 use super::bounds::{Bounds, LETTER_BYTES};
-use super::call::Caller;
+use super::call::{Called, Caller};
 use super::feed::{Fed, Feed, Kept};
 use super::letters::Letters;
 use super::outcome::Outcome;
 use super::window::{Stopped, Window};
 use crate::domain::claim::{Deduplicate, RootId};
 use crate::domain::position::Position;
-use crate::domain::subscription::{DeadLetter, Group, LastFailure};
+use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::metrics::CountedUnreached;
 use crate::shares::QueuedShare;
@@ -56,6 +58,8 @@ pub(super) struct Worker {
     feed: Feed,
     /// The shares of memory of what was read, each with the position up to which it was.
     kept: VecDeque<(Position, QueuedShare)>,
+    /// Whether the log has lost events of the window.
+    is_outdated: bool,
     committed: Position,
     commit_at: Instant,
     look_at: Instant,
@@ -77,7 +81,7 @@ pub(super) enum Ended {
 }
 
 /// The calls of the handler that are under way.
-type Calls = JoinSet<(Position, Outcome)>;
+type Calls = JoinSet<(Position, Called)>;
 
 impl Held {
     /// Returns the number of the last change of the group's row.
@@ -115,8 +119,20 @@ impl Worker {
         let now = Instant::now();
         let (commit_at, look_at) = (now, now + LOOK_EVERY);
         let caller = Caller { held: held.clone(), target, limit, lasts_until: feed.lasts_until() };
-        let (kept, seen, unreached) = (VecDeque::new(), None, None);
-        Self { held, caller, window, feed, kept, committed, commit_at, look_at, seen, unreached }
+        let (kept, seen, is_outdated, unreached) = (VecDeque::new(), None, false, None);
+        Self {
+            held,
+            caller,
+            window,
+            feed,
+            kept,
+            is_outdated,
+            committed,
+            commit_at,
+            look_at,
+            seen,
+            unreached,
+        }
     }
 
     /// Brings events to the handler until it is stopped, or the group is halted or lost.
@@ -140,6 +156,7 @@ impl Worker {
         let mut calls = Calls::new();
         loop {
             self.claim().await?;
+            self.discard_erased().await?;
             self.bury().await?;
             self.redrive().await?;
             // Whoever was frozen may have lost the group without knowing.
@@ -163,18 +180,23 @@ impl Worker {
                     Some(Err(error)) => return Err(error),
                     None => return Ok(Ended::Stopped),
                 },
-                Some(done) = calls.join_next() => self.settle(done),
+                Some(done) = calls.join_next() => self.settle(done)?,
                 () = sleep_until(wake_at) => {}
                 () = stop.cancelled() => break,
+            }
+            // The next worker finds what was removed, as any reader does.
+            if self.is_outdated {
+                break;
             }
         }
         // What is under way is finished, or abandoned: then it is delivered again.
         let finish = async {
             while let Some(done) = calls.join_next().await {
-                self.settle(done);
+                self.settle(done)?;
             }
+            Ok::<_, Error>(())
         };
-        _ = timeout(FINISH_WITHIN, finish).await;
+        timeout(FINISH_WITHIN, finish).await.unwrap_or(Ok(()))?;
         self.claim().await?;
         self.bury().await?;
         self.tell_redelivered().await?;
@@ -199,11 +221,11 @@ impl Worker {
         at
     }
 
-    async fn take(&mut self, Kept { part, share }: Kept) -> Result<(), Error> {
+    async fn take(&mut self, Kept { part, read, share }: Kept) -> Result<(), Error> {
         self.kept.extend(share.map(|share| (part.position, share)));
         self.held.subscribe.deps.metrics.handler_received(part.events.len());
         let roots = self.window.roots(&part.events);
-        self.window.offer(part.events, part.position, Instant::now());
+        self.window.offer(part.events, part.position, read);
         self.suppress(&roots).await
     }
 
@@ -237,20 +259,26 @@ impl Worker {
         self.held.subscribe.deps.metrics.handler_suppressed(suppressed);
     }
 
-    fn settle(&mut self, done: Result<(Position, Outcome), JoinError>) {
+    fn settle(&mut self, done: Result<(Position, Called), JoinError>) -> Result<(), Error> {
         match done {
-            Ok((position, outcome)) => {
-                let why = match &outcome {
-                    Outcome::Unreached { why } => Some(why.clone()),
-                    _ => None,
-                };
-                self.window.settle(position, outcome, Instant::now());
-                self.tell_reached(why);
-            }
+            Ok((position, called)) => match called? {
+                Some(outcome) => self.take_outcome(position, outcome),
+                None => self.is_outdated = true,
+            },
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             // Nobody aborts a call.
             Err(_) => {}
         }
+        Ok(())
+    }
+
+    fn take_outcome(&mut self, position: Position, outcome: Outcome) {
+        let why = match &outcome {
+            Outcome::Unreached { why } => Some(why.clone()),
+            _ => None,
+        };
+        self.window.settle(position, outcome, Instant::now());
+        self.tell_reached(why);
     }
 
     /// Tells once that the handler is not reached, and once that it is again.
@@ -270,77 +298,6 @@ impl Worker {
             }
             _ => {}
         }
-    }
-
-    /// Writes the rows of dead letters, which count as done then.
-    async fn bury(&mut self) -> Result<(), Error> {
-        let letters = self.window.dead();
-        if letters.is_empty() {
-            return Ok(());
-        }
-        let Held { tenant, group, generation, .. } = &self.held;
-        for DeadLetter { position, failure, .. } in &letters {
-            if let Some(LastFailure { why, attempts }) = failure {
-                tracing::warn!(%tenant, %group, %position, attempts, why, "an event is a dead letter");
-            }
-        }
-        self.held.subscribe.groups().bury(tenant, group, *generation, &letters).await?;
-        self.window.buried(&letters);
-        Ok(())
-    }
-
-    /// Delivers dead letters again that somebody has redriven, and tells how it went.
-    async fn redrive(&mut self) -> Result<(), Error> {
-        self.tell_redelivered().await?;
-        if self.window.letters() > 0 && Instant::now() >= self.look_at {
-            // Whoever redrives or discards some changes the row, too; read before them, it misses
-            // nothing.
-            let version = self.held.version().await?;
-            if self.seen != Some(version) {
-                let letters = self.held.letters().await?;
-                self.window.take_letters(letters);
-                self.seen = Some(version);
-            }
-            let many = u32::try_from(self.window.letters() / LETTERS_MAX).unwrap_or(u32::MAX);
-            self.look_at = Instant::now() + LOOK_EVERY.max(Duration::from_secs(many.into()));
-        }
-        for letter in self.window.wanted() {
-            let (subscribe, tenant) = (&self.held.subscribe, &self.held.tenant);
-            match subscribe.read_for_handler(tenant, letter.position).await? {
-                Some(event) => {
-                    let roots = self.window.roots(std::slice::from_ref(&event));
-                    self.window.redeliver(event, Instant::now());
-                    self.suppress(&roots).await?;
-                }
-                None => {
-                    let Held { group, generation, .. } = &self.held;
-                    let groups = subscribe.groups();
-                    groups.settle_removed(tenant, group, *generation, letter.position).await?;
-                    self.window.lost(letter.position);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells how dead letters have fared that were delivered again.
-    async fn tell_redelivered(&mut self) -> Result<(), Error> {
-        for (position, failure) in self.window.redelivered() {
-            self.tell(position, failure).await?;
-        }
-        Ok(())
-    }
-
-    async fn tell(&mut self, at: Position, failure: Option<LastFailure>) -> Result<(), Error> {
-        let (Held { tenant, group, generation, .. }, is_done) = (&self.held, failure.is_none());
-        self.held.subscribe.groups().settle(tenant, group, *generation, at, failure).await?;
-        self.window.resettled(at, is_done);
-        if !is_done {
-            // Later ones of the key are not redriven any more, either.
-            let letters = self.held.letters().await?;
-            self.window.take_letters(letters);
-        }
-        Ok(())
     }
 
     /// Commits everything up to the first event that is not done.

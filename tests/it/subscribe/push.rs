@@ -9,12 +9,14 @@ use crash::until;
 use event_gateway::clock::System;
 use event_gateway::domain::networks::Networks;
 use event_gateway::domain::position::Position;
+use event_gateway::domain::settings::Settings;
 use event_gateway::domain::subscription::{FileTenants, Form, Group, Start, SubscriptionFile};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::trail::Act;
+use event_gateway::domain::wire_form::WireForm;
 use event_gateway::metrics::Metrics;
-use event_gateway::store::RemovalStep;
+use event_gateway::store::{ErasureStep, RemovalStep};
 use event_gateway::subscribe::{
     Error, Look, PushDeps, PushLimits, Subscribe, SubscribeDeps, SubscribeTasks, Which,
 };
@@ -23,6 +25,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::erasures::erasure;
 use crate::support::gateway::{Gateway, settings};
 use crate::support::handled_groups::{begin, failed, found, handled, joined, letters, search};
 use crate::support::ids::{college, diku, position, topic};
@@ -115,6 +118,15 @@ impl Pushing {
             forget_before: Time::ZERO,
         };
         assert_eq!(self.gateway.store.remove(&step).await.unwrap(), Some(1));
+    }
+
+    /// Erases an item of this key, as an operator's request does.
+    async fn erase(&self, of: &str) {
+        let (store, erasure) = (&self.gateway.store, erasure(&diku(), 1, &[ITEMS], of));
+        assert!(store.add_erasure(&erasure, None).await.unwrap());
+        let spec = Settings::default().spec(&diku(), &topic(ITEMS));
+        let erased = vec![erasure.draft(&spec, WireForm::Convention)];
+        store.erase(&ErasureStep { erasure, events_max: 10, erased }).await.unwrap();
     }
 
     /// Waits until the group `cg.search` has stopped; returns why.
@@ -368,4 +380,41 @@ async fn events_of_many_groups_come_through_however_little_memory_there_is() {
     for path in ["/one", "/two", "/three"] {
         receiver.done(path, 4).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_erased_while_it_waits_is_given_without_its_content() {
+    let mut pushing = Pushing::new().await;
+    let plan = |earlier| Reply::Status(if earlier == 0 { 500 } else { 200 });
+    let receiver = Receiver::start(move |_, earlier| plan(earlier)).await;
+    let patient = json!({ "attempts": 3, "waitMs": 1_500 });
+    pushing.put("cg.search", &form(&receiver.url, 1, patient)).await;
+    pushing.post(&["jane"]).await;
+    pushing.start();
+    until("it fails once", async || !receiver.all().is_empty()).await;
+    pushing.erase("jane").await;
+    let got = receiver.done("/", 1).await;
+    assert!(got[0].body["data"]["new"].is_object(), "{}", got[0].body);
+    let (first, again) = (&got[0], &got[1]);
+    assert_eq!((first.position(), again.position()), (1, 1));
+    assert!(again.body["data"].is_null() && again.body["erased"].is_string(), "{}", again.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_erased_has_no_dead_letters_any_more_and_its_handler_is_told() {
+    let mut pushing = Pushing::new().await;
+    let receiver = Receiver::start(|got, _| match got.position() {
+        1 => Reply::Status(500),
+        _ => Reply::Status(200),
+    })
+    .await;
+    let park = json!({ "policy": "park", "attempts": 1 });
+    pushing.put("cg.search", &form(&receiver.url, 1, park)).await;
+    pushing.post(&["jane", "jane"]).await;
+    pushing.start();
+    let store = pushing.gateway.store.clone();
+    until("both are dead letters", async || letters(&*store).await.len() == 2).await;
+    pushing.erase("jane").await;
+    assert_eq!(done(&receiver.done("/", 1).await), [3], "the ERASED event");
+    until("the letters are gone", async || letters(&*store).await.is_empty()).await;
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::body::BodyForm;
 use super::super::fixture::{at, event};
@@ -47,7 +47,8 @@ impl Bench {
 
     /// Delivers the event of a position.
     async fn deliver(&self, position: u64) -> Outcome {
-        let attempt = Attempt { event: event(position, "item", "a").into(), number: 1 };
+        let attempt =
+            Attempt { event: event(position, "item", "a").into(), number: 1, read: Instant::now() };
         timeout(PATIENCE, self.target.deliver(&attempt)).await.expect("an outcome")
     }
 
@@ -146,7 +147,7 @@ async fn an_answer_counts_that_a_program_has_left_when_it_ended() {
 async fn a_program_that_can_t_be_started_fails_the_event() {
     let words = vec!["/nowhere/to/be/found".to_owned()];
     let target = ExecTarget::start(program(words), form());
-    let attempt = Attempt { event: event(1, "item", "a").into(), number: 1 };
+    let attempt = Attempt { event: event(1, "item", "a").into(), number: 1, read: Instant::now() };
     let told = why(timeout(PATIENCE, target.deliver(&attempt)).await.unwrap());
     assert!(told.contains("/nowhere/to/be/found"), "{told}");
 }
@@ -186,7 +187,7 @@ async fn a_program_that_hangs_is_killed_with_all_that_it_has_started() {
            wait"#,
     );
     let other = bench.deliver(2);
-    let attempt = Attempt { event: event(1, "item", "a").into(), number: 1 };
+    let attempt = Attempt { event: event(1, "item", "a").into(), number: 1, read: Instant::now() };
     let given_up = async {
         // The worker gives it up by dropping the call.
         tokio::select! {

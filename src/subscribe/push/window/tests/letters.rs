@@ -1,6 +1,7 @@
 //! Dead letters: what joins them, and how they are delivered again.
 
 use super::*;
+use crate::domain::event::EventType;
 use crate::domain::subscription::LastFailure;
 
 /// Returns a row of the store.
@@ -43,6 +44,26 @@ fn later_events_of_a_dead_letter_s_key_join_it_and_others_go_on() {
         assert_eq!(bench.dead(), [(5, Scope::Key)]);
         assert_eq!(bench.begun(), [6], "another topic's record");
     }
+}
+
+#[test]
+fn an_erased_event_discards_its_record_s_letters_and_is_delivered() {
+    let rows = vec![row(1, "a", Scope::Key, false), row(2, "b", Scope::Key, false)];
+    let mut bench = Bench::with(failure(Policy::Park, 1), 4, rows);
+    let erased = Envelope { event_type: EventType::Erased, ..event(4, "item", "a") };
+    let events = vec![event(3, "item", "a"), erased, event(5, "item", "a"), event(6, "item", "b")];
+    bench.offer_events(events);
+    assert_eq!(bench.window.erased(), [at(1)], "the letter of `b` stays");
+    assert_eq!(bench.dead(), [(3, Scope::Key), (6, Scope::Key)], "5 comes after the erasure");
+    bench.buries();
+    assert_eq!(bench.window.erased(), [at(1), at(3)]);
+    bench.window.resettled(at(1), true);
+    bench.window.resettled(at(3), true);
+    assert_eq!(bench.begun(), [4]);
+    bench.done(4);
+    assert_eq!(bench.begun(), [5]);
+    bench.done(5);
+    assert_eq!(bench.committed(), 6);
 }
 
 #[test]
