@@ -1,6 +1,6 @@
 //! Groups whose events are claimed: the handler does each of them once, and none is lost for that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crash::until;
@@ -10,7 +10,9 @@ use event_gateway::domain::networks::Networks;
 use event_gateway::domain::subscription::{Form, Start};
 use event_gateway::domain::trail::Act;
 use event_gateway::metrics::Metrics;
-use event_gateway::subscribe::{PushDeps, Subscribe, SubscribeDeps, SubscribeTasks, Which};
+use event_gateway::subscribe::{
+    Look, PushDeps, PushLimits, Subscribe, SubscribeDeps, SubscribeTasks, Which,
+};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +44,9 @@ impl Pushing {
         });
         let networks = Arc::new(Networks::parse("127.0.0.0/8").unwrap());
         let (instance, clock) = ("one".to_owned(), Arc::new(System));
-        let deps = PushDeps { instance, networks, clock, withheld: Arc::default() };
+        let (files, limits): (Look, _) = (Arc::new(BTreeMap::new), PushLimits::default());
+        let withheld = Arc::default();
+        let deps = PushDeps { instance, networks, clock, files, withheld, limits };
         tasks.push_handlers(&subscribe, deps).unwrap();
         Self { gateway, subscribe, metrics, _tasks: tasks }
     }

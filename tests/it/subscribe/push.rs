@@ -2,7 +2,6 @@
 //! brought to them that is not theirs.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::sync::Arc;
 
 use crash::until;
@@ -200,7 +199,7 @@ async fn another_handler_gets_the_events_that_the_first_one_was_not_given() {
 async fn a_handler_that_is_not_reached_is_waited_for_and_its_events_fail_for_no_attempt_of_it() {
     let mut pushing = Pushing::new().await;
     // Nobody listens there any more.
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let stop = json!({ "policy": "stop", "attempts": 1 });
     pushing.put("cg.search", &form(&format!("http://{closed}/"), 1, stop)).await;
     let folder = tempfile::tempdir().unwrap();
