@@ -66,9 +66,9 @@ pub enum Command {
     ///
     /// It goes on where it stands: with the event at which it has halted, if it has.
     Resume(Box<halt::Options>),
-    /// Skips the event at which a group has halted; the group goes on after it.
+    /// Skips the event at which a group has halted.
     ///
-    /// The event is never delivered again.
+    /// The group goes on after the event, which is never delivered again.
     Skip(Box<halt::SkipOptions>),
     /// Carries the places of groups over to Kafka, once their logs are published there.
     ///
