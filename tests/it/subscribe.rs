@@ -9,3 +9,4 @@ mod push;
 mod removed;
 mod streams;
 mod subcommands;
+mod webhooks;

@@ -17,11 +17,9 @@ use event_gateway::domain::wire_form::WireForm;
 use event_gateway::metrics::Metrics;
 use event_gateway::store::{ErasureStep, RemovalStep};
 use event_gateway::subscribe::{
-    Error, Look, PushDeps, PushLimits, Subscribe, SubscribeDeps, SubscribeTasks, Which,
+    Look, PushDeps, PushLimits, Subscribe, SubscribeDeps, SubscribeTasks, Which,
 };
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::erasures::erasure;
@@ -244,42 +242,6 @@ async fn a_group_with_too_many_dead_letters_stops_and_loses_none() {
     assert!(why.contains("at most 10000 dead letters, of at most 100 keys"), "{why}");
     assert!(found(&*pushing.gateway.store, diku()).await.subscription.position <= position(100));
     assert!(letters(&*pushing.gateway.store).await.len() >= 99);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_group_with_a_handler_is_moved_while_it_is_paused_alone() {
-    let (mut pushing, receiver) =
-        (Pushing::new().await, Receiver::start(|_, _| Reply::Status(200)).await);
-    pushing.put("cg.search", &form(&receiver.url, 1, json!({}))).await;
-    pushing.start();
-    pushing.post(&["a"]).await;
-    receiver.done("/", 1).await;
-    let (groups, act) = (pushing.subscribe.groups(), by(Act::SeekSubscription));
-    let moved = groups.seek(&diku(), &search(), Start::Earliest, &act).await;
-    assert!(matches!(moved, Err(Error::NotPaused)), "{moved:?}");
-    groups.pause(&diku(), &search(), "a move", &act).await.unwrap();
-    groups.seek(&diku(), &search(), Start::Earliest, &act).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_operator_s_own_network_answers_is_told_to_no_tenant() {
-    let mut pushing = Pushing::new().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        let answer = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 6\r\n\r\nsecret";
-        while let Ok((mut stream, _)) = listener.accept().await {
-            assert_eq!(stream.read(&mut [0]).await.unwrap(), 1, "a request has begun");
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            // The client closes it.
-            drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
-        }
-    });
-    pushing.put("cg.search", &form(&url, 1, json!({ "attempts": 1 }))).await;
-    pushing.post(&["a"]).await;
-    pushing.start();
-    let why = pushing.stopped().await;
-    assert!(why.contains("500") && !why.contains("secret"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
