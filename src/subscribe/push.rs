@@ -28,7 +28,7 @@ mod webhook;
 mod window;
 mod worker;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +60,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The most workers that are started in one look, so that replicas which start together share the
 /// groups.
 const STARTS_MAX: usize = 100;
+/// The longest time until a group is tried again whose worker has ended for a reason of its own.
+const AGAIN_MAX: Duration = Duration::from_mins(1);
 
 /// The parts that handlers need.
 #[derive(Clone)]
@@ -98,6 +100,8 @@ struct Workers {
     tasks: JoinSet<(Name, Ended)>,
     /// The reasons why groups have no worker, as far as they were told.
     told: HashMap<Name, String>,
+    /// When groups are tried again whose workers have failed, and after how long the next time.
+    again: HashMap<Name, (Instant, Duration)>,
     stop: CancellationToken,
 }
 
@@ -129,20 +133,25 @@ pub(super) async fn follow(
     asked: CancellationToken,
 ) {
     let closing = subscribe.deps.closing.clone();
-    let (running, told, stop) = (HashMap::new(), HashMap::new(), CancellationToken::new());
+    let (running, told, again) = (HashMap::new(), HashMap::new(), HashMap::new());
+    let stop = CancellationToken::new();
     let (tasks, bounds) = (JoinSet::new(), Bounds::new(deps.limits));
     let programs = Programs::new(deps.files.clone());
     let mut workers =
-        Workers { subscribe, deps, webhooks, programs, bounds, running, tasks, told, stop };
-    let mut look_at = Instant::now();
+        Workers { subscribe, deps, webhooks, programs, bounds, running, tasks, told, again, stop };
+    let (mut look_at, mut has_failed) = (Instant::now(), false);
     loop {
         tokio::select! {
             () = closing.cancelled() => break,
             () = asked.cancelled() => break,
             () = sleep_until(look_at) => {
-                if let Err(error) = workers.look().await {
-                    tracing::debug!(%error, "failed to look which groups have a handler");
+                let looked = workers.look().await;
+                if let Err(error) = &looked && !has_failed {
+                    tracing::warn!(
+                        %error, "failed to look which groups have a handler; it is tried again"
+                    );
                 }
+                has_failed = looked.is_err();
                 look_at = Instant::now() + LOOK_EVERY;
             }
             Some(ended) = workers.tasks.join_next() => workers.ended(ended),
@@ -161,19 +170,26 @@ impl Workers {
         let all = all.map(|(found, _)| found).filter(|it| it.subscription.form.handler.is_some());
         let all: HashMap<Name, _> =
             all.map(|found| ((found.tenant.clone(), found.group.clone()), found)).collect();
-        let all = self.may_have(all).await;
+        let all = self.may_have(self.enabled(all).await?).await;
         for (name, running) in &self.running {
-            let generation = all.get(name).map(|found| found.subscription.generation);
-            // Whoever has halted, changed or moved the group has raised its generation.
-            if generation != Some(running.generation) {
+            let group = all.get(name).map(|found| &found.subscription);
+            // Whoever has halted, changed or moved the group has raised its generation; whoever has
+            // ended its reading has left no lease.
+            let is_own = |group: &Subscription| {
+                group.generation == running.generation && group.lease.is_some()
+            };
+            if !group.is_some_and(is_own) {
                 running.stop.cancel();
             }
         }
+        let now = Instant::now();
+        self.again.retain(|name, _| all.contains_key(name));
         let is_free = |(name, found): &(&Name, &FoundSubscription)| {
             let holder = found.subscription.holder(found.now);
             found.subscription.halt.is_none()
                 && holder.is_none_or(|lease| lease.reader == self.deps.instance)
                 && !self.running.contains_key(name)
+                && self.again.get(name).is_none_or(|(at, _)| *at <= now)
         };
         let free: Vec<_> = all.iter().filter(is_free).take(STARTS_MAX).collect();
         for (name, found) in free {
@@ -183,6 +199,20 @@ impl Workers {
             }
         }
         Ok(())
+    }
+
+    /// Returns the groups of tenants that are enabled.
+    async fn enabled(
+        &self,
+        mut all: HashMap<Name, FoundSubscription>,
+    ) -> Result<HashMap<Name, FoundSubscription>, store::Error> {
+        if !all.is_empty() {
+            let logs = self.subscribe.deps.store.list().await?.into_iter();
+            let enabled = logs.filter(|log| log.is_enabled).map(|log| log.tenant);
+            let enabled: HashSet<_> = enabled.collect();
+            all.retain(|(tenant, _), _| enabled.contains(tenant));
+        }
+        Ok(all)
     }
 
     /// Returns those of the groups whose handler this replica may bring events to; the others are
@@ -263,6 +293,7 @@ impl Workers {
     }
 
     fn target(&self, held: &Held, handler: Handler) -> Arc<dyn Deliver> {
+        let limit = Duration::from_secs(handler.timeout_seconds);
         let (group, deduplicate) = (held.group.clone(), held.deduplicate.clone());
         let form = BodyForm { group, format: handler.format, deduplicate };
         match handler.target {
@@ -272,6 +303,7 @@ impl Workers {
                 reach: self.webhooks.reach.clone(),
                 webhook,
                 form,
+                limit,
             }),
             Target::Exec(words) => {
                 let (group, withheld) = (form.group.clone(), self.deps.withheld.clone());
@@ -286,10 +318,17 @@ impl Workers {
             Ok((name, ended)) => {
                 self.running.remove(&name);
                 match ended {
-                    Ended::Stopped | Ended::Halted => {}
+                    Ended::Stopped | Ended::Halted => drop(self.again.remove(&name)),
                     // The next look finds the group as it is now.
-                    Ended::Lost(Error::Refused(_) | Error::NotEnabled | Error::Unknown(_)) => {}
-                    Ended::Lost(error) => self.tell(&name, error.to_string()),
+                    Ended::Lost(
+                        Error::Refused(Refusal::Fenced(_)) | Error::NotEnabled | Error::Unknown(_),
+                    ) => {}
+                    Ended::Lost(error) => {
+                        self.tell(&name, error.to_string());
+                        let waited = self.again.get(&name).map_or(LOOK_EVERY, |(_, wait)| *wait);
+                        let next = (waited * 2).min(AGAIN_MAX);
+                        self.again.insert(name, (Instant::now() + waited, next));
+                    }
                 }
             }
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

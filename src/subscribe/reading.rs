@@ -321,8 +321,10 @@ impl Reading {
 
     async fn renew(&mut self, delivered: Option<Position>) -> Result<(), Error> {
         let (since, progress) = (Instant::now(), Progress { delivered, scanned: self.after });
-        self.subscribe.renewals.renew(&self.name, self.generation, progress).await?;
+        let renewed = self.subscribe.renewals.renew(&self.name, self.generation, progress).await?;
         (self.noted, self.renewed) = (self.after, since);
+        // Another form may have been put since.
+        self.lease = Duration::from_millis(renewed.form.lease_ms().unsigned_abs());
         self.renew_at = renewal(self.subscribe.begun, since, self.lease);
         Ok(())
     }

@@ -6,6 +6,7 @@ mod killed;
 mod limits;
 mod poll;
 mod push;
+mod push_shares;
 mod removed;
 mod streams;
 mod subcommands;

@@ -45,6 +45,7 @@ pub mod pem;
 pub mod pod;
 #[cfg(feature = "services")]
 pub mod prometheus;
+pub mod pushing;
 pub mod raw_http;
 #[cfg(feature = "services")]
 pub mod readers;

@@ -117,6 +117,11 @@ impl Slot {
         None
     }
 
+    /// Returns whether it waits for another attempt, after one that has failed.
+    pub(super) fn waits_again(&self) -> bool {
+        self.failures > 0 && matches!(self.state, State::Due(_))
+    }
+
     /// Returns whether it may be delivered now.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         matches!(self.state, State::Due(at) if at <= now)

@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 use sha2::Sha256;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::Deliver;
 use super::body::{BodyForm, body};
@@ -28,7 +28,8 @@ use crate::domain::time::Time;
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// The most bytes of an answer that are read, for the reason.
 const ANSWER_BYTES_MAX: usize = 4 << 10;
-/// The time in which the rest of a good answer is read, so that its connection can be used again.
+/// The time in which the rest of an answer is read: for the reason, and so that its connection can be
+/// used again. The head has decided by then.
 const REST_WITHIN: Duration = Duration::from_secs(1);
 
 /// The client of all webhooks of a process: one pool of connections.
@@ -49,11 +50,15 @@ pub(super) struct WebhookTarget {
     pub(super) reach: Reach,
     pub(super) webhook: Webhook,
     pub(super) form: BodyForm,
+    /// The time that the handler may take for one event.
+    pub(super) limit: Duration,
 }
 
 #[async_trait::async_trait]
 impl Deliver for WebhookTarget {
     async fn deliver(&self, attempt: &Attempt) -> Outcome {
+        // The rest ends before the time does, so that the head counts however late it came.
+        let rest_until = Instant::now() + self.limit.mul_f64(0.9);
         if let Err(refused) = self.reach.check_url(&self.webhook.url) {
             return Outcome::Stop { why: refused.to_string() };
         }
@@ -89,7 +94,7 @@ impl Deliver for WebhookTarget {
                 let from = answer.remote_addr().map(|address| address.ip());
                 let is_public = from.is_some_and(Reach::is_public);
                 let bytes_max = if is_public { ANSWER_BYTES_MAX } else { 0 };
-                outcome(answer, bytes_max, self.clock.now()).await
+                outcome(answer, bytes_max, self.clock.now(), rest_until).await
             }
             Err(error) if error.is_connect() => Outcome::Unreached { why: told(&error) },
             Err(error) => Outcome::Retry { why: told(&error), after: None },
@@ -117,10 +122,11 @@ fn told(error: &reqwest::Error) -> String {
 }
 
 /// Returns the outcome of an answer; the reason has so many bytes of its body.
-async fn outcome(answer: Response, bytes_max: usize, now: Time) -> Outcome {
+async fn outcome(answer: Response, bytes_max: usize, now: Time, rest_until: Instant) -> Outcome {
     let status = answer.status();
+    let until = rest_until.min(Instant::now() + REST_WITHIN);
     if status.is_success() {
-        _ = timeout(REST_WITHIN, beginning(answer, ANSWER_BYTES_MAX)).await;
+        _ = timeout_at(until, beginning(answer, ANSWER_BYTES_MAX)).await;
         return Outcome::Ok;
     }
     let after = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
@@ -128,7 +134,10 @@ async fn outcome(answer: Response, bytes_max: usize, now: Time) -> Outcome {
         .flatten();
     let why = match bytes_max {
         0 => format!("it answered {status}"),
-        _ => format!("it answered {status}: {}", beginning(answer, bytes_max).await),
+        _ => {
+            let text = timeout_at(until, beginning(answer, bytes_max)).await.unwrap_or_default();
+            format!("it answered {status}: {text}")
+        }
     };
     match status {
         StatusCode::GONE => Outcome::Stop { why },
@@ -164,12 +173,48 @@ async fn beginning(mut answer: Response, bytes_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use base64::Engine;
     use base64::prelude::BASE64_STANDARD;
     use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use tokio::time::{Instant, timeout};
 
-    use super::{retry_after, sign};
+    use super::{Outcome, outcome, retry_after, sign};
     use crate::domain::time::Time;
+
+    /// A receiver may write its answer's head, and never the body.
+    #[tokio::test]
+    async fn an_answer_s_head_decides_though_its_body_never_comes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serve = async {
+            for status in ["200 OK", "410 Gone", "503 Busy\r\nRetry-After: 7"] {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let head = format!("HTTP/1.1 {status}\r\nContent-Length: 9\r\n\r\n");
+                connection.write_all(head.as_bytes()).await.unwrap();
+                // It is left open.
+                std::mem::forget(connection);
+            }
+        };
+        let call = async {
+            let mut outcomes = Vec::new();
+            for _ in 0..3 {
+                let answer = reqwest::get(&url).await.unwrap();
+                let rest_until = Instant::now() + Duration::from_millis(100);
+                outcomes.push(outcome(answer, 4_096, Time::ZERO, rest_until).await);
+            }
+            outcomes
+        };
+        let both = async { tokio::join!(serve, call).1 };
+        let outcomes = timeout(Duration::from_secs(60), both).await.expect("the head decides");
+        assert_eq!(outcomes[0], Outcome::Ok);
+        assert!(matches!(outcomes[1], Outcome::Stop { .. }), "{outcomes:?}");
+        let after = Some(Duration::from_secs(7));
+        assert!(matches!(&outcomes[2], Outcome::Retry { after: it, .. } if *it == after));
+    }
 
     /// The example of the specification's own libraries.
     #[test]

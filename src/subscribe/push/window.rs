@@ -34,6 +34,8 @@ use erased::Erased;
 
 /// The most events in a window: behind one that is tried again, as many others go on.
 const EVENTS_MAX: usize = 500;
+/// The most dead letters that wait for another attempt while others are delivered.
+const AGAIN_MAX: usize = 100;
 /// The most bytes of payloads in a window, though at least one part that was read.
 const BYTES_MAX: usize = 2 << 20;
 
@@ -148,6 +150,13 @@ impl Window {
         let (mut keys, mut topics, mut begun) = (HashSet::new(), HashSet::new(), HashSet::new());
         let in_order = self.failure.order == Order::Key;
         let erased = Erased::of(&self.slots);
+        // One that was discarded elsewhere may still be under way.
+        let again = self.again.values().filter(|slot| matches!(slot.state, State::UnderWay));
+        for Slot { event, .. } in again.filter(|_| in_order) {
+            keys.insert((&event.topic, &event.key));
+            begun.insert(&event.topic);
+            topics.extend(is_whole(event).then_some(&event.topic));
+        }
         for (position, slot) in &mut self.slots {
             // Nothing is delivered after the event at which the group stops.
             if self.stops_at.is_some_and(|at| at <= *position) {
@@ -279,10 +288,12 @@ impl Window {
     }
 
     /// Returns the dead letters whose events are to be read, to be delivered again: as many as may
-    /// be under way at once, of those up to which the log was read, so that what they wait for is
-    /// known.
+    /// be under way at once, beside some that wait for another attempt, of those up to which the log
+    /// was read, so that what they wait for is known.
     pub(super) fn wanted(&self) -> Vec<DeadLetter> {
-        let room = self.concurrency.saturating_sub(self.again.len());
+        let waiting = self.again.values().filter(|slot| slot.waits_again()).count();
+        let busy = self.again.len() - waiting.min(AGAIN_MAX);
+        let room = self.concurrency.saturating_sub(busy);
         let new = self.letters.redriven().into_iter();
         let new = new.filter(|letter| letter.position <= self.offered);
         let new = new.filter(|letter| !self.again.contains_key(&letter.position));

@@ -22,7 +22,7 @@ use super::outcome::Outcome;
 use super::window::{Stopped, Window};
 use crate::domain::claim::{Deduplicate, RootId};
 use crate::domain::position::Position;
-use crate::domain::subscription::Group;
+use crate::domain::subscription::{Group, shorten};
 use crate::domain::tenant::TenantId;
 use crate::metrics::CountedUnreached;
 use crate::shares::QueuedShare;
@@ -283,7 +283,8 @@ impl Worker {
 
     /// Tells once that the handler is not reached, and once that it is again.
     fn tell_reached(&mut self, why: Option<String>) {
-        let (Held { subscribe, tenant, group, .. }, why) = (&self.held, why.unwrap_or_default());
+        let Held { subscribe, tenant, group, .. } = &self.held;
+        let why = shorten(&why.unwrap_or_default());
         match (self.unreached.is_some(), self.window.is_reached()) {
             (false, false) => {
                 tracing::warn!(
@@ -323,6 +324,8 @@ impl Worker {
         let Held { tenant, group, generation, .. } = &self.held;
         let (groups, stop) = (self.held.subscribe.groups(), (why.as_str(), *failed));
         groups.stop(tenant, group, *generation, stop).await?;
+        // It may be what a receiver says of the record.
+        let why = shorten(why);
         match failed {
             Some(failed) => tracing::error!(
                 %tenant, %group, position = %failed.position, attempts = failed.attempts, why,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Held, LETTERS_MAX, LOOK_EVERY, Worker};
 use crate::domain::position::Position;
-use crate::domain::subscription::{DeadLetter, LastFailure};
+use crate::domain::subscription::{DeadLetter, LastFailure, shorten};
 use crate::subscribe::Error;
 
 impl Worker {
@@ -20,6 +20,7 @@ impl Worker {
         let Held { tenant, group, generation, .. } = &self.held;
         for DeadLetter { position, failure, .. } in &letters {
             if let Some(LastFailure { why, attempts }) = failure {
+                let why = shorten(why);
                 tracing::warn!(%tenant, %group, %position, attempts, why, "an event is a dead letter");
             }
         }

@@ -221,3 +221,27 @@ fn a_handler_that_is_gone_stops_the_group_at_no_event_when_a_letter_was_redriven
     assert_eq!((stopped.why.as_str(), stopped.failed), ("gone", None));
     assert_eq!(bench.window.redelivered().len(), 1, "the letter stays one");
 }
+
+#[test]
+fn a_redriven_letter_that_waits_for_its_next_attempt_keeps_no_place_of_another_key() {
+    let rows = vec![row(1, "a", Scope::Key, true), row(2, "b", Scope::Key, true)];
+    let mut bench = Bench::with(failure(Policy::Park, 4), 1, rows);
+    assert_eq!(redelivers(&mut bench), [1]);
+    assert_eq!(bench.begun(), [1]);
+    assert!(bench.window.wanted().is_empty(), "one at a time");
+    bench.fails(1);
+    assert_eq!(redelivers(&mut bench), [2]);
+    assert_eq!(bench.begun(), [2]);
+}
+
+#[test]
+fn a_letter_that_is_discarded_while_it_is_under_way_holds_up_its_key() {
+    let mut bench = Bench::with(failure(Policy::Park, 4), 4, vec![row(1, "a", Scope::Key, true)]);
+    redelivers(&mut bench);
+    assert_eq!(bench.begun(), [1]);
+    bench.window.take_letters(Letters::of(Vec::new()));
+    bench.offer_events(vec![event(2, "item", "a"), event(3, "item", "b")]);
+    assert_eq!(bench.begun(), [3]);
+    bench.done(1);
+    assert_eq!(bench.begun(), [2]);
+}
