@@ -11,8 +11,8 @@ use crate::domain::tenant::TenantId;
 use crate::subscribe::{Error, Groups, change};
 
 impl Groups<'_> {
-    /// Notes that the event of a dead letter that was to be delivered again is removed from the log.
-    /// It stays, but nothing waits for it any more.
+    /// Notes that the event of a dead letter that was to be delivered again is removed from the
+    /// log. It stays, but nothing waits for it any more.
     pub async fn settle_removed(
         &self,
         tenant: &TenantId,

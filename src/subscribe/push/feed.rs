@@ -155,8 +155,8 @@ impl Source {
         self.reading.close().await;
     }
 
-    /// Keeps a part, once there is memory for it; meanwhile the group is kept, too. An error if it is
-    /// stopped, or the reading ends.
+    /// Keeps a part, once there is memory for it; meanwhile the group is kept, too. An error if it
+    /// is stopped, or the reading ends.
     async fn keep(
         &mut self,
         part: &Delivery,

@@ -24,8 +24,8 @@ pub(super) enum Outcome {
         /// The reason in words.
         why: String,
     },
-    /// The attempt has not reached the handler, which is away: it counts as none, and the handler is
-    /// left alone for a while.
+    /// The attempt has not reached the handler, which is away: it counts as none, and the handler
+    /// is left alone for a while.
     Unreached {
         /// The reason in words.
         why: String,

@@ -1,9 +1,9 @@
-//! The programs that this replica may run: those that its own files name now, each for its group and
-//! its tenants.
+//! The programs that this replica may run: those that its own files name now, each for its group
+//! and its tenants.
 //!
-//! The group's row alone starts none: whoever can write it, a backup of another site, or a file that
-//! is gone has no command run. A group whose program is in no file of any replica stands where it
-//! is, and each replica tells so.
+//! The group's row alone starts none: whoever can write it, a backup of another site, or a file
+//! that is gone has no command run. A group whose program is in no file of any replica stands where
+//! it is, and each replica tells so.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! A handler that attempts do not reach: nothing is delivered for a while, which grows, and after an
-//! hour the group stops. No I/O.
+//! A handler that attempts do not reach: nothing is delivered for a while, which grows, and after
+//! an hour the group stops. No I/O.
 //!
 //! That is the handler's failure and no event's: it uses up no attempt, whatever event it was.
 

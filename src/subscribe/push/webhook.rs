@@ -28,8 +28,8 @@ use crate::domain::time::Time;
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// The most bytes of an answer that are read, for the reason.
 const ANSWER_BYTES_MAX: usize = 4 << 10;
-/// The time in which the rest of an answer is read: for the reason, and so that its connection can be
-/// used again. The head has decided by then.
+/// The time in which the rest of an answer is read: for the reason, and so that its connection can
+/// be used again. The head has decided by then.
 const REST_WITHIN: Duration = Duration::from_secs(1);
 
 /// The client of all webhooks of a process: one pool of connections.

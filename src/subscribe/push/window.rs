@@ -288,8 +288,8 @@ impl Window {
     }
 
     /// Returns the dead letters whose events are to be read, to be delivered again: as many as may
-    /// be under way at once, beside some that wait for another attempt, of those up to which the log
-    /// was read, so that what they wait for is known.
+    /// be under way at once, beside some that wait for another attempt, of those up to which the
+    /// log was read, so that what they wait for is known.
     pub(super) fn wanted(&self) -> Vec<DeadLetter> {
         let waiting = self.again.values().filter(|slot| slot.waits_again()).count();
         let busy = self.again.len() - waiting.min(AGAIN_MAX);

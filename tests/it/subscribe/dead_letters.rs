@@ -1,5 +1,5 @@
-//! Halts and dead letters of groups: nobody is brought events past a failure that nobody has decided
-//! on, and what waits is bounded.
+//! Halts and dead letters of groups: nobody is brought events past a failure that nobody has
+//! decided on, and what waits is bounded.
 
 use std::sync::Arc;
 

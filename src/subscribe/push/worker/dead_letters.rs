@@ -1,5 +1,5 @@
-//! The dead letters of a worker's group: their rows are written before they count as done, and those
-//! that somebody has redriven are delivered again.
+//! The dead letters of a worker's group: their rows are written before they count as done, and
+//! those that somebody has redriven are delivered again.
 
 use std::time::Duration;
 
