@@ -1,8 +1,8 @@
 //! Limits a resource that tenants share: queued bytes, memory of bodies, waiting clients.
 //!
-//! `intake`, `http`, `listen` and `subscribe` take shares on behalf of a tenant, or of another owner (`T`), such
-//! as the scope of Kafka's clients. A share is given back when it is dropped, however its request
-//! ended. Three rules keep tenants from starving each other:
+//! `intake`, `http`, `listen` and `subscribe` take shares on behalf of a tenant, or of another
+//! owner (`T`), such as the scope of Kafka's clients. A share is given back when it is dropped,
+//! however its request ended. Three rules keep tenants from starving each other:
 //!
 //! - What a tenant may hold falls as the resource fills: with what it takes, it has no more than is
 //!   left for all others together. One tenant alone gets half, two that grow side by side get a

@@ -28,8 +28,8 @@
 //!
 //! The port is `Store`, the sum of these roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
 //! [`Parking`], [`Replays`], [`Removal`], [`Expansions`], [`Erasures`], [`Subscriptions`],
-//! [`Claims`], [`TenantJobs`], [`Purges`], [`Trail`], [`Watch`]. `intake`, `follow`, `subscribe`, `http` and
-//! the subcommands use it; its adapters are its children.
+//! [`Claims`], [`TenantJobs`], [`Purges`], [`Trail`], [`Watch`]. `intake`, `follow`, `subscribe`,
+//! `http` and the subcommands use it; its adapters are its children.
 //!
 //! # How to write the next adapter
 //! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, record their

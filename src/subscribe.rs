@@ -328,7 +328,8 @@ impl Groups<'_> {
         Ok(commit.await?.1)
     }
 
-    /// Commits what the handler of a group has done, for the generation of who brings it the events.
+    /// Commits what the handler of a group has done, for the generation of who brings it the
+    /// events.
     pub async fn commit_for_handler(
         &self,
         tenant: &TenantId,

@@ -2,8 +2,8 @@
 //! often the event comes.
 //!
 //! A claim goes by the root event's id: an event that is sent on or tried again under a new id
-//! names the first one in the header `HEXA_ROOT_EVENT_ID`. A group's handler claims by its form, and
-//! a module by `POST /claims`.
+//! names the first one in the header `HEXA_ROOT_EVENT_ID`. A group's handler claims by its form,
+//! and a module by `POST /claims`.
 
 use std::collections::BTreeSet;
 use std::fmt;

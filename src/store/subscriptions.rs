@@ -114,8 +114,8 @@ pub trait Subscriptions: Send + Sync {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, Error>;
 
-    /// Returns how many dead letters each group has that has some: all groups, those of a tenant, or
-    /// one; in order of tenant and group. Discarded ones don't count.
+    /// Returns how many dead letters each group has that has some: all groups, those of a tenant,
+    /// or one; in order of tenant and group. Discarded ones don't count.
     async fn count_dead_letters(
         &self,
         of: Option<(&TenantId, Option<&Group>)>,

@@ -17,6 +17,7 @@ mod exec;
 mod feed;
 #[cfg(test)]
 mod fixture;
+mod held;
 mod letters;
 mod names;
 mod outcome;
@@ -47,13 +48,14 @@ use body::BodyForm;
 use bounds::Bounds;
 pub use bounds::PushLimits;
 use exec::{ExecTarget, Program};
+use held::Held;
 use outcome::Outcome;
 use programs::{NOT_NAMED, Programs};
 use reach::Reach;
 use slot::Attempt;
 use webhook::WebhookTarget;
 use window::Window;
-use worker::{Ended, Held, Worker};
+use worker::{Ended, Worker};
 
 /// The time between two looks for groups that have a handler.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -72,7 +74,7 @@ pub struct PushDeps {
     pub networks: Arc<Networks>,
     /// The clock for what webhooks are signed with.
     pub clock: Arc<dyn Clock>,
-    /// What this replica's files ask for: no program is run but one that they name.
+    /// The look at this replica's files: no program is run but one that they name.
     pub files: Look,
     /// The variables that no program gets: the gateway's own settings, some of which are secrets.
     pub withheld: Arc<[String]>,

@@ -189,8 +189,9 @@ impl Form {
         Self::parse(&raw).map(|(form, _)| form).map_err(|_| unreadable())
     }
 
-    /// Returns the time for which a reader keeps the group, in milliseconds. A handler's is no longer
-    /// than usual: the gateway renews it by itself, and a replica that is killed holds the group up.
+    /// Returns the time for which a reader keeps the group, in milliseconds. A handler's is no
+    /// longer than usual: the gateway renews it by itself, and a replica that is killed holds the
+    /// group up.
     pub fn lease_ms(&self) -> i64 {
         let longest = self.handler.as_ref().map_or(u64::MAX, |_| LEASE_SECONDS);
         let seconds = self.lease_seconds.min(longest);

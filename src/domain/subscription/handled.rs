@@ -1,5 +1,5 @@
-//! The rights in a group that has a handler: one replica brings the events to it and moves the group,
-//! and whoever comes is refused, whatever generation they name.
+//! The rights in a group that has a handler: one replica brings the events to it and moves the
+//! group, and whoever comes is refused, whatever generation they name.
 
 use super::{Refusal, Subscription};
 use crate::domain::floors::{Floors, Gap};
@@ -34,8 +34,8 @@ impl Subscription {
         self.commit(generation, position, now)
     }
 
-    /// Ends the reading of a generation since somebody asks for it. It is refused if the group has a
-    /// handler, which nobody ends but by a pause.
+    /// Ends the reading of a generation since somebody asks for it. It is refused if the group has
+    /// a handler, which nobody ends but by a pause.
     pub fn end(&mut self, generation: u64, now: Time) -> Result<(), Refusal> {
         self.refuse_handler()?;
         self.close(generation, now)

@@ -83,7 +83,7 @@ struct Changed {
     /// The `after` of the next request, which goes on with what is left; `null` if nothing is.
     #[schema(required)]
     next: Option<u64>,
-    /// What keeps those that are to be delivered again waiting.
+    /// The reason why those that are to be delivered again wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<&'static str>,
 }
@@ -113,8 +113,8 @@ impl Described for GetDeadLetter {
 impl Described for RedriveDeadLetters {
     fn describe() -> Operation {
         let about = "Dead letters are to be delivered again, in order: of the topics, or of any, \
-                     those of the keys, those at the positions with the earlier ones of their keys, \
-                     or all.";
+                     those of the keys, those at the positions with the earlier ones of their \
+                     keys, or all.";
         request(Operation::new(about), &[]).problems(&[Kind::NoHandler])
     }
 }

@@ -63,8 +63,8 @@ impl Described for PutSubscription {
     fn describe() -> Operation {
         let operation = Operation::new(
             "A group that follows the log over HTTP: which events it gets, and how it reads them, \
-             or which handler is brought them. Of each list that isn't empty, one item must match, and \
-             of the headers all. `start` counts for a new group alone.",
+             or which handler is brought them. Of each list that isn't empty, one item must match, \
+             and of the headers all. `start` counts for a new group alone.",
         );
         object::describe(of_group(operation), &form())
             .answer::<Subscription>(200, "The group was there, and has this form now.")
@@ -132,8 +132,8 @@ fn handler() -> Schema {
     schema::about(
         handler,
         "The handler is brought the events, and nobody else reads for the group. To ask for one \
-         needs the permission to read the group's events, too. `null` takes it away; a webhook that \
-         isn't named stays.",
+         needs the permission to read the group's events, too. `null` takes it away; a webhook \
+         that isn't named stays.",
     )
 }
 

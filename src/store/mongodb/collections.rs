@@ -67,10 +67,10 @@
 //!
 //! A tenant's log id, lane and `disabled_ms` stand in its head too, and change together with it.
 //! Rows that are written one by one (`cursors`, `leases`, `replays`, `subscriptions`,
-//! `claims`, `kafka_groups`, `listeners`, `replicas`, `checks`) are never changed by a transaction, which
-//! would hold such writes up for as long as it lasts. The exceptions are the resize of lanes, when
-//! no replica runs, the rotation of a log's id, when its lane rests, and acts and dead letters,
-//! which are few: the trail, or the group's row, has them in the same transaction.
+//! `claims`, `kafka_groups`, `listeners`, `replicas`, `checks`) are never changed by a transaction,
+//! which would hold such writes up for as long as it lasts. The exceptions are the resize of lanes,
+//! when no replica runs, the rotation of a log's id, when its lane rests, and acts and dead
+//! letters, which are few: the trail, or the group's row, has them in the same transaction.
 
 use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::{Hint, IndexOptions};

@@ -52,7 +52,10 @@ impl<S: Store> Subscriptions for Spans<S> {
         timed!(self.list_dead_letters(tenant, group, after, limit))
     }
 
-    #[instrument(level = "debug", skip_all, fields(group = of.and_then(|(_, group)| group).map(Group::as_str)))]
+    #[instrument(
+        level = "debug", skip_all,
+        fields(group = of.and_then(|(_, group)| group).map(Group::as_str)),
+    )]
     async fn count_dead_letters(
         &self,
         of: Option<(&TenantId, Option<&Group>)>,

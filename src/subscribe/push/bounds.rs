@@ -27,7 +27,7 @@ impl Default for PushLimits {
     }
 }
 
-/// What handlers share. Whoever gets no part waits for its turn among its tenant's.
+/// The shares of handlers. Whoever gets no part waits for its turn among its tenant's.
 #[derive(Clone)]
 pub(super) struct Bounds {
     /// The calls under way.

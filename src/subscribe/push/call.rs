@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Deliver;
+use super::held::Held;
 use super::outcome::Outcome;
 use super::slot::Attempt;
-use super::worker::Held;
 use crate::domain::position::Position;
 use crate::subscribe::Error;
 

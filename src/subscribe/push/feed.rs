@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::bounds::{EVENT_BYTES, PART_BYTES};
-use super::worker::Held;
+use super::held::Held;
 use crate::domain::tenant::TenantId;
 use crate::shares::{Queue, QueuedShare};
 use crate::subscribe::{Delivery, Error, Reading};
@@ -44,7 +44,7 @@ pub(super) struct Kept {
     pub(super) part: Delivery,
     /// The time before which it was read.
     pub(super) read: Instant,
-    /// Its share, if it has events.
+    /// The share of what was read, if it has events.
     pub(super) share: Option<QueuedShare>,
 }
 

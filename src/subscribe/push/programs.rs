@@ -15,7 +15,7 @@ use crate::subscribe::Look;
 pub(super) const NOT_NAMED: &str = "its program is in no file of this replica that is about this \
                                     group and tenant: write the file, or remove the group";
 
-/// What the files ask for, as they were last read.
+/// The files' wishes, as they were last read.
 pub(super) struct Programs {
     look: Look,
     files: BTreeMap<Group, SubscriptionFile>,

@@ -14,19 +14,18 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Deliver;
-use super::bounds::{Bounds, LETTER_BYTES};
+use super::bounds::LETTER_BYTES;
 use super::call::{Called, Caller};
 use super::feed::{Fed, Feed, Kept};
-use super::letters::Letters;
+use super::held::Held;
 use super::outcome::Outcome;
 use super::window::{Stopped, Window};
 use crate::domain::claim::{Deduplicate, RootId};
 use crate::domain::position::Position;
-use crate::domain::subscription::{Group, shorten};
-use crate::domain::tenant::TenantId;
+use crate::domain::subscription::shorten;
 use crate::metrics::CountedUnreached;
 use crate::shares::QueuedShare;
-use crate::subscribe::{Error, Subscribe};
+use crate::subscribe::Error;
 
 /// The longest time for which what is done is not committed.
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
@@ -34,21 +33,8 @@ const COMMIT_EVERY: Duration = Duration::from_secs(5);
 const FINISH_WITHIN: Duration = Duration::from_secs(3);
 /// The time between two looks for dead letters that were redriven or discarded.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// The most dead letters that are read at once; for as many, a look may take a second.
-const LETTERS_MAX: usize = 1_000;
 /// The time of a worker that has nothing to wait for.
 const FAR: Duration = Duration::from_hours(1);
-
-/// The group that a worker has.
-#[derive(Clone)]
-pub(super) struct Held {
-    pub(super) subscribe: Arc<Subscribe>,
-    pub(super) tenant: TenantId,
-    pub(super) group: Group,
-    pub(super) generation: u64,
-    pub(super) deduplicate: Option<Deduplicate>,
-    pub(super) bounds: Bounds,
-}
 
 /// The worker of a group in a tenant's log.
 pub(super) struct Worker {
@@ -82,29 +68,6 @@ pub(super) enum Ended {
 
 /// The calls of the handler that are under way.
 type Calls = JoinSet<(Position, Called)>;
-
-impl Held {
-    /// Returns the number of the last change of the group's row.
-    async fn version(&self) -> Result<u64, Error> {
-        Ok(self.subscribe.groups().find(&self.tenant, &self.group).await?.version)
-    }
-
-    /// Reads all dead letters of the group.
-    pub(super) async fn letters(&self) -> Result<Letters, Error> {
-        let (mut rows, mut after) = (Vec::new(), Position::START);
-        loop {
-            let groups = self.subscribe.groups();
-            let name = (&self.tenant, &self.group);
-            let more = groups.dead_letters_and_discarded(name, after, LETTERS_MAX).await?;
-            let is_last = more.len() < LETTERS_MAX;
-            rows.extend(more);
-            match rows.last() {
-                Some(last) if !is_last => after = last.position,
-                _ => return Ok(Letters::of(rows)),
-            }
-        }
-    }
-}
 
 impl Worker {
     /// Makes the worker of a group that is committed up to a position.

@@ -60,7 +60,7 @@ struct Notes {
     came: HashMap<String, usize>,
 }
 
-/// What a webhook gets, as far as it is compared with the log.
+/// A delivery to a webhook, as far as it is compared with the log.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Body {

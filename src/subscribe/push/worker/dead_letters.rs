@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Held, LETTERS_MAX, LOOK_EVERY, Worker};
+use super::{Held, LOOK_EVERY, Worker};
 use crate::domain::position::Position;
 use crate::domain::subscription::{DeadLetter, LastFailure, shorten};
 use crate::subscribe::Error;
+use crate::subscribe::push::held::LETTERS_MAX;
 
 impl Worker {
     /// Writes the rows of dead letters, which count as done then.

@@ -53,7 +53,7 @@ pub enum HandlerAct {
         /// Whether it is a dead letter.
         is_dead: bool,
     },
-    /// What was asked last for an event is refused, and has changed nothing.
+    /// The last request for an event is refused, and has changed nothing.
     Refused {
         /// The event's position.
         position: u64,

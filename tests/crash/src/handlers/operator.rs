@@ -66,7 +66,7 @@ struct DeadLetter {
     redriven: bool,
 }
 
-/// What the operator has seen at a look.
+/// A look of the operator.
 struct Look {
     position: u64,
     halt: Option<Halt>,

@@ -17,7 +17,7 @@ pub(super) const TIMEOUT_SECS: u64 = 1;
 /// One in so many events fails for good, and ten times as many once.
 const FAILS_EACH: usize = 150;
 
-/// What a handler does with an event.
+/// The way in which a handler takes an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Turn {
     /// The time that it takes.

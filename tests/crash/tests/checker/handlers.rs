@@ -53,7 +53,7 @@ fn with_group(policy: Policy, acts: impl Fn(&[Logged]) -> Vec<HandlerAct>) -> St
     story
 }
 
-/// Of the key `a` (1, 3, 5) the first one fails at first; of the key `b` (2, 4, 6) the second one
+/// The first event of the key `a` (1, 3, 5) fails at first; of the key `b` (2, 4, 6) the second one
 /// fails for good, and the third one waits for it. Once both are redriven, the second one is done,
 /// and the third one is discarded, which was refused once.
 fn story_with_parked() -> Story {
