@@ -3,7 +3,7 @@
 
 use crash::until;
 use event_gateway::domain::position::Position;
-use event_gateway::domain::subscription::{Form, Group, Start};
+use event_gateway::domain::subscription::Form;
 use event_gateway::domain::trail::Act;
 use event_gateway::subscribe::Which;
 use serde_json::json;

@@ -1,5 +1,5 @@
-//! What handlers share, and what they may have: calls and memory, tenants that are enabled, leases,
-//! and events that nobody has erased.
+//! The shares of handlers, and what they may have: calls and memory, tenants that are enabled,
+//! leases, and events that nobody has erased.
 
 use crash::until;
 use event_gateway::domain::subscription::{Form, ReaderLease};
