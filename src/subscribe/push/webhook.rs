@@ -178,7 +178,7 @@ mod tests {
     use base64::Engine;
     use base64::prelude::BASE64_STANDARD;
     use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio::time::{Instant, timeout};
 
@@ -193,6 +193,10 @@ mod tests {
         let serve = async {
             for status in ["200 OK", "410 Gone", "503 Busy\r\nRetry-After: 7"] {
                 let (mut connection, _) = listener.accept().await.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(connection.read_u8().await.unwrap());
+                }
                 let head = format!("HTTP/1.1 {status}\r\nContent-Length: 9\r\n\r\n");
                 connection.write_all(head.as_bytes()).await.unwrap();
                 // It is left open.
