@@ -75,6 +75,7 @@ pub enum Command {
     /// Each group goes on at the first record that it has not read, so it misses none. It is
     /// refused while anybody reads for a group, from the gateway or from Kafka.
     Export(Box<export::Options>),
+    /// Removes a subscription; a reader that it has ends.
     Delete(Box<DeleteOptions>),
     /// Makes the hash of a password, for the file of a consumer's credential.
     ///

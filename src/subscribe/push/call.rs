@@ -12,6 +12,7 @@ use super::Deliver;
 use super::held::Held;
 use super::outcome::Outcome;
 use super::slot::Attempt;
+use crate::domain::envelope::Envelope;
 use crate::domain::position::Position;
 use crate::subscribe::Error;
 
@@ -53,7 +54,9 @@ impl Caller {
         };
         if attempt.read.elapsed() > FRESH {
             let read = subscribe.read_for_handler(tenant, attempt.event.position).await?;
-            let Some(event) = read else { return Ok(None) };
+            // After a restore another event may stand there.
+            let is_same = |event: &Arc<Envelope>| event.event_id == attempt.event.event_id;
+            let Some(event) = read.filter(is_same) else { return Ok(None) };
             attempt.event = event;
         }
         if Instant::now() >= *self.lasts_until.borrow() {

@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use crash::serve::{Serve, Setup, get_until};
 use crash::story;
 use event_gateway::access::PERMISSIONS;
+use event_gateway::http::access;
 use serde_json::{Value, json};
 
 use crate::support::keycloak::Realms;
@@ -130,8 +131,15 @@ async fn callers() -> (Realms, Value) {
     let each = |of: &dyn Fn(&str, &Key) -> Value| -> Value {
         keys.iter().map(|(realm, key)| (*realm, of(realm, key))).collect()
     };
+    // Some requests need a permission beside that of their operation.
+    let with_more = |name: &str| {
+        let its = access().into_iter().filter(|it| it.permission.is_some_and(|it| it.name == name));
+        let more = its.flat_map(|it| it.also.iter().map(|more| more.name));
+        more.collect::<Vec<_>>()
+    };
+    let alone = |name: &'static str| [vec![name], with_more(name)].concat();
     let only = each(&|realm, key| {
-        names.iter().map(|name| (*name, key.token(&claims(realm, &[*name])))).collect()
+        names.iter().map(|name| (*name, key.token(&claims(realm, &alone(name))))).collect()
     });
     let others = each(&|realm, key| {
         names.iter().map(|name| (*name, key.token(&claims(realm, &all_but(name))))).collect()

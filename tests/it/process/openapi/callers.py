@@ -1,10 +1,11 @@
 """The rules of hooks.py for a gateway that checks tokens, and the answers to whoever has no token that fits.
 
-Each request of a run has a token with the one permission that the document names for the operation. It is sent again
-without a token, and with tokens that don't fit: then it is refused as the document says, for what is wrong with them.
+Each request of a run has a token with the permission that the document names for the operation, and with those that
+some of its requests need beside it. It is sent again without a token, and with tokens that don't fit: then it is refused
+as the document says, for what is wrong with them.
 
 The file that EVENT_GATEWAY_CALLERS names has the tokens: `unknown`, by the reason for which each is refused; `all`, by
-issuer, with every permission; and `only` and `others`, by issuer and permission, with that one alone or all others.
+issuer, with every permission; and `only` and `others`, by issuer and permission, with that one alone, and those beside it, or all others.
 """
 
 import json
