@@ -225,7 +225,7 @@ async fn a_key_is_meant_in_the_topics_that_are_named_and_an_act_tells_what_it_ha
     let of_loan = |at| DeadLetter { topic: loan.clone(), ..failed(at, "7") };
     let all = [failed(1, "7"), of_loan(2), failed(3, "8"), of_loan(4)];
     groups.bury(&diku(), &search(), 1, &all).await.unwrap();
-    groups.commit(&diku(), &search(), 1, position(9)).await.unwrap();
+    groups.commit_for_handler(&diku(), &search(), 1, position(9)).await.unwrap();
     let which = Which { limit: 9, topics: vec![loan.clone()], ..Which::default() };
     let of_key = Which { keys: vec![key("7")], ..which.clone() };
     let discarded = groups.discard(&diku(), &search(), &of_key, &act).await.unwrap();
