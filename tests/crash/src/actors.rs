@@ -67,7 +67,10 @@ impl Actors {
         let eraser = Eraser::start(urls, broker, &TENANTS, seed, &era, &completions);
         let purger = Purger::start(urls, broker, seed, &era);
         let subscribers = Subscribers::start(urls, &tenants::groups(), seed, &era, &completions);
-        let handlers = Handlers::start(urls, &tenants::handled(), seed, &era).await;
+        // Groups with handlers are asked for, until the checker's rules for them have been tried.
+        let (handled, asked) = (tenants::handled(), std::env::var_os("CRASH_HANDLERS").is_some());
+        let handled = if asked { &handled[..] } else { &[] };
+        let handlers = Handlers::start(urls, handled, seed, &era).await;
         let journal = File::create(folder.join("acknowledged.ndjson")).unwrap();
         let load = Load::of(&Plan {
             urls: urls.to_vec(),
