@@ -22,6 +22,7 @@ mod erasures;
 mod examples;
 pub mod exit;
 mod foreign_settings;
+mod group;
 mod help;
 mod interrupt;
 mod lanes;

@@ -11,20 +11,18 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::deps;
-use super::output::{Column, OutputOptions, Rows, say};
+use super::group::{GroupOptions, open};
+use super::output::{Column, Rows, say};
 use super::progress::Progress;
 use crate::clock::Clock;
-use crate::config::{StoreOptions, whole};
+use crate::config::whole;
 use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::settings::Settings;
-use crate::domain::subscription::{DeadLetter, DeadLetterRequest, Group};
-use crate::domain::tenant::TenantId;
+use crate::domain::subscription::{DeadLetter, DeadLetterRequest};
 use crate::domain::text;
 use crate::domain::topic::Topic;
 use crate::domain::trail::{Act, TrailEntry};
-use crate::store::Store;
 use crate::subscribe::{Groups, Marked, WAITING, Which};
 
 const COLUMNS: [Column; 7] = [
@@ -53,23 +51,6 @@ pub enum Command {
     Redrive(Box<RedriveOptions>),
     /// Gives dead letters up; the later events of their keys are delivered.
     Discard(Box<DiscardOptions>),
-}
-
-/// The group whose dead letters a subcommand is about.
-#[derive(Debug, Clone, Args)]
-pub struct GroupOptions {
-    /// The group, such as cg.search.
-    #[arg(value_parser = Group::parse)]
-    pub group: Group,
-    /// The tenant of the group.
-    #[arg(long, value_parser = TenantId::parse)]
-    pub tenant: TenantId,
-    /// The form of the output.
-    #[command(flatten)]
-    output: OutputOptions,
-    /// The log.
-    #[command(flatten)]
-    pub store: StoreOptions,
 }
 
 /// Options of `dead-letters show`.
@@ -146,13 +127,6 @@ impl Command {
             Self::Discard(options) => discard(&options, clock).await,
         }
     }
-}
-
-/// Opens the store, which must have the tenant of the group.
-async fn open(of: &GroupOptions, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
-    let store = deps::attached(&of.store, clock).await?;
-    super::log_of(&*store, &of.tenant).await?;
-    Ok(store)
 }
 
 /// Prints a line for each dead letter of a group.

@@ -13,11 +13,12 @@ use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::group::{GroupOptions, open};
 use super::list::StoreListOptions;
-use super::output::{Column, Output, OutputOptions, Rows, say};
+use super::output::{Column, Output, Rows, say};
 use super::{deps, foreign_settings};
 use crate::clock::Clock;
-use crate::config::{self, StoreOptions, TenantsOptions, whole};
+use crate::config::{self, TenantsOptions, whole};
 use crate::domain::filter::{Filter, TopicPattern, event_type};
 use crate::domain::key::Key;
 use crate::domain::settings::Settings;
@@ -25,7 +26,7 @@ use crate::domain::subscription::{Form, Gaps, Group, Start};
 use crate::domain::tenant::TenantId;
 use crate::domain::text;
 use crate::domain::trail::Act;
-use crate::store::{DeadCount, FoundSubscription, Store};
+use crate::store::{DeadCount, FoundSubscription};
 use crate::subscribe::{Error, Groups, Put};
 
 const COLUMNS: [Column; 8] = [
@@ -92,23 +93,6 @@ pub struct ListOptions {
     /// The output, and the log.
     #[command(flatten)]
     list: StoreListOptions,
-}
-
-/// Options of a subcommand about one group.
-#[derive(Debug, Clone, Args)]
-pub struct GroupOptions {
-    /// The group, such as cg.search.
-    #[arg(value_parser = Group::parse)]
-    pub group: Group,
-    /// The tenant of the group.
-    #[arg(long, value_parser = TenantId::parse)]
-    pub tenant: TenantId,
-    /// The form of the output.
-    #[command(flatten)]
-    output: OutputOptions,
-    /// The log.
-    #[command(flatten)]
-    pub store: StoreOptions,
 }
 
 /// Options of `subscriptions delete`.
@@ -237,13 +221,6 @@ impl Command {
             Self::HashPassword(options) => hash_password::run(&options),
         }
     }
-}
-
-/// Opens the store, which must have the tenant of the group.
-async fn open(options: &GroupOptions, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
-    let store = deps::attached(&options.store, clock).await?;
-    super::log_of(&*store, &options.tenant).await?;
-    Ok(store)
 }
 
 /// Prints a line for each subscription of a tenant, or of all.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::{GroupOptions, open, print};
+use super::print;
+use crate::cli::group::{GroupOptions, open};
 use crate::clock::Clock;
 use crate::domain::position::Position;
 use crate::domain::settings::Settings;
