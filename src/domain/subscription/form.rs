@@ -37,7 +37,7 @@ pub struct Form {
     pub lease_seconds: u64,
     /// The seconds up to which events that are not committed are kept from removal; 0 for none.
     pub hold_seconds: u64,
-    /// Who is brought the events; `None` if readers come for them.
+    /// The handler that is brought the events; `None` if readers come for them.
     pub handler: Option<Handler>,
     /// The policy for an event that the handler fails at.
     pub failure: Failure,

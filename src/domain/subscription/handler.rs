@@ -19,7 +19,7 @@ const TIMEOUT_SECONDS: u64 = 30;
 /// The beginning of a webhook's secret, as Standard Webhooks has it.
 const SECRET_PREFIX: &str = "whsec_";
 
-/// Who is brought the events, and how.
+/// The place where the events are brought, and the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handler {
     /// The place where the events are brought.

@@ -1,8 +1,8 @@
 //! The chunks of a feed in the cache's file: one is written there once it is encoded again, and
 //! looked for there before the log is read.
 //!
-//! What is read once is not written. Whether a reader may have what is found goes by the floor of
-//! the log, which is asked for after the file was read.
+//! A chunk that is read once is not written. The floor of the log, which is asked for after the
+//! file was read, says whether a reader may have a chunk that is found.
 
 use super::Feed;
 use super::chunk::Chunk;
