@@ -1,65 +1,47 @@
 //! Groups whose events are claimed: the handler does each of them once, and none is lost for that.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::ops::Deref;
 
 use crash::until;
-use event_gateway::clock::System;
 use event_gateway::domain::claim::RootId;
-use event_gateway::domain::networks::Networks;
 use event_gateway::domain::subscription::{Form, Start};
 use event_gateway::domain::trail::Act;
-use event_gateway::metrics::Metrics;
-use event_gateway::subscribe::{
-    Look, PushDeps, PushLimits, Subscribe, SubscribeDeps, SubscribeTasks, Which,
-};
+use event_gateway::subscribe::Which;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
-use crate::support::gateway::{Gateway, settings};
 use crate::support::handled_groups::{found, letters, search};
 use crate::support::ids::{diku, position};
+use crate::support::pushing::{Pushing, form};
 use crate::support::receiver::{Got, Receiver, Reply, done};
 use crate::support::trail::by;
 
 const REPLAY: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
 
-/// A gateway that brings its events to handlers.
-struct Pushing {
-    gateway: Gateway,
-    subscribe: Arc<Subscribe>,
-    metrics: Arc<Metrics>,
-    _tasks: SubscribeTasks,
+/// A gateway that brings the events of the group `cg.search` to a handler, which are claimed.
+struct Claiming(Pushing);
+
+impl Deref for Claiming {
+    type Target = Pushing;
+
+    fn deref(&self) -> &Pushing {
+        &self.0
+    }
 }
 
-impl Pushing {
+impl Claiming {
     async fn start() -> Self {
-        let (gateway, metrics) = (Gateway::start().await, Arc::new(Metrics::default()));
-        let (subscribe, mut tasks) = Subscribe::start(SubscribeDeps {
-            store: gateway.store.clone(),
-            settings: Arc::new(settings()),
-            metrics: metrics.clone(),
-            lanes: 2,
-            closing: CancellationToken::new(),
-        });
-        let networks = Arc::new(Networks::parse("127.0.0.0/8").unwrap());
-        let (instance, clock) = ("one".to_owned(), Arc::new(System));
-        let (files, limits): (Look, _) = (Arc::new(BTreeMap::new), PushLimits::default());
-        let withheld = Arc::default();
-        let deps = PushDeps { instance, networks, clock, files, withheld, limits };
-        tasks.push_handlers(&subscribe, deps).unwrap();
-        Self { gateway, subscribe, metrics, _tasks: tasks }
+        let mut pushing = Pushing::new().await;
+        pushing.start();
+        Self(pushing)
     }
 
     /// Puts the group `cg.search`, whose events are posted to a URL and claimed.
     async fn put(&self, url: &str, deduplicate: Value) {
-        let secret = format!("whsec_{}", "a".repeat(32));
-        let handler = json!({ "webhook": { "url": url, "secrets": [secret] } });
         let failure = json!({ "policy": "park", "attempts": 2, "waitMs": 1 });
-        let form = json!({ "handler": handler, "failure": failure, "deduplicate": deduplicate });
-        let (form, by) = (Form::from_column(&form.to_string()).unwrap(), by(Act::PutSubscription));
-        let groups = self.subscribe.groups();
-        groups.put(&diku(), &search(), &form, Start::Earliest, &by).await.unwrap();
+        let mut column: Value = serde_json::from_str(&form(url, 1, failure).as_column()).unwrap();
+        column["deduplicate"] = deduplicate;
+        self.0.put("cg.search", &Form::from_column(&column.to_string()).unwrap()).await;
     }
 
     async fn post(&self, key: &str, headers: Value) {
@@ -102,7 +84,7 @@ fn none() -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_done_is_not_brought_again_unless_its_claims_are_apart() {
     let (pushing, receiver) =
-        (Pushing::start().await, Receiver::start(|_, _| Reply::Status(200)).await);
+        (Claiming::start().await, Receiver::start(|_, _| Reply::Status(200)).await);
     let index = json!({ "action": "index", "days": 3 });
     pushing.put(&receiver.url, index).await;
     pushing.post("a", none()).await;
@@ -132,7 +114,7 @@ async fn what_was_done_is_not_brought_again_unless_its_claims_are_apart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_was_sent_on_is_claimed_by_the_first_one_of_its_chain() {
     let (pushing, receiver) =
-        (Pushing::start().await, Receiver::start(|_, _| Reply::Status(200)).await);
+        (Claiming::start().await, Receiver::start(|_, _| Reply::Status(200)).await);
     pushing.post("a", none()).await;
     let root = pushing.id(1).await;
     pushing.post("b", json!({ "HEXA_ROOT_EVENT_ID": root })).await;
@@ -158,7 +140,7 @@ async fn an_event_that_failed_is_not_claimed_until_it_is_done() {
         (1, 0..2) => Reply::Status(500),
         _ => Reply::Status(200),
     };
-    let (pushing, receiver) = (Pushing::start().await, Receiver::start(plan).await);
+    let (pushing, receiver) = (Claiming::start().await, Receiver::start(plan).await);
     pushing.put(&receiver.url, json!({ "action": "index" })).await;
     pushing.post("a", none()).await;
     pushing.post("b", none()).await;

@@ -1,8 +1,6 @@
 //! Halts and dead letters of groups: nobody is brought events past a failure that nobody has
 //! decided on, and what waits is bounded.
 
-use std::sync::Arc;
-
 use event_gateway::domain::key::Key;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::subscription::{
@@ -10,8 +8,7 @@ use event_gateway::domain::subscription::{
 };
 use event_gateway::domain::trail::Act;
 use event_gateway::store::{Store, TrailScan};
-use event_gateway::subscribe::{Error, Groups, Opening, Subscribe, SubscribeDeps, Which};
-use tokio_util::sync::CancellationToken;
+use event_gateway::subscribe::{Error, Groups, Opening, Which};
 
 use crate::support::dead_letters::bury;
 use crate::support::gateway::{Gateway, settings};
@@ -19,19 +16,12 @@ use crate::support::handled_groups::{
     begin, counts, failed, found, joined, letters, of_all, redriven, search,
 };
 use crate::support::ids::{diku, key, position, topic};
+use crate::support::pushing::Pushing;
 use crate::support::trail::by;
 
 #[tokio::test]
 async fn a_paused_group_is_read_by_nobody_until_it_is_resumed() {
-    let gateway = Gateway::start().await;
-    let deps = SubscribeDeps {
-        store: gateway.store.clone(),
-        settings: Arc::new(settings()),
-        metrics: Arc::default(),
-        lanes: 8,
-        closing: CancellationToken::new(),
-    };
-    let (subscribe, tasks) = Subscribe::start(deps);
+    let Pushing { subscribe, .. } = &Pushing::new().await;
     let (groups, group, act) = (subscribe.groups(), search(), by(Act::SeekSubscription));
     groups.put(&diku(), &group, &Form::default(), Start::Earliest, &act).await.unwrap();
     let opening = Opening { reader: "one".to_owned(), generation: None, received: None };
@@ -46,25 +36,15 @@ async fn a_paused_group_is_read_by_nobody_until_it_is_resumed() {
     assert!(matches!(anew, Err(Error::Refused(Refusal::Halted(_)))), "{anew:?}");
     assert_eq!(groups.resume(&diku(), &group, &act).await.unwrap().subscription.halt, None);
     subscribe.open(&diku(), &group, &opening).await.unwrap().close().await;
-    tasks.stop().await;
 }
 
 #[tokio::test]
 async fn nobody_comes_for_the_events_of_a_group_with_a_handler() {
-    let gateway = Gateway::start().await;
+    let Pushing { gateway, subscribe, .. } = &Pushing::new().await;
     begin(&*gateway.store, diku(), 0).await;
-    let deps = SubscribeDeps {
-        store: gateway.store.clone(),
-        settings: Arc::new(settings()),
-        metrics: Arc::default(),
-        lanes: 8,
-        closing: CancellationToken::new(),
-    };
-    let (subscribe, tasks) = Subscribe::start(deps);
     let opening = Opening { reader: "one".to_owned(), generation: None, received: None };
     let opened = subscribe.open(&diku(), &search(), &opening).await.map(drop);
     assert!(matches!(opened, Err(Error::Refused(Refusal::HasHandler))), "{opened:?}");
-    tasks.stop().await;
 }
 
 #[tokio::test]
